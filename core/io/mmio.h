@@ -1,0 +1,52 @@
+/*
+ * MMIO mediation: hooks on ranges of guest-physical addresses. The pages a
+ * hook touches are made not present (or read-only) in the nested table; the
+ * executor (core/emul) turns the guest's instruction into accesses.
+ */
+#ifndef CORE_IO_MMIO_H
+#define CORE_IO_MMIO_H
+
+#include "core/io/verdict.h"
+#include "core/lib/types.h"
+
+struct mmio_io {
+	gpa_t gpa;
+	u8 size; /* 1, 2, 4 or 8; never crosses the hook's end */
+	bool write;
+	u64 value; /* written; or to be filled in on DONE */
+};
+
+typedef enum verdict mmio_fn(void *ctx, struct mmio_io *io);
+
+struct mmio_hook {
+	gpa_t start;
+	u64 size;
+	bool writes_only; /* reads go to the hardware without an exit */
+	mmio_fn *fn;
+	void *ctx;
+	/* private */
+	struct mmio_hook *next;
+};
+
+/* The caller keeps @hook alive for ever. -ENOMEM without table pages. */
+int mmio_hook_add(struct mmio_hook *hook) must_check;
+
+/* Moves a hook to a new place (size 0: off). */
+int mmio_hook_move(struct mmio_hook *hook, gpa_t start, u64 size) must_check;
+
+/*
+ * For the executor: one access to guest-physical memory behind a nested page
+ * fault, mediated by a hook if there is one, RAM or the device otherwise.
+ * -EFAULT when the address is hidden or the guest has no such memory.
+ */
+int mmio_access(struct mmio_io *io) must_check;
+
+/* True if some hook covers a byte of the page of @gpa. */
+bool mmio_hooked(gpa_t gpa);
+
+/* Set once by core/virt: makes the pages of a range present, read-only or not
+ * present in the nested table, on all CPUs. */
+enum mmio_trap { MMIO_TRAP_NONE, MMIO_TRAP_WRITES, MMIO_TRAP_ALL };
+void mmio_set_trap_fn(int (*fn)(gpa_t start, u64 len, enum mmio_trap trap));
+
+#endif

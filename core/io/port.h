@@ -1,0 +1,64 @@
+/*
+ * Port I/O mediation. A hook covers a range of ports and sees every guest
+ * access to a port in it, one element or a burst (REP INS/OUTS) at a time.
+ *
+ * A burst is handed over in pieces of at most PORT_BURST_MAX bytes, each
+ * copied from or to guest memory by the caller. Hooks run on the CPU that
+ * made the access, with no lock held; two CPUs can be in one hook.
+ */
+#ifndef CORE_IO_PORT_H
+#define CORE_IO_PORT_H
+
+#include "core/io/verdict.h"
+#include "core/lib/types.h"
+
+#define PORT_BURST_MAX 4096
+
+struct port_io {
+	u16 port;
+	u8 size;    /* of one element: 1, 2 or 4 bytes */
+	bool write; /* OUT or OUTS */
+	u32 count;  /* elements; 1 unless it is a burst */
+	void *data; /* count * size bytes, little endian */
+};
+
+typedef enum verdict port_fn(void *ctx, const struct port_io *io);
+
+struct port_hook {
+	u16 first;
+	u16 count;
+	port_fn *fn;
+	void *ctx;
+	/* private */
+	bool active;
+	struct port_hook *next;
+};
+
+/*
+ * Adds a hook that the caller keeps alive for ever; it starts active unless
+ * count is 0. Where ranges meet, the hook added last sees the access.
+ */
+void port_hook_add(struct port_hook *hook);
+
+/*
+ * Moves a hook or switches it off and on (count 0 is off): the guest's other
+ * CPUs are bound by it from their next instruction on.
+ */
+void port_hook_move(struct port_hook *hook, u16 first, u16 count);
+
+/* Called by the exit handler for an access to a hooked port: asks the hook,
+ * does the real access on PASS, fills in all ones on a denied read. An access
+ * of 2 or 4 bytes that only begins before a hooked port is split into bytes. */
+void port_access(const struct port_io *io);
+
+/* The bitmap of hooked ports: bit n of byte n / 8. 8 KiB, page aligned, shared
+ * by all CPUs; both vendors' formats begin with exactly this. */
+const u8 *port_bitmap(void);
+
+/* The real ports, for drivers. Size 1, 2 or 4. */
+u32 hw_in(u16 port, u8 size);
+void hw_out(u16 port, u8 size, u32 value);
+void hw_ins(u16 port, u8 size, void *dst, u32 count);
+void hw_outs(u16 port, u8 size, const void *src, u32 count);
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * Scatter lists of guest memory, copied from the guest's descriptors and
+ * checked: every segment is guest RAM when sg_check() has said so.
+ */
+#ifndef CORE_IO_SG_H
+#define CORE_IO_SG_H
+
+#include "core/lib/types.h"
+
+struct sg_seg {
+	gpa_t gpa;
+	u32 len;
+};
+
+struct sg_list {
+	struct sg_seg *seg;
+	u32 count;
+};
+
+u64 sg_bytes(const struct sg_list *sg);
+
+/* -EFAULT if a byte of a segment is not guest RAM. */
+int sg_check(const struct sg_list *sg) must_check;
+
+#endif

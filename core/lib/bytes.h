@@ -1,0 +1,52 @@
+/* Unaligned loads and stores in a named byte order. */
+#ifndef CORE_LIB_BYTES_H
+#define CORE_LIB_BYTES_H
+
+#include "core/lib/types.h"
+
+static inline u16 load_le16(const void *p)
+{
+	u16 v;
+
+	__builtin_memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline u32 load_le32(const void *p)
+{
+	u32 v;
+
+	__builtin_memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline u64 load_le64(const void *p)
+{
+	u64 v;
+
+	__builtin_memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline void store_le16(void *p, u16 v)
+{
+	__builtin_memcpy(p, &v, sizeof(v));
+}
+
+static inline void store_le32(void *p, u32 v)
+{
+	__builtin_memcpy(p, &v, sizeof(v));
+}
+
+static inline void store_le64(void *p, u64 v)
+{
+	__builtin_memcpy(p, &v, sizeof(v));
+}
+
+/* All ones in the low @size bytes, 1 to 8. */
+static inline u64 mask_bytes(unsigned int size)
+{
+	return ~0ULL >> (64 - 8 * size);
+}
+
+#endif

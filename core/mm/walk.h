@@ -1,0 +1,41 @@
+/*
+ * A walk of the guest's own page tables (SDM vol. 3, 4; APM vol. 2, 5): not
+ * paged, 32-bit, PAE and 4-level. Pure but for the reads it asks for.
+ */
+#ifndef CORE_MM_WALK_H
+#define CORE_MM_WALK_H
+
+#include "core/lib/types.h"
+
+struct walk_cpu {
+	u64 cr0, cr3, cr4, efer, rflags;
+	u64 pdpte[4];	  /* PAE: the CPU's loaded ones, see use_pdpte */
+	bool use_pdpte;	  /* else they are read through CR3 */
+	bool user;	  /* CPL 3 */
+	u8 maxphyaddr;	  /* of the CPU, CPUID 80000008h */
+};
+
+enum walk_access { WALK_READ = 0, WALK_WRITE = 1, WALK_FETCH = 2 };
+
+/* Guest memory by physical address: 0 or -EFAULT. cmpxchg stores @new if the
+ * entry (of @size 4 or 8 bytes) still is @old; used to set A and D. */
+struct walk_mem {
+	int (*read)(void *ctx, gpa_t gpa, void *dst, size_t len);
+	int (*cmpxchg)(void *ctx, gpa_t gpa, u64 old, u64 new_value,
+		       unsigned int size);
+	void *ctx;
+};
+
+#define WALK_FAULT 1
+
+/*
+ * Translates @linear for @access (access bits may be combined) and sets the
+ * accessed and dirty flags as the CPU would. 0 and *@gpa; WALK_FAULT and
+ * *@error_code, the #PF error code (SDM vol. 3, 4.7); or -EFAULT when a table
+ * lies outside of memory.
+ */
+int walk_linear(const struct walk_cpu *cpu, const struct walk_mem *mem,
+		u64 linear, unsigned int access, gpa_t *gpa, u32 *error_code)
+	must_check;
+
+#endif
