@@ -49,4 +49,8 @@ bool mmio_hooked(gpa_t gpa);
 enum mmio_trap { MMIO_TRAP_NONE, MMIO_TRAP_WRITES, MMIO_TRAP_ALL };
 void mmio_set_trap_fn(int (*fn)(gpa_t start, u64 len, enum mmio_trap trap));
 
+/* The device itself, for drivers. Size 1, 2, 4 or 8, naturally aligned. */
+u64 hw_mmio_read(hpa_t pa, u8 size);
+void hw_mmio_write(hpa_t pa, u8 size, u64 value);
+
 #endif

@@ -1,6 +1,6 @@
 /*
  * Port I/O mediation. A hook covers a range of ports and sees every guest
- * access to a port in it, one element or a burst (REP INS/OUTS) at a time.
+ * access that begins in it, one element or a burst (REP INS/OUTS) at a time.
  *
  * A burst is handed over in pieces of at most PORT_BURST_MAX bytes, each
  * copied from or to guest memory by the caller. Hooks run on the CPU that
@@ -10,6 +10,7 @@
 #define CORE_IO_PORT_H
 
 #include "core/io/verdict.h"
+#include "core/lib/bytes.h"
 #include "core/lib/types.h"
 
 #define PORT_BURST_MAX 4096
@@ -30,30 +31,53 @@ struct port_hook {
 	port_fn *fn;
 	void *ctx;
 	/* private */
-	bool active;
+	u32 range;
 	struct port_hook *next;
 };
 
 /*
  * Adds a hook that the caller keeps alive for ever; it starts active unless
- * count is 0. Where ranges meet, the hook added last sees the access.
+ * count is 0. Where ranges meet, the hook added last is asked first; if it
+ * says PASS, the one before it is asked, and the hardware last of all.
  */
 void port_hook_add(struct port_hook *hook);
 
 /*
  * Moves a hook or switches it off and on (count 0 is off): the guest's other
- * CPUs are bound by it from their next instruction on.
+ * CPUs are bound by it from their next instruction on. One of them may at
+ * this moment still be inside the hook for an access to the old place.
  */
 void port_hook_move(struct port_hook *hook, u16 first, u16 count);
 
-/* Called by the exit handler for an access to a hooked port: asks the hook,
+/*
+ * Called by the exit handler for an access to a hooked port: asks the hooks,
  * does the real access on PASS, fills in all ones on a denied read. An access
- * of 2 or 4 bytes that only begins before a hooked port is split into bytes. */
+ * of 2 or 4 bytes that begins before a hook and reaches into it is split into
+ * bytes; one that begins in a hook and ends past it is given to it whole.
+ * Ports wrap at FFFF.
+ */
 void port_access(const struct port_io *io);
 
-/* The bitmap of hooked ports: bit n of byte n / 8. 8 KiB, page aligned, shared
- * by all CPUs; both vendors' formats begin with exactly this. */
+/*
+ * The bitmap of hooked ports: bit n of byte n / 8, page aligned, shared by
+ * all CPUs. VMX uses its first 8 KiB as I/O bitmaps A and B, SVM all 12 KiB
+ * as the IOPM; bits past port FFFF are set, for accesses that wrap.
+ */
 const u8 *port_bitmap(void);
+
+/* Element @i of an access. */
+static inline u32 port_io_get(const struct port_io *io, u32 i)
+{
+	const u8 *p = (const u8 *)io->data + (size_t)i * io->size;
+
+	return io->size == 1 ? *p : io->size == 2 ? load_le16(p) : load_le32(p);
+}
+
+static inline void port_io_set(const struct port_io *io, u32 i, u32 value)
+{
+	__builtin_memcpy((u8 *)io->data + (size_t)i * io->size, &value,
+			 io->size);
+}
 
 /* The real ports, for drivers. Size 1, 2 or 4. */
 u32 hw_in(u16 port, u8 size);

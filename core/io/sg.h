@@ -22,4 +22,10 @@ u64 sg_bytes(const struct sg_list *sg);
 /* -EFAULT if a byte of a segment is not guest RAM. */
 int sg_check(const struct sg_list *sg) must_check;
 
+/*
+ * The host's pointer to a piece of guest RAM, for as long as the machine
+ * runs; NULL unless all of it is guest RAM. The guest writes there at will.
+ */
+void *sg_ptr(gpa_t gpa, u32 len);
+
 #endif

@@ -1,0 +1,28 @@
+#include "core/io/sg.h"
+#include "core/lib/errors.h"
+#include "core/mm/gmem.h"
+
+u64 sg_bytes(const struct sg_list *sg)
+{
+	u64 sum = 0;
+
+	for (u32 i = 0; i < sg->count; i++)
+		sum += sg->seg[i].len;
+	return sum;
+}
+
+int sg_check(const struct sg_list *sg)
+{
+	for (u32 i = 0; i < sg->count; i++) {
+		const struct sg_seg *seg = &sg->seg[i];
+
+		if (seg->len && !gmem_ptr(seg->gpa, seg->len))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+void *sg_ptr(gpa_t gpa, u32 len)
+{
+	return gmem_ptr(gpa, len);
+}
