@@ -4,8 +4,9 @@
  *
  * Supported: every MOV form but CR/DR (88-8B, A0-A3, B0-BF, C6, C7), MOVZX,
  * MOVSX, MOVSXD, MOVS, STOS and LODS with REP, and with a memory operand
- * AND, OR, XOR, ADD, SUB, CMP, TEST, XCHG, BT/BTS/BTR/BTC; all operand and address
- * sizes, REX, LOCK, segment overrides. Anything else is -ENOSYS.
+ * AND, OR, XOR, ADD, ADC, SUB, SBB, CMP, TEST, XCHG, BT/BTS/BTR/BTC; all
+ * operand and address sizes, REX, LOCK, segment overrides; the same with
+ * registers; and those of flow.c. Anything else is -ENOSYS.
  */
 #ifndef CORE_EMUL_EMUL_H
 #define CORE_EMUL_EMUL_H
@@ -18,15 +19,14 @@
 enum { GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI };
 enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
 
-enum insn_op; /* in insn.h */
-struct insn;
-
 /* The part of a guest's state that an instruction uses. */
 struct emul_cpu {
 	u64 gpr[16];
 	u64 rip;
 	u64 rflags;
-	u8 bits; /* code segment: 16, 32 or 64 */
+	u8 bits;       /* code segment: 16, 32 or 64 */
+	u8 stack_bits; /* SS: 16 or 32; 0: not known, no PUSH, POP, CALL, RET
+			* outside of 64-bit code */
 };
 
 /*

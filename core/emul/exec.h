@@ -1,0 +1,64 @@
+/* Between the files of the executor: an instruction under way. Pure. */
+#ifndef CORE_EMUL_EXEC_H
+#define CORE_EMUL_EXEC_H
+
+#include "core/emul/insn.h"
+
+enum { /* RFLAGS, SDM vol. 1, 3.4.3 */
+	FLAG_CF = BIT(0),
+	FLAG_PF = BIT(2),
+	FLAG_AF = BIT(4),
+	FLAG_ZF = BIT(6),
+	FLAG_SF = BIT(7),
+	FLAG_DF = BIT(10),
+	FLAG_OF = BIT(11),
+	FLAG_RF = BIT(16),
+	FLAGS_STATUS =
+		FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF,
+};
+
+struct emul {
+	/* Changed as the instruction goes; becomes the guest's if it ends
+	 * without a fault. RIP already is the next instruction's. */
+	struct emul_cpu cpu;
+	const struct insn *in;
+	const struct emul_mem *mem;
+	u64 address; /* of the memory operand */
+};
+
+/* 0, EMUL_MEM_FAULT or -ENOSYS; a fault leaves memory as it was. */
+typedef int exec_fn(struct emul *e);
+
+/* Of the register in its low @size bytes; a 4-byte write clears the rest. */
+void exec_set_gpr(struct emul *e, u8 reg, unsigned int size, u64 value);
+
+/* Of @in->dst and @in->src; a value is what lies in its low .size bytes. */
+int exec_load(struct emul *e, const struct insn_operand *o,
+	      u64 *value) must_check;
+int exec_store(struct emul *e, const struct insn_operand *o,
+	       u64 value) must_check;
+
+/* Loads the destination, and makes sure that exec_store() can follow. */
+int exec_load_rmw(struct emul *e, const struct insn_operand *o,
+		  u64 *value) must_check;
+
+/* Sets the flags in @mask for a result of @size bytes; @carries has the carry
+ * or borrow out of each bit. */
+void exec_flags(struct emul *e, u64 result, u64 carries, unsigned int size,
+		u64 mask);
+
+/* Memory by segment and offset, in the low @size bytes of a value. */
+int exec_read(struct emul *e, u8 seg, u64 offset, unsigned int size,
+	      u64 *value) must_check;
+int exec_write(struct emul *e, u8 seg, u64 offset, unsigned int size,
+	       u64 value) must_check;
+
+/* string.c: executes at most EMUL_REP_MAX iterations on @cpu itself. */
+int string_exec(struct emul_cpu *cpu, const struct insn *in,
+		const struct emul_mem *mem) must_check;
+
+/* flow.c */
+exec_fn flow_incdec, flow_not, flow_neg, flow_shift, flow_lea, flow_push,
+	flow_pop, flow_jcc, flow_jmp, flow_call, flow_ret, flow_nop;
+
+#endif

@@ -1,0 +1,234 @@
+/*
+ * Cheap register, stack and branch instructions, so that short runs of guest
+ * code can be stepped through. Nothing else depends on this file but the
+ * executor's table.
+ */
+#include "core/emul/exec.h"
+#include "core/lib/bytes.h"
+#include "core/lib/errors.h"
+
+int flow_nop(struct emul *e)
+{
+	return 0;
+}
+
+int flow_incdec(struct emul *e)
+{
+	const struct insn *in = e->in;
+	u64 a, result, carries;
+	int error = exec_load_rmw(e, &in->dst, &a);
+
+	if (error)
+		return error;
+	if (in->op == INSN_INC) {
+		result = a + 1;
+		carries = a & ~result;
+	} else {
+		result = a - 1;
+		carries = ~a & result;
+	}
+	exec_flags(e, result, carries, in->size, FLAGS_STATUS & ~(u64)FLAG_CF);
+	return exec_store(e, &in->dst, result);
+}
+
+int flow_not(struct emul *e)
+{
+	u64 a;
+	int error = exec_load_rmw(e, &e->in->dst, &a);
+
+	if (error)
+		return error;
+	return exec_store(e, &e->in->dst, ~a);
+}
+
+int flow_neg(struct emul *e)
+{
+	const struct insn *in = e->in;
+	u64 a, result;
+	int error = exec_load_rmw(e, &in->dst, &a);
+
+	if (error)
+		return error;
+	result = -a;
+	exec_flags(e, result, a | result, in->size, FLAGS_STATUS);
+	return exec_store(e, &in->dst, result);
+}
+
+/*
+ * SDM vol. 2, SAL/SAR/SHL/SHR: the count is taken modulo 32 or 64, none
+ * leaves the flags alone. AF is undefined, OF too but for a count of 1, CF
+ * when all of the operand is shifted out.
+ */
+int flow_shift(struct emul *e)
+{
+	const struct insn *in = e->in;
+	unsigned int top = 8 * in->size - 1;
+	unsigned int count = in->imm & (in->size == 8 ? 63 : 31);
+	bool carry, overflow;
+	u64 a, result;
+	s64 extended;
+	int error = exec_load_rmw(e, &in->dst, &a);
+
+	if (error)
+		return error;
+	extended = (s64)(a << (63 - top)) >> (63 - top);
+	if (!count) {
+		result = a;
+	} else if (in->op == INSN_SHL) {
+		result = a << count;
+		carry = count <= top + 1 && (a >> (top + 1 - count)) & 1;
+		overflow = ((result >> top) & 1) != carry;
+	} else if (in->op == INSN_SHR) {
+		result = a >> count;
+		carry = (a >> (count - 1)) & 1;
+		overflow = (a >> top) & 1;
+	} else {
+		result = (u64)(extended >> count);
+		carry = (extended >> (count - 1)) & 1;
+		overflow = false;
+	}
+	if (count) {
+		exec_flags(e, result, 0, in->size, FLAGS_STATUS);
+		e->cpu.rflags |=
+			(carry ? FLAG_CF : 0) | (overflow ? FLAG_OF : 0);
+	}
+	return exec_store(e, &in->dst, result);
+}
+
+int flow_lea(struct emul *e)
+{
+	return exec_store(e, &e->in->dst, e->address);
+}
+
+/* 64-bit code has a 64-bit stack; elsewhere SS decides. */
+static unsigned int stack_size(const struct emul *e)
+{
+	return e->cpu.bits == 64 ? 8 : e->cpu.stack_bits / 8;
+}
+
+static int push(struct emul *e, u64 value)
+{
+	unsigned int width = stack_size(e), size = e->in->size;
+	u64 rsp;
+
+	if (!width)
+		return -ENOSYS;
+	rsp = (e->cpu.gpr[GPR_RSP] - size) & mask_bytes(width);
+	exec_set_gpr(e, GPR_RSP, width, rsp);
+	return exec_write(e, SEG_SS, rsp, size, value);
+}
+
+static int pop(struct emul *e, u64 *value)
+{
+	unsigned int width = stack_size(e), size = e->in->size;
+	u64 rsp = e->cpu.gpr[GPR_RSP];
+
+	if (!width)
+		return -ENOSYS;
+	exec_set_gpr(e, GPR_RSP, width, rsp + size);
+	return exec_read(e, SEG_SS, rsp & mask_bytes(width), size, value);
+}
+
+int flow_push(struct emul *e)
+{
+	u64 value;
+	int error = exec_load(e, &e->in->src, &value);
+
+	if (error)
+		return error;
+	return push(e, value);
+}
+
+int flow_pop(struct emul *e)
+{
+	u64 value;
+	int error = pop(e, &value);
+
+	if (error)
+		return error;
+	return exec_store(e, &e->in->dst, value);
+}
+
+/* What #GP guards: a target outside of CS's limit is left to the fetch that
+ * follows, but no register can hold a non-canonical RIP. */
+static int jump(struct emul *e, u64 target)
+{
+	if (e->cpu.bits == 64) {
+		if ((u64)((s64)(target << 16) >> 16) != target)
+			return -ENOSYS;
+	} else {
+		target &= mask_bytes(e->in->size);
+	}
+	e->cpu.rip = target;
+	return 0;
+}
+
+/* SDM vol. 2, B.1.4.7: pairs of a condition and its opposite. */
+static bool condition(u64 flags, u8 cond)
+{
+	bool less = !(flags & FLAG_SF) != !(flags & FLAG_OF);
+	bool holds = false;
+
+	switch (cond >> 1) {
+	case 0:
+		holds = flags & FLAG_OF;
+		break;
+	case 1:
+		holds = flags & FLAG_CF;
+		break;
+	case 2:
+		holds = flags & FLAG_ZF;
+		break;
+	case 3:
+		holds = flags & (FLAG_CF | FLAG_ZF);
+		break;
+	case 4:
+		holds = flags & FLAG_SF;
+		break;
+	case 5:
+		holds = flags & FLAG_PF;
+		break;
+	case 6:
+		holds = less;
+		break;
+	case 7:
+		holds = less || flags & FLAG_ZF;
+		break;
+	}
+	return holds != (cond & 1);
+}
+
+int flow_jmp(struct emul *e)
+{
+	return jump(e, e->cpu.rip + e->in->imm);
+}
+
+int flow_jcc(struct emul *e)
+{
+	return condition(e->cpu.rflags, e->in->cond) ? flow_jmp(e) : 0;
+}
+
+int flow_call(struct emul *e)
+{
+	u64 next = e->cpu.rip;
+	int error = flow_jmp(e);
+
+	if (error)
+		return error;
+	return push(e, next);
+}
+
+int flow_ret(struct emul *e)
+{
+	u64 target;
+	int error = pop(e, &target);
+
+	if (!error)
+		error = jump(e, target);
+	if (error)
+		return error;
+	if (e->in->src.kind == OPND_IMM)
+		exec_set_gpr(e, GPR_RSP, stack_size(e),
+			     e->cpu.gpr[GPR_RSP] + (e->in->imm & 0xffff));
+	return 0;
+}
