@@ -10,6 +10,16 @@
 
 #include "core/lib/types.h"
 
+struct boot_info;
+
+/*
+ * Once, in boot order: takes the memory map from @info. What counts is usable
+ * RAM, ACPI and NVS memory, all below 640 KiB, the BIOS area (C0000-FFFFF), and
+ * small reserved pieces that directly follow RAM, where firmware keeps the
+ * buffers of its disk services; without the hidden region.
+ */
+void gmem_init(const struct boot_info *info);
+
 /* -EFAULT, with nothing copied, unless the whole range is guest RAM. */
 int gmem_read(gpa_t gpa, void *dst, size_t len) must_check;
 int gmem_write(gpa_t gpa, const void *src, size_t len) must_check;

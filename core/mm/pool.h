@@ -15,6 +15,9 @@ struct hidden {
 };
 const struct hidden *pool_hidden(void);
 
+/* Once, in boot: the first @used bytes of the region hold the image. */
+void pool_init(hpa_t start, u64 size, u64 used);
+
 /*
  * @pages consecutive, zeroed pages below 4 GiB, aligned to their size rounded
  * down to a power of two (so 4 pages are 16 KiB aligned). NULL if none left.

@@ -1,0 +1,190 @@
+#include "boot/boot.h"
+#include "boot/multiboot.h"
+#include "core/arch/cpuid.h"
+#include "core/arch/msr.h"
+#include "core/arch/regs.h"
+#include "core/arch/x86.h"
+#include "core/lib/bytes.h"
+#include "core/lib/errors.h"
+#include "core/lib/log.h"
+#include "core/lib/range.h"
+#include "core/lib/string.h"
+#include "core/mm/gmem.h"
+#include "core/mm/host.h"
+#include "core/mm/pool.h"
+
+#define MIB		 (1ULL << 20)
+#define GIB		 (1ULL << 30)
+#define HIDDEN_SIZE	 (12 * MIB)
+#define BDA_EQUIPMENT_KB 0x413 /* conventional memory in KiB */
+#define COM1		 0x3f8
+#define COM_LSR		 5
+#define COM_LSR_THRE	 0x20
+
+/* boot/shoji.ld: where GRUB put all of it, physical. */
+extern const char boot_end[];
+
+static struct boot_info info;
+
+/* ---- when it cannot go on ------------------------------------------------ */
+
+static void serial_put(char c)
+{
+	for (int i = 0; i < 100000 && !(inb(COM1 + COM_LSR) & COM_LSR_THRE);
+	     i++)
+		;
+	outb(COM1, (u8)c);
+}
+
+static void say(u16 *screen, const char *text)
+{
+	for (; *text; text++) {
+		*screen++ = 0x0700 | (u8)*text;
+		serial_put(*text);
+	}
+}
+
+void boot_stop(const char *sentence)
+{
+	u16 *screen = phys_to_virt(0xb8000);
+
+	for (int i = 0; i < 80 * 25; i++)
+		screen[i] = 0x0720;
+	say(screen, "shoji: ");
+	say(screen + 7, sentence);
+	serial_put('\r');
+	serial_put('\n');
+	for (;;)
+		hlt();
+}
+
+/* ---- what GRUB and the BIOS say ------------------------------------------ */
+
+static void read_multiboot(u32 multiboot)
+{
+	switch (multiboot_parse(phys_to_virt(multiboot), MULTIBOOT_SIZE_MAX,
+				&info)) {
+	case 0:
+		return;
+	case -ENOENT:
+		boot_stop("the boot loader gave no memory map");
+	case -ENOSPC:
+		boot_stop("the memory map has too many entries");
+	default:
+		boot_stop("the boot loader's information is malformed");
+	}
+}
+
+static void take_low_page(void)
+{
+	u8 *low = phys_to_virt(0);
+	u32 kib = load_le16(low + BDA_EQUIPMENT_KB);
+
+	if (kib < 256 || kib > 640)
+		boot_stop("the BIOS reports no usable conventional memory");
+	info.conventional_end = kib * 1024;
+	info.low_page =
+		align_down(info.conventional_end, PAGE_SIZE) - PAGE_SIZE;
+	store_le16(low + BDA_EQUIPMENT_KB, (u16)(info.low_page / 1024));
+}
+
+static void log_what_is_ignored(void)
+{
+	if (info.modules)
+		log_line("%u boot module(s) ignored: none is supported",
+			 info.modules);
+	if (info.cmdline[0])
+		log_line("unknown command line ignored: %.100s", info.cmdline);
+}
+
+/* ---- the move ------------------------------------------------------------ */
+
+static void require_cpu(void)
+{
+	if (!(cpuid(CPUID_EXT_FEATURES).edx & CPUID_80000001_EDX_NX))
+		boot_stop("this CPU has no no-execute pages, or firmware has "
+			  "switched them off");
+}
+
+static hpa_t build_tables(void)
+{
+	u64 used = (u64)(image_end - image_start);
+	hpa_t root;
+
+	info.hidden_size = HIDDEN_SIZE;
+	info.hidden_start = place_find(&info, HIDDEN_SIZE, (u64)boot_end);
+	if (!info.hidden_start)
+		boot_stop("not enough memory: 12 MiB of RAM in one piece "
+			  "between the image and 4 GiB are needed");
+	pool_init(info.hidden_start, info.hidden_size, used);
+	if (used > HIDDEN_SIZE || host_build(place_ram_end(&info), &root))
+		boot_stop("not enough memory for the page tables");
+	return root;
+}
+
+static void set_control_registers(void)
+{
+	u64 cr4 = read_cr4();
+	struct cpuid id = { 0 };
+
+	if (cpuid(CPUID_VENDOR).eax >= CPUID_STRUCTURED)
+		id = cpuid(CPUID_STRUCTURED);
+	if (id.ebx & CPUID_07_EBX_SMEP)
+		cr4 |= CR4_SMEP;
+	if (id.ebx & CPUID_07_EBX_SMAP)
+		cr4 |= CR4_SMAP;
+	write_cr4(cr4 & ~CR4_PGE);
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
+}
+
+static void wipe_range(u64 start, u64 end)
+{
+	const struct hidden *h = pool_hidden();
+
+	if (start < h->start)
+		wipe(phys_to_virt(start), min_u64(end, h->start) - start);
+	start = max_u64(start, h->start + h->size);
+	if (start < end)
+		wipe(phys_to_virt(start), end - start);
+}
+
+/*
+ * The image holds disk keys, and the boot loader has left copies of it: in its
+ * disk cache, its buffers and where it put the image. All that it can have
+ * used goes; the vectors and data of the BIOS stay.
+ */
+static void wipe_loader(void)
+{
+	wipe_range(PAGE_SIZE, info.conventional_end);
+	for (u32 i = 0; i < info.map_count; i++) {
+		const struct e820_entry *e = &info.map[i];
+		u64 start = max_u64(e->base, MIB);
+		u64 end = min_u64(e->base + e->len, 4 * GIB);
+
+		if (e->type == E820_USABLE && start < end)
+			wipe_range(start, end);
+	}
+}
+
+static void in_hidden_memory(void)
+{
+	wipe_loader();
+	gmem_init(&info);
+	log_what_is_ignored();
+	shoji_main(&info);
+}
+
+void boot_main(u32 multiboot)
+{
+	hpa_t root;
+
+	require_cpu();
+	read_multiboot(multiboot);
+	info.rsdp = place_find_rsdp(phys_to_virt(0));
+	root = build_tables();
+	take_low_page();
+	set_control_registers();
+	memcpy(phys_to_virt(info.hidden_start), image_start,
+	       (u64)(image_end - image_start));
+	boot_switch(root, in_hidden_memory);
+}
