@@ -45,6 +45,7 @@
 #define CPUID_07_EBX_PT		  BIT(25)
 #define CPUID_07_ECX_UMIP	  BIT(2)
 #define CPUID_07_ECX_PKU	  BIT(3)
+#define CPUID_07_ECX_OSPKE	  BIT(4)
 #define CPUID_07_ECX_WAITPKG	  BIT(5)
 #define CPUID_07_ECX_CET_SS	  BIT(7)
 #define CPUID_07_ECX_LA57	  BIT(16)

@@ -74,6 +74,7 @@
 #define RFLAGS_ID      BIT(21)
 
 #define DR6_INIT       0xffff0ff0
+#define DR6_BS	       BIT(14) /* single step */
 #define DR7_INIT       0x400
 
 #define XCR0_X87       BIT(0)

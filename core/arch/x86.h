@@ -113,7 +113,7 @@ static inline void outl(u16 port, u32 v)
 /* @count elements, not bytes. */
 static inline void insb(u16 port, void *dst, size_t count)
 {
-	asm volatile("cld; rep insb"
+	asm volatile("rep insb"
 		     : "+D"(dst), "+c"(count)
 		     : "d"(port)
 		     : "memory", "cc");
@@ -121,7 +121,7 @@ static inline void insb(u16 port, void *dst, size_t count)
 
 static inline void insw(u16 port, void *dst, size_t count)
 {
-	asm volatile("cld; rep insw"
+	asm volatile("rep insw"
 		     : "+D"(dst), "+c"(count)
 		     : "d"(port)
 		     : "memory", "cc");
@@ -129,7 +129,7 @@ static inline void insw(u16 port, void *dst, size_t count)
 
 static inline void insl(u16 port, void *dst, size_t count)
 {
-	asm volatile("cld; rep insl"
+	asm volatile("rep insl"
 		     : "+D"(dst), "+c"(count)
 		     : "d"(port)
 		     : "memory", "cc");
@@ -137,7 +137,7 @@ static inline void insl(u16 port, void *dst, size_t count)
 
 static inline void outsb(u16 port, const void *src, size_t count)
 {
-	asm volatile("cld; rep outsb"
+	asm volatile("rep outsb"
 		     : "+S"(src), "+c"(count)
 		     : "d"(port)
 		     : "memory", "cc");
@@ -145,7 +145,7 @@ static inline void outsb(u16 port, const void *src, size_t count)
 
 static inline void outsw(u16 port, const void *src, size_t count)
 {
-	asm volatile("cld; rep outsw"
+	asm volatile("rep outsw"
 		     : "+S"(src), "+c"(count)
 		     : "d"(port)
 		     : "memory", "cc");
@@ -153,7 +153,7 @@ static inline void outsw(u16 port, const void *src, size_t count)
 
 static inline void outsl(u16 port, const void *src, size_t count)
 {
-	asm volatile("cld; rep outsl"
+	asm volatile("rep outsl"
 		     : "+S"(src), "+c"(count)
 		     : "d"(port)
 		     : "memory", "cc");
@@ -227,7 +227,7 @@ static inline void ltr(u16 selector)
 	asm volatile("ltr %0" : : "r"(selector) : "memory");
 }
 
-static inline u16 str(void)
+static inline u16 read_tr(void)
 {
 	u16 v;
 
@@ -265,6 +265,27 @@ static inline u16 read_cs(void)
 	u16 v;
 
 	asm volatile("mov %%cs, %0" : "=r"(v));
+	return v;
+}
+
+/* Far return: the only way to load CS in 64-bit mode that needs no memory. */
+static inline void load_cs(u16 selector)
+{
+	asm volatile("pushq %0\n\t"
+		     "leaq 1f(%%rip), %%rax\n\t"
+		     "pushq %%rax\n\t"
+		     "lretq\n"
+		     "1:"
+		     :
+		     : "r"((u64)selector)
+		     : "rax", "memory");
+}
+
+static inline u64 read_gs_u64(u32 offset)
+{
+	u64 v;
+
+	asm volatile("movq %%gs:(%1), %0" : "=r"(v) : "r"((u64)offset));
 	return v;
 }
 

@@ -1,0 +1,19 @@
+/*
+ * Where the log is seen: a serial port (16550) and, until the guest starts,
+ * the VGA text screen. Both are sinks of the log; none of them can hang us.
+ */
+#ifndef CORE_CPU_CONSOLE_H
+#define CORE_CPU_CONSOLE_H
+
+#include "core/lib/types.h"
+
+/* The UART at I/O port @base, 115200 8n1. 0: none. */
+void console_serial_on(u16 base);
+
+/* Text goes on below the cursor. Needs the host's final page tables. */
+void console_vga_on(void);
+
+/* The screen is the guest's from now on. */
+void console_vga_off(void);
+
+#endif
