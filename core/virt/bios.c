@@ -91,7 +91,7 @@ int bios_map_build(struct bios_map *map, const struct e820 *machine, u32 count,
 			map->e[map->count++] = (struct e820){
 				at,
 				next - at,
-				hidden ? E820_RESERVED : src->type,
+				hidden ? BIOS_RESERVED : src->type,
 				hidden ? 1 : src->attr,
 			};
 		}
@@ -121,7 +121,7 @@ static u64 ram_from(const struct bios_map *map, u64 addr, u64 limit)
 	u64 at = addr;
 
 	for (u32 i = 0; i < map->count && at < limit; i++)
-		if (map->e[i].type == E820_RAM && entry_has(&map->e[i], at))
+		if (map->e[i].type == BIOS_RAM && entry_has(&map->e[i], at))
 			at = map->e[i].base + map->e[i].len;
 	return min_u64(at, limit) - addr;
 }

@@ -11,8 +11,8 @@
 #define BIOS_MAP_MAX 128
 
 enum {
-	E820_RAM = 1,
-	E820_RESERVED = 2
+	BIOS_RAM = 1,
+	BIOS_RESERVED = 2
 };
 
 struct e820 { /* ACPI 6.3, 15.1: what E820h stores */
