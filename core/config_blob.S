@@ -1,0 +1,11 @@
+/* The configuration blob, in writable pages that hold nothing else: it is
+ * wiped after use. CONFIG_BLOB names the file that tools/mkconfig wrote. */
+	.section .data.config, "aw", @progbits
+	.balign 4096
+	.globl config_blob, config_blob_end
+config_blob:
+	.incbin CONFIG_BLOB
+config_blob_end:
+	.balign 4096
+
+	.section .note.GNU-stack, "", @progbits
