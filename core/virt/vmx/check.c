@@ -64,16 +64,18 @@ static const char *check_controls(void)
 
 	caps.revision = basic & BASIC_REVISION;
 	caps.inout_info = basic & BASIC_INOUT_INFO;
-	use_controls(MSR_VMX_PINBASED_CTLS + shift, 0, &caps.pin);
+	if (!use_controls(MSR_VMX_PINBASED_CTLS + shift, PIN_PREEMPTION_TIMER,
+			  &caps.pin))
+		return "this CPU's VT-x has no preemption timer";
+	caps.pin &= ~PIN_PREEMPTION_TIMER; /* switched on when needed */
 	if (!use_controls(MSR_VMX_PROCBASED_CTLS + shift,
 			  PROC_IO_BITMAPS | PROC_MSR_BITMAPS, &caps.proc))
 		return "this CPU's VT-x has no I/O and MSR bitmaps";
 	if (caps.proc & (PROC_CR3_LOAD | PROC_CR3_STORE))
 		return "this CPU's VT-x cannot leave CR3 to the guest";
 	if (!use_controls(MSR_VMX_PROCBASED_CTLS + shift,
-			  caps.proc | PROC_SECONDARY | PROC_MTF, &caps.proc))
-		return "this CPU's VT-x has no EPT or no monitor trap flag";
-	caps.proc &= ~PROC_MTF; /* switched on when needed */
+			  caps.proc | PROC_SECONDARY, &caps.proc))
+		return "this CPU has no extended page tables (EPT)";
 	if (!use_controls(MSR_VMX_EXIT_CTLS + shift, EXIT_NEEDED, &caps.exit) ||
 	    !use_controls(MSR_VMX_ENTRY_CTLS + shift, ENTRY_NEEDED,
 			  &caps.entry))
@@ -83,7 +85,7 @@ static const char *check_controls(void)
 
 const char *vmx_check(void)
 {
-	u64 feature;
+	u64 feature, misc;
 
 	if (!(cpuid(CPUID_FEATURES).ecx & CPUID_01_ECX_VMX))
 		return "this CPU has no Intel VT-x";
@@ -92,7 +94,9 @@ const char *vmx_check(void)
 	    !(feature & FEATURE_CONTROL_VMX))
 		return "Intel VT-x is switched off by the firmware; "
 		       "switch it on in its set-up program";
-	caps.wait_sipi = rdmsr(MSR_VMX_MISC) & MISC_WAIT_SIPI;
+	misc = rdmsr(MSR_VMX_MISC);
+	caps.wait_sipi = misc & MISC_WAIT_SIPI;
+	caps.timer_shift = misc & MISC_TIMER_SHIFT;
 	/* Unrestricted guest frees PE and PG, whatever the MSR says. */
 	caps.cr0_mask = rdmsr(MSR_VMX_CR0_FIXED0) & ~(CR0_PE | CR0_PG);
 	caps.cr4_fixed = rdmsr(MSR_VMX_CR4_FIXED0);

@@ -106,7 +106,6 @@ static const struct {
 	[REASON_IO] = { VMEXIT_IO, true, decode_io },
 	[REASON_RDMSR] = { VMEXIT_RDMSR, true, NULL },
 	[REASON_WRMSR] = { VMEXIT_WRMSR, true, NULL },
-	[REASON_MTF] = { VMEXIT_WINDOW, false, NULL },
 	[REASON_EPT_VIOLATION] = { VMEXIT_NESTED_FAULT, false,
 				   decode_ept_violation },
 	[REASON_EPT_MISCONFIGURATION] = { VMEXIT_UNKNOWN, false,

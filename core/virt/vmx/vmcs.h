@@ -64,6 +64,7 @@ enum vmcs_field {
 	GUEST_INTERRUPTIBILITY = 0x4824,
 	GUEST_ACTIVITY_STATE = 0x4826,
 	GUEST_IA32_SYSENTER_CS = 0x482a,
+	PREEMPTION_TIMER_VALUE = 0x482e,
 	HOST_IA32_SYSENTER_CS = 0x4c00,
 	/* natural width */
 	CR0_GUEST_HOST_MASK = 0x6000,
@@ -95,11 +96,13 @@ enum vmcs_field {
 	HOST_RIP = 0x6c16, /* HOST_RSP, 0x6c14, is written in enter.S */
 };
 
+/* Pin-based controls. */
+#define PIN_PREEMPTION_TIMER BIT(6)
+
 /* Primary processor-based controls. */
 #define PROC_CR3_LOAD	 BIT(15)
 #define PROC_CR3_STORE	 BIT(16)
 #define PROC_IO_BITMAPS	 BIT(25)
-#define PROC_MTF	 BIT(27)
 #define PROC_MSR_BITMAPS BIT(28)
 #define PROC_SECONDARY	 BIT(31)
 
@@ -175,7 +178,6 @@ enum exit_reason {
 	REASON_IO = 30,
 	REASON_RDMSR = 31,
 	REASON_WRMSR = 32,
-	REASON_MTF = 37,
 	REASON_EPT_VIOLATION = 48,
 	REASON_EPT_MISCONFIGURATION = 49,
 	REASON_INVEPT = 50,
@@ -193,7 +195,8 @@ enum exit_reason {
 #define BASIC_TRUE_CONTROLS BIT(55)
 
 /* IA32_VMX_MISC */
-#define MISC_WAIT_SIPI BIT(8)
+#define MISC_TIMER_SHIFT 0x1f
+#define MISC_WAIT_SIPI	 BIT(8)
 
 /* IA32_VMX_EPT_VPID_CAP */
 #define EPT_CAP_4_LEVELS BIT(6)

@@ -82,18 +82,24 @@ static void inject(struct vevent *event)
 }
 
 /*
- * While an NMI waits, the monitor trap flag ends every instruction of the
- * guest. NMI-window exiting would need NMI exiting and with it an exit for
- * every NMI; the preemption timer would only poll. NMIs that find us in host
- * mode are rare, most of them wait for one instruction, and a guest that halts
- * with NMIs blocked gets none on hardware either.
+ * While an NMI waits, the preemption timer ends the guest's run after so many
+ * ticks of the TSC, to look again. NMI-window exiting would need NMI exiting
+ * and with it an exit for every NMI; the monitor trap flag would end every
+ * instruction of an NMI handler. NMIs that find us in host mode are rare, and
+ * most of them can be injected at once.
  */
-static void set_stepping(struct vmx_cpu *x, bool on)
+#define POLL_TICKS 0x4000
+
+static void set_polling(struct vmx_cpu *x, bool on)
 {
-	if (x->stepping == on)
+	u32 timer = on ? PIN_PREEMPTION_TIMER : 0;
+
+	if (x->polling == on)
 		return;
-	x->stepping = on;
-	vmwrite(PROC_BASED_CONTROLS, vmx_caps->proc | (on ? PROC_MTF : 0));
+	x->polling = on;
+	vmwrite(PIN_BASED_CONTROLS, vmx_caps->pin | timer);
+	vmwrite(PREEMPTION_TIMER_VALUE,
+		(POLL_TICKS >> vmx_caps->timer_shift) + 1);
 }
 
 static void log_refusal(const struct vcpu *v, const struct vmexit *e)
@@ -137,7 +143,7 @@ static void vmx_run(struct vcpu *v, struct vmexit *e)
 	u64 result;
 
 	vmx_flush(x);
-	set_stepping(x, v->nmi_pending);
+	set_polling(x, v->nmi_pending);
 	if (event.valid)
 		inject(&v->event);
 	vmwrite(GUEST_RIP, v->rip);
@@ -164,6 +170,8 @@ static void vmx_run(struct vcpu *v, struct vmexit *e)
 	v->gpr[GPR_RSP] = vmread(GUEST_RSP);
 	v->rflags = vmread(GUEST_RFLAGS);
 	vmx_decode_exit(e);
+	if (e->kind == VMEXIT_DEADLINE && x->polling)
+		e->kind = VMEXIT_WINDOW;
 }
 
 /* ---- waiting ------------------------------------------------------------ */

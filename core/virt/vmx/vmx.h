@@ -14,6 +14,7 @@ struct vmx_caps {
 	u64 cr4_fixed;
 	u64 ept_cap;
 	u8 maxphyaddr;
+	u8 timer_shift;	 /* of the TSC, to the preemption timer's unit */
 	bool inout_info; /* exits say how INS and OUTS address memory */
 	bool wait_sipi;
 };
@@ -25,7 +26,7 @@ struct vmx_cpu {
 	void *vmcs;
 	u64 eptp;
 	bool launched;
-	bool stepping;	   /* the monitor trap flag is on */
+	bool polling;	   /* the preemption timer runs, see vmx.c */
 	bool flush_nested; /* before the next entry */
 	bool flush_linear;
 };
