@@ -161,7 +161,7 @@ static void wipe_loader(void)
 		u64 start = max_u64(e->base, MIB);
 		u64 end = min_u64(e->base + e->len, 4 * GIB);
 
-		if (e->type == E820_USABLE && start < end)
+		if (e->type == E820_TYPE_USABLE && start < end)
 			wipe_range(start, end);
 	}
 }

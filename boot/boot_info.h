@@ -10,11 +10,11 @@
 #define E820_MAX 128
 
 enum e820_type { /* ACPI 6.4, table 15-374 */
-	E820_USABLE = 1,
-	E820_RESERVED = 2,
-	E820_ACPI = 3,
-	E820_NVS = 4,
-	E820_BAD = 5,
+	E820_TYPE_USABLE = 1,
+	E820_TYPE_RESERVED = 2,
+	E820_TYPE_ACPI = 3,
+	E820_TYPE_NVS = 4,
+	E820_TYPE_BAD = 5,
 };
 
 struct e820_entry {

@@ -14,7 +14,7 @@ static bool is_clear(const struct boot_info *info, u64 start, u64 size)
 	for (u32 i = 0; i < info->map_count; i++) {
 		const struct e820_entry *e = &info->map[i];
 
-		if (e->type != E820_USABLE &&
+		if (e->type != E820_TYPE_USABLE &&
 		    range_overlap(start, size, e->base, e->len))
 			return false;
 	}
@@ -44,7 +44,7 @@ hpa_t place_find(const struct boot_info *info, u64 size, u64 floor)
 	hpa_t best = 0;
 
 	for (u32 i = 0; i < info->map_count; i++)
-		if (info->map[i].type == E820_USABLE)
+		if (info->map[i].type == E820_TYPE_USABLE)
 			best = max_u64(best, find_in(info, &info->map[i], size,
 						     floor));
 	return best;
@@ -57,8 +57,8 @@ u64 place_ram_end(const struct boot_info *info)
 	for (u32 i = 0; i < info->map_count; i++) {
 		const struct e820_entry *e = &info->map[i];
 
-		if (e->type == E820_USABLE || e->type == E820_ACPI ||
-		    e->type == E820_NVS)
+		if (e->type == E820_TYPE_USABLE || e->type == E820_TYPE_ACPI ||
+		    e->type == E820_TYPE_NVS)
 			end = max_u64(end, e->base + e->len);
 	}
 	return end;

@@ -12,6 +12,10 @@
 stub_begin:
 	jmp	start
 
+	.org	STUB_PARK_IP
+1:	hlt				/* with IF clear, until Shoji comes */
+	jmp	1b
+
 	.org	0x08
 stub_boot_drive:
 	.byte	0x80

@@ -13,6 +13,7 @@
 #define BOOT_STUB_H
 
 #define STUB_START_IP	  0x00 /* the guest's first instruction */
+#define STUB_PARK_IP	  0x04 /* where a CPU waits for its SIPI */
 #define STUB_INT15_IP	  0x10
 #define STUB_HYPERCALL_IP 0x40 /* the VMCALL or VMMCALL, 3 bytes */
 

@@ -76,8 +76,8 @@ static void sort_by_size(void)
 
 static bool is_ram(const struct e820_entry *e)
 {
-	return e->type == E820_USABLE || e->type == E820_ACPI ||
-	       e->type == E820_NVS;
+	return e->type == E820_TYPE_USABLE || e->type == E820_TYPE_ACPI ||
+	       e->type == E820_TYPE_NVS;
 }
 
 static bool follows_ram(gpa_t at)
@@ -104,7 +104,7 @@ void gmem_init(const struct boot_info *info)
 		if (is_ram(e) && align_up(e->base, PAGE_SIZE) < page_end(e))
 			add(align_up(e->base, PAGE_SIZE), page_end(e));
 	for (e = info->map; e < end; e++)
-		if (e->type == E820_RESERVED && e->base >= MIB &&
+		if (e->type == E820_TYPE_RESERVED && e->base >= MIB &&
 		    e->len < RESERVED_TAIL_MAX && follows_ram(e->base) &&
 		    e->base < page_end(e))
 			add(e->base, page_end(e));
