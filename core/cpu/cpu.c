@@ -17,6 +17,8 @@ static_assert(offsetof(struct cpu, self) == CPU_OFFSET_SELF, "offsets.h");
 static_assert(offsetof(struct cpu, nmi_seen) == CPU_OFFSET_NMI_SEEN,
 	      "offsets.h");
 static_assert(offsetof(struct cpu, stop) == CPU_OFFSET_STOP, "offsets.h");
+static_assert(offsetof(struct cpu, nmi_first) == CPU_OFFSET_NMI_FIRST,
+	      "offsets.h");
 
 struct tss { /* SDM vol. 3, 7.7 */
 	le32 reserved0;
@@ -112,6 +114,8 @@ struct cpu *cpu_alloc(u32 apic_id)
 	a = pool_alloc(sizeof(*a) / PAGE_SIZE);
 	if (!a || host_unmap_page(a->guard))
 		return NULL;
+	/* pool_alloc has cleared it; the new CPU begins with an empty TLB. */
+	invlpg(a->guard);
 	a->cpu.canary_page[5] = make_canary();
 	a->cpu.self = &a->cpu;
 	a->cpu.index = cpus_used;

@@ -23,6 +23,10 @@ struct cpu {
 			      * on. Take them with an atomic exchange. */
 	u32 stop;	   /* the next NMI in host mode is the end */
 	u32 online;	   /* has reached the host */
+	/* An NMI in host mode at [nmi_first, nmi_first + nmi_bytes) goes on at
+	 * nmi_target: for code that has looked at nmi_seen and must not miss
+	 * one. */
+	u64 nmi_first, nmi_bytes, nmi_target;
 	u64 *gdt;
 	void *tss;
 	u16 tss_selector;

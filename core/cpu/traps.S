@@ -9,6 +9,7 @@
 
 	.balign 16
 	.globl	trap_stubs
+	.type	trap_stubs, @function
 trap_stubs:
 	vector = 0
 	.rept	32
@@ -24,12 +25,21 @@ trap_stubs:
 	.endif
 	vector = vector + 1
 	.endr
+	.size	trap_stubs, . - trap_stubs
 
 	.type	trap_nmi, @function
 trap_nmi:
 	lock incl %gs:CPU_OFFSET_NMI_SEEN
 	cmpl	$0, %gs:CPU_OFFSET_STOP
 	jne	1f
+	pushq	%rax
+	movq	8(%rsp), %rax
+	subq	%gs:CPU_OFFSET_NMI_FIRST, %rax
+	cmpq	%gs:CPU_OFFSET_NMI_FIRST + 8, %rax
+	jae	2f
+	movq	%gs:CPU_OFFSET_NMI_FIRST + 16, %rax
+	movq	%rax, 8(%rsp)
+2:	popq	%rax
 	iretq
 1:	hlt
 	jmp	1b

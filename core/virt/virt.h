@@ -15,6 +15,7 @@
 #include "core/mm/table.h"
 
 struct cpu;
+struct guest;
 
 /* Registers that are not in struct vcpu itself. */
 enum vreg {
@@ -87,7 +88,8 @@ enum vmexit_kind {
 	VMEXIT_TASK_SWITCH,
 	VMEXIT_INIT,
 	VMEXIT_SIPI,
-	VMEXIT_NMI,	     /* AMD: an NMI is pending for host or guest */
+	VMEXIT_NMI,	     /* one came, for the guest or as a kick; the host's
+			      * handler has counted it in cpu->nmi_seen */
 	VMEXIT_WINDOW,	     /* the guest can take the NMI that waits */
 	VMEXIT_SHUTDOWN,     /* triple fault */
 	VMEXIT_DEADLINE,
@@ -119,6 +121,7 @@ struct vmexit {
 		struct {
 			gpa_t gpa;
 			bool read, write, exec;
+			bool table; /* by the CPU's walk of guest tables */
 			u8 n_bytes; /* instruction bytes from decode assists */
 			u8 bytes[INSN_MAX];
 		} fault;
@@ -145,6 +148,7 @@ struct vcpu {
 	u64 rflags;
 
 	struct cpu *cpu;
+	struct guest *guest;
 	void *hw; /* the back end's own: VMCB, VMCS ... */
 
 	bool waiting_sipi;   /* INIT received, no SIPI yet */
@@ -157,6 +161,7 @@ struct vcpu {
 	u32 init_request;
 	u32 sipi_request;    /* vector + 1, 0: none */
 	u32 flush_request;   /* nested table changed */
+	u32 in_guest;	     /* between entry and exit */
 };
 
 enum nested_access { NESTED_R = 1, NESTED_W = 2, NESTED_X = 4 };
@@ -205,12 +210,13 @@ struct virt_ops {
 
 	/* Before the next entry on this CPU, forget nested translations. */
 	void (*flush_nested)(struct vcpu *v);
+
+	/* From any CPU: makes @target leave the guest, with VMEXIT_HANDLED,
+	 * now or right after it has entered it. NULL: an NMI does that. */
+	void (*kick)(struct vcpu *target);
 };
 
 extern const struct virt_ops svm_ops; /* core/virt/svm/svm.c */
 extern const struct virt_ops vmx_ops; /* core/virt/vmx/vmx.c */
-
-/* The policy of core/virt/msr.c that a back end applies by itself: nothing.
- * All trapped MSRs come out as VMEXIT_RDMSR/WRMSR with the index in RCX. */
 
 #endif

@@ -4,6 +4,7 @@
 #include "core/arch/msr.h"
 #include "core/arch/regs.h"
 #include "core/arch/x86.h"
+#include "core/cpu/apic.h"
 #include "core/cpu/cpu.h"
 #include "core/lib/errors.h"
 #include "core/lib/log.h"
@@ -45,6 +46,9 @@ static int vmx_cpu_start(struct vcpu *v, hpa_t nested_root)
 	x->eptp = vmx_eptp(nested_root);
 	x->flush_nested = true; /* what an earlier user of VMX has left */
 	v->hw = x;
+	v->cpu->nmi_first = (u64)vmx_enter_first;
+	v->cpu->nmi_bytes = (u64)vmx_enter_end - (u64)vmx_enter_first;
+	v->cpu->nmi_target = (u64)vmx_enter_abort;
 	err = switch_on(x);
 	if (!err)
 		vmx_vmcs_setup(v);
@@ -172,6 +176,9 @@ static void vmx_run(struct vcpu *v, struct vmexit *e)
 	vmx_decode_exit(e);
 	if (e->kind == VMEXIT_DEADLINE && x->polling)
 		e->kind = VMEXIT_WINDOW;
+	if (e->kind == VMEXIT_INIT &&
+	    __atomic_exchange_n(&x->kicked, 0, __ATOMIC_SEQ_CST))
+		e->kind = VMEXIT_HANDLED;
 }
 
 /* ---- waiting ------------------------------------------------------------ */
@@ -198,6 +205,21 @@ static void vmx_flush_nested(struct vcpu *v)
 	((struct vmx_cpu *)v->hw)->flush_nested = true;
 }
 
+/*
+ * INIT makes a guest exit and waits while the CPU is in host mode (SDM vol. 3,
+ * 24.2, 25.2). At most one is on its way, so that an exit more is the guest's
+ * own INIT. A CPU that waits for SIPI will look at its requests when it runs.
+ */
+static void vmx_kick(struct vcpu *target)
+{
+	struct vmx_cpu *x = target->hw;
+
+	if (!x || target->waiting_sipi)
+		return;
+	if (!__atomic_exchange_n(&x->kicked, 1, __ATOMIC_SEQ_CST))
+		apic_send_init(target->cpu->apic_id);
+}
+
 const struct virt_ops vmx_ops = {
 	.name = "Intel VT-x",
 	.check = vmx_check,
@@ -215,4 +237,5 @@ const struct virt_ops vmx_ops = {
 	.wait_sipi = vmx_wait_sipi,
 	.nmi_blocked = vmx_nmi_blocked,
 	.flush_nested = vmx_flush_nested,
+	.kick = vmx_kick,
 };

@@ -29,6 +29,7 @@ struct vmx_cpu {
 	bool polling;	   /* the preemption timer runs, see vmx.c */
 	bool flush_nested; /* before the next entry */
 	bool flush_linear;
+	u32 kicked; /* an INIT is on its way that is not the guest's */
 };
 
 #define VMX_VPID 1 /* one guest; every CPU has TLBs of its own */
@@ -68,6 +69,11 @@ enum {
 	VMX_NMI
 };
 u64 vmx_enter(u64 *gpr, u64 launched, const u32 *nmi_seen);
-void vmx_exit_entry(void); /* where exits arrive; not to be called */
+/* Not to be called: where exits arrive, and the instructions at which an NMI
+ * must make vmx_enter() give up. */
+void vmx_exit_entry(void);
+void vmx_enter_first(void);
+void vmx_enter_end(void);
+void vmx_enter_abort(void);
 
 #endif
