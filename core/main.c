@@ -1,0 +1,184 @@
+/*
+ * The boot order, written out, from the final page tables to the guest's first
+ * instruction; and the wiring of filters to drivers.
+ *
+ * Mutable state at file scope, all of it: the page pool (core/mm/pool.c), the
+ * guest's memory map (core/mm/gmem.c), the log's ring and sinks (core/lib/
+ * log.c), the array of CPUs (core/cpu/cpu.c), the IDT (core/cpu/traps.c), the
+ * consoles and panic()'s settings (core/cpu), the hook lists (core/io), the
+ * volumes and their keys (crypto/disk/disk.c), the guest's pointer in
+ * core/virt/nested.c, and what stands here.
+ */
+#include "boot/boot_info.h"
+#include "boot/stub.h"
+#include "core/arch/cpuid.h"
+#include "core/arch/x86.h"
+#include "core/cpu/apic.h"
+#include "core/cpu/console.h"
+#include "core/cpu/cpu.h"
+#include "core/cpu/panic.h"
+#include "core/io/acpi.h"
+#include "core/lib/errors.h"
+#include "core/lib/log.h"
+#include "core/lib/panic.h"
+#include "core/lib/range.h"
+#include "core/lib/string.h"
+#include "core/mm/gmem.h"
+#include "core/mm/pool.h"
+#include "core/virt/guest.h"
+
+#ifndef SHOJI_VERSION
+#define SHOJI_VERSION "0.1"
+#endif
+
+static const struct boot_info *boot;
+static struct guest guest;
+static struct acpi acpi;
+
+/* Something the machine lacks: one sentence, and no guest without Shoji. */
+static noreturn void stop(const char *sentence)
+{
+	log_line("%s.", sentence);
+	log_line("Stopped.");
+	for (;;)
+		hlt();
+}
+
+/* ---- what the firmware says --------------------------------------------- */
+
+static int read_physical(void *ctx, u64 pa, void *dst, size_t len)
+{
+	(void)ctx;
+	if (!range_ok(pa, len, BIT(32)))
+		return -EFAULT;
+	memcpy(dst, phys_to_virt(pa), len);
+	return 0;
+}
+
+static void read_acpi(void)
+{
+	const struct acpi_mem mem = { .read = read_physical };
+
+	if (acpi_parse(&mem, boot->rsdp, &acpi))
+		log_line("no ACPI tables: one CPU, no sleep states");
+	if (!acpi.cpu_count) {
+		acpi.apic_ids[0] = apic_id();
+		acpi.cpu_count = 1;
+	}
+}
+
+static void make_bios_map(void)
+{
+	static struct e820 machine[BIOS_MAP_MAX];
+	const struct e820 hide[] = {
+		{ .base = boot->hidden_start, .len = boot->hidden_size },
+		{ .base = boot->low_page, .len = PAGE_SIZE },
+	};
+	u64 top = BIT(32);
+
+	for (u32 i = 0; i < boot->map_count; i++) {
+		const struct e820_entry *e = &boot->map[i];
+
+		machine[i] = (struct e820){ e->base, e->len, e->type, 1 };
+		if (e->type == E820_TYPE_USABLE)
+			top = max_u64(top, e->base + e->len);
+	}
+	if (bios_map_build(&guest.bios_map, machine, boot->map_count, hide,
+			   ARRAY_SIZE(hide)))
+		stop("The firmware's memory map cannot be used");
+	guest.nested_top = align_up(top, BIT(30));
+}
+
+/* ---- CPUs --------------------------------------------------------------- */
+
+static void choose_back_end(void)
+{
+	u32 vendor = cpuid(CPUID_VENDOR).ebx;
+	const char *why;
+
+	if (vendor == CPUID_VENDOR_INTEL_EBX)
+		guest.ops = &vmx_ops;
+	else if (vendor == CPUID_VENDOR_AMD_EBX ||
+		 vendor == CPUID_VENDOR_HYGON_EBX)
+		guest.ops = &svm_ops;
+	else
+		stop("This CPU has neither AMD-V nor Intel VT-x");
+	why = guest.ops->check();
+	if (why)
+		stop(why);
+}
+
+static void start_vcpu(struct cpu *c)
+{
+	struct vcpu *v = &guest.vcpu[c->index];
+
+	v->cpu = c;
+	v->guest = &guest;
+	c->vcpu = v;
+	if (guest.ops->cpu_start(v, virt_to_phys(guest.nested.root)))
+		panic("no memory for CPU %u", c->index);
+}
+
+static noreturn void run_other_cpu(struct cpu *c)
+{
+	while (!__atomic_load_n(&guest.ready, __ATOMIC_ACQUIRE))
+		cpu_pause();
+	start_vcpu(c);
+	__atomic_fetch_add(&guest.ready, 1, __ATOMIC_ACQ_REL);
+	startup_init_signal(c->vcpu);
+	guest_run(c->vcpu);
+}
+
+/* All are in host mode, with their own part of the guest, when this ends. */
+static void release_other_cpus(void)
+{
+	__atomic_store_n(&guest.ready, 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&guest.ready, __ATOMIC_ACQUIRE) != guest.cpus)
+		cpu_pause();
+}
+
+/* ---- the order ---------------------------------------------------------- */
+
+static void banner(void)
+{
+	log_line("Shoji %s, %s, %u CPU%s, %llu MiB of memory hidden at 0x%llx",
+		 SHOJI_VERSION, guest.ops->name, guest.cpus,
+		 guest.cpus == 1 ? "" : "s",
+		 (unsigned long long)boot->hidden_size >> 20,
+		 (unsigned long long)boot->hidden_start);
+}
+
+static noreturn void boot_cpu(struct cpu *c)
+{
+	read_acpi();
+	choose_back_end();
+	if (cpu_start_others(acpi.apic_ids, acpi.cpu_count, boot->low_page,
+			     run_other_cpu))
+		stop("Not all CPUs could be started");
+	guest.cpus = cpu_count();
+
+	make_bios_map();
+	if (nested_init(&guest) || startup_init(&guest))
+		stop("There is too little memory for the nested page table");
+	guest_msr_init(&guest);
+	banner();
+
+	guest.stub = boot->low_page;
+	stub_install(phys_to_virt(0), phys_to_virt(boot->low_page),
+		     boot->low_page, boot->boot_drive,
+		     guest.ops == &vmx_ops);
+	console_vga_off();
+	start_vcpu(c);
+	release_other_cpus();
+	startup_begin(c->vcpu);
+	guest_run(c->vcpu);
+}
+
+void shoji_main(const struct boot_info *info)
+{
+	boot = info;
+	gmem_init(info);
+	console_serial_on(0x3f8);
+	console_vga_on();
+	cpu_start_boot(boot_cpu);
+}

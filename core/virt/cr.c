@@ -1,0 +1,81 @@
+/* Control-register writes that the back end had to stop, and XSETBV. */
+#include "core/virt/guest.h"
+
+#include "core/arch/regs.h"
+#include "core/cpu/traps.h"
+
+/* SDM vol. 2, MOV to control registers: what gives #GP. */
+static bool cr0_valid(struct vcpu *v, u64 value)
+{
+	const struct virt_ops *ops = v->guest->ops;
+	u64 cr4 = ops->get(v, VREG_CR4), efer = ops->get(v, VREG_EFER);
+	struct vseg cs;
+
+	if (value >> 32)
+		return false;
+	if (value & CR0_PG && !(value & CR0_PE))
+		return false;
+	if (value & CR0_NW && !(value & CR0_CD))
+		return false;
+	ops->get_seg(v, SEG_CS, &cs);
+	if (value & CR0_PG && efer & EFER_LME &&
+	    !(ops->get(v, VREG_CR0) & CR0_PG))
+		return cr4 & CR4_PAE && !(cs.attr & VSEG_L);
+	return value & CR0_PG || !(cr4 & CR4_PCIDE);
+}
+
+/* VMXE and SMXE are bits that this guest's CPU does not have. */
+static bool cr4_valid(struct vcpu *v, u64 value)
+{
+	const struct virt_ops *ops = v->guest->ops;
+
+	if (value >> 32 || value & (CR4_VMXE | CR4_SMXE))
+		return false;
+	return !(ops->get(v, VREG_EFER) & EFER_LMA) || value & CR4_PAE;
+}
+
+static u64 lmsw(u64 cr0, u16 value)
+{
+	/* LMSW sets PE, MP, EM, TS and cannot clear PE. */
+	return (cr0 & ~(CR0_MP | CR0_EM | CR0_TS)) | (value & 0xf);
+}
+
+void guest_cr_write(struct vcpu *v, const struct vmexit *exit)
+{
+	const struct virt_ops *ops = v->guest->ops;
+	u64 value = v->gpr[exit->cr.gpr];
+
+	if (guest_code_bits(v) != 64)
+		value = (u32)value;
+	if (exit->cr.clts)
+		value = ops->get(v, VREG_CR0) & ~CR0_TS;
+	else if (exit->cr.lmsw)
+		value = lmsw(ops->get(v, VREG_CR0), exit->cr.lmsw_value);
+
+	if (exit->cr.cr == 0 && cr0_valid(v, value)) {
+		ops->set(v, VREG_CR0, value | CR0_ET);
+	} else if (exit->cr.cr == 4 && cr4_valid(v, value)) {
+		ops->set(v, VREG_CR4, value);
+	} else {
+		guest_fault(v, VECTOR_GP);
+		return;
+	}
+	guest_skip(v, exit);
+}
+
+/* XCR0 is not switched: what the guest sets is set. */
+void guest_xsetbv(struct vcpu *v, const struct vmexit *exit)
+{
+	u64 value = v->gpr[GPR_RDX] << 32 | (u32)v->gpr[GPR_RAX];
+
+	if (!(v->guest->ops->get(v, VREG_CR4) & CR4_OSXSAVE)) {
+		guest_fault(v, VECTOR_UD);
+		return;
+	}
+	if (v->guest->ops->get(v, VREG_CPL) != 0 ||
+	    !xsetbv_safe(v->gpr[GPR_RCX], value)) {
+		guest_fault(v, VECTOR_GP);
+		return;
+	}
+	guest_skip(v, exit);
+}

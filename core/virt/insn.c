@@ -1,0 +1,347 @@
+/* The guest's memory as its own instructions see it, and the execution of an
+ * instruction whose access was trapped. */
+#include "core/virt/guest.h"
+
+#include "core/arch/regs.h"
+#include "core/io/mmio.h"
+#include "core/lib/errors.h"
+#include "core/lib/log.h"
+#include "core/lib/range.h"
+#include "core/lib/string.h"
+#include "core/mm/gmem.h"
+
+static u64 get(struct vcpu *v, enum vreg reg)
+{
+	return v->guest->ops->get(v, reg);
+}
+
+static bool protected_mode(struct vcpu *v)
+{
+	return get(v, VREG_CR0) & CR0_PE && !(v->rflags & RFLAGS_VM);
+}
+
+u8 guest_code_bits(struct vcpu *v)
+{
+	struct vseg cs;
+
+	if (!protected_mode(v))
+		return 16;
+	v->guest->ops->get_seg(v, SEG_CS, &cs);
+	if (get(v, VREG_EFER) & EFER_LMA && cs.attr & VSEG_L)
+		return 64;
+	return cs.attr & VSEG_DB ? 32 : 16;
+}
+
+/* ---- paging ------------------------------------------------------------- */
+
+static int walk_read(void *ctx, gpa_t gpa, void *dst, size_t len)
+{
+	(void)ctx;
+	return gmem_read(gpa, dst, len);
+}
+
+static int walk_cmpxchg(void *ctx, gpa_t gpa, u64 old, u64 new_value,
+			unsigned int size)
+{
+	void *p = gmem_ptr(gpa, size);
+	u32 old32 = old;
+
+	(void)ctx;
+	if (!p)
+		return -EFAULT;
+	/* If it fails the guest has changed the entry: it will be walked
+	 * again when the guest executes the instruction again. */
+	if (size == 8)
+		__atomic_compare_exchange_n((u64 *)p, &old, new_value, false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	else
+		__atomic_compare_exchange_n((u32 *)p, &old32, (u32)new_value,
+					    false, __ATOMIC_SEQ_CST,
+					    __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static const struct walk_mem walk_mem = {
+	.read = walk_read,
+	.cmpxchg = walk_cmpxchg,
+};
+
+static int translate(struct vcpu *v, u64 linear, unsigned int access,
+		     gpa_t *gpa, struct guest_mem_fault *fault)
+{
+	struct walk_cpu cpu = {
+		.cr0 = get(v, VREG_CR0),
+		.cr3 = get(v, VREG_CR3),
+		.cr4 = get(v, VREG_CR4),
+		.efer = get(v, VREG_EFER),
+		.rflags = v->rflags,
+		.user = get(v, VREG_CPL) == 3,
+		.maxphyaddr = v->guest->maxphyaddr,
+	};
+	u32 error = 0;
+	int rc = walk_linear(&cpu, &walk_mem, linear, access, gpa, &error);
+
+	if (!rc)
+		return 0;
+	/* Tables outside of memory read as ones: reserved bits are set. */
+	if (rc != WALK_FAULT)
+		error = PF_P | PF_RSVD | (access & WALK_WRITE ? PF_W : 0) |
+			(cpu.user ? PF_U : 0);
+	*fault = (struct guest_mem_fault){ true, VECTOR_PF, error, linear };
+	return EMUL_MEM_FAULT;
+}
+
+/* ---- physical accesses -------------------------------------------------- */
+
+static void mmio_bytes(gpa_t gpa, u8 *data, u32 size, bool write)
+{
+	while (size) {
+		struct mmio_io io = { .gpa = gpa, .size = 8, .write = write };
+
+		while (io.size > size || gpa & (io.size - 1))
+			io.size >>= 1;
+		if (write)
+			memcpy(&io.value, data, io.size);
+		/* Nothing there: reads all ones, writes are lost. */
+		if (mmio_access(&io))
+			io.value = ~0ULL;
+		if (!write)
+			memcpy(data, &io.value, io.size);
+		gpa += io.size;
+		data += io.size;
+		size -= io.size;
+	}
+}
+
+static void copy_ram(void *ram, void *data, u32 size, bool write)
+{
+	if (write)
+		memcpy(ram, data, size);
+	else
+		memcpy(data, ram, size);
+}
+
+int guest_mem(struct vcpu *v, u64 linear, void *data, u32 size,
+	      unsigned int access, struct guest_mem_fault *fault)
+{
+	bool write = access & WALK_WRITE;
+	u8 *p = data;
+
+	while (size) {
+		u32 n = min_u64(size, PAGE_SIZE - linear % PAGE_SIZE);
+		gpa_t gpa;
+		void *ram;
+
+		if (translate(v, linear, access, &gpa, fault))
+			return EMUL_MEM_FAULT;
+		ram = mmio_hooked(gpa) ? NULL : gmem_ptr(gpa, n);
+		if (ram)
+			copy_ram(ram, p, n, write);
+		else
+			mmio_bytes(gpa, p, n, write);
+		linear += n;
+		p += n;
+		size -= n;
+	}
+	return 0;
+}
+
+int guest_probe(struct vcpu *v, u64 linear, u32 size, unsigned int access,
+		struct guest_mem_fault *fault)
+{
+	u64 last = linear + size - 1;
+	gpa_t gpa;
+
+	if (translate(v, linear, access, &gpa, fault))
+		return EMUL_MEM_FAULT;
+	if (last / PAGE_SIZE == linear / PAGE_SIZE)
+		return 0;
+	return translate(v, align_down(last, PAGE_SIZE), access, &gpa, fault);
+}
+
+/* ---- segmentation ------------------------------------------------------- */
+
+static int seg_fault(unsigned int seg, struct guest_mem_fault *fault)
+{
+	*fault = (struct guest_mem_fault){
+		true, seg == SEG_SS ? VECTOR_SS : VECTOR_GP, 0, 0
+	};
+	return EMUL_MEM_FAULT;
+}
+
+/* Is the access inside the limit? SDM vol. 3, 5.3. */
+static bool in_limit(const struct vseg *s, u64 offset, u32 size)
+{
+	bool expand_down = s->attr & VSEG_S && (s->attr & 0xc) == 0x4;
+	u64 top;
+
+	if (!expand_down)
+		return range_ok(offset, size, (u64)s->limit + 1);
+	top = s->attr & VSEG_DB ? 0x100000000 : 0x10000;
+	return offset > s->limit && range_ok(offset, size, top);
+}
+
+/* Does the type allow it? SDM vol. 3, 5.5. */
+static bool type_allows(const struct vseg *s, unsigned int access)
+{
+	bool code = s->attr & 8, rw = s->attr & 2;
+
+	if (!(s->attr & VSEG_P) || !(s->attr & VSEG_S))
+		return false;
+	if (access & WALK_WRITE)
+		return !code && rw;
+	return !code || rw;
+}
+
+int guest_linear(struct vcpu *v, unsigned int seg, u64 offset, u32 size,
+		 unsigned int access, u64 *linear,
+		 struct guest_mem_fault *fault)
+{
+	struct vseg s;
+
+	v->guest->ops->get_seg(v, seg, &s);
+	if (guest_code_bits(v) == 64) {
+		*linear = offset + (seg == SEG_FS || seg == SEG_GS ? s.base : 0);
+		if ((s64)(*linear << 16) >> 16 != (s64)*linear ||
+		    (s64)((*linear + size - 1) << 16) >> 16 !=
+			    (s64)(*linear + size - 1))
+			return seg_fault(seg, fault);
+		return 0;
+	}
+	if (!in_limit(&s, offset, size) ||
+	    (protected_mode(v) && !type_allows(&s, access)))
+		return seg_fault(seg, fault);
+	*linear = (u32)(s.base + offset);
+	return 0;
+}
+
+/* ---- the executor's callbacks ------------------------------------------- */
+
+struct emul_ctx {
+	struct vcpu *v;
+	struct guest_mem_fault fault;
+};
+
+static int emul_access(struct emul_ctx *c, unsigned int seg, u64 offset,
+		       void *data, unsigned int size, unsigned int access)
+{
+	u64 linear;
+
+	if (guest_linear(c->v, seg, offset, size, access, &linear, &c->fault))
+		return EMUL_MEM_FAULT;
+	return guest_mem(c->v, linear, data, size, access, &c->fault);
+}
+
+static int emul_read(void *ctx, unsigned int seg, u64 offset, void *dst,
+		     unsigned int size)
+{
+	return emul_access(ctx, seg, offset, dst, size, WALK_READ);
+}
+
+static int emul_write(void *ctx, unsigned int seg, u64 offset, const void *src,
+		      unsigned int size)
+{
+	u8 copy[64];
+
+	if (size > sizeof(copy))
+		return EMUL_MEM_FAULT;
+	memcpy(copy, src, size);
+	return emul_access(ctx, seg, offset, copy, size, WALK_WRITE);
+}
+
+static int emul_probe(void *ctx, unsigned int seg, u64 offset,
+		      unsigned int size)
+{
+	struct emul_ctx *c = ctx;
+	u64 linear;
+
+	if (guest_linear(c->v, seg, offset, size, WALK_WRITE, &linear,
+			 &c->fault))
+		return EMUL_MEM_FAULT;
+	return guest_probe(c->v, linear, size, WALK_WRITE, &c->fault);
+}
+
+/* ---- fetching and executing --------------------------------------------- */
+
+size_t guest_fetch(struct vcpu *v, u8 *bytes)
+{
+	struct guest_mem_fault fault;
+	struct vseg cs;
+	u64 linear = v->rip;
+	size_t n, done = 0;
+	gpa_t gpa;
+
+	if (guest_code_bits(v) != 64) {
+		v->guest->ops->get_seg(v, SEG_CS, &cs);
+		linear = (u32)(cs.base + v->rip);
+	}
+	while (done < INSN_MAX) {
+		n = min_u64(INSN_MAX - done,
+			    PAGE_SIZE - (linear + done) % PAGE_SIZE);
+		if (translate(v, linear + done, WALK_FETCH, &gpa, &fault) ||
+		    gmem_read(gpa, bytes + done, n))
+			break;
+		done += n;
+	}
+	return done;
+}
+
+void guest_inject_mem_fault(struct vcpu *v, const struct guest_mem_fault *fault)
+{
+	if (!fault->valid) {
+		guest_fault(v, VECTOR_UD);
+		return;
+	}
+	if (fault->vector == VECTOR_PF)
+		v->guest->ops->set(v, VREG_CR2, fault->cr2);
+	guest_fault_error(v, fault->vector, fault->error);
+}
+
+static u8 stack_bits(struct vcpu *v)
+{
+	struct vseg ss;
+
+	v->guest->ops->get_seg(v, SEG_SS, &ss);
+	return ss.attr & VSEG_DB ? 32 : 16;
+}
+
+void guest_emulate(struct vcpu *v, const struct vmexit *exit)
+{
+	static struct log_limit limit;
+	struct emul_ctx ctx = { .v = v };
+	struct emul_mem mem = { emul_read, emul_write, emul_probe, &ctx };
+	struct emul_cpu cpu = {
+		.rip = v->rip,
+		.rflags = v->rflags,
+		.bits = guest_code_bits(v),
+		.stack_bits = stack_bits(v),
+	};
+	u8 bytes[INSN_MAX];
+	size_t len = exit->fault.n_bytes;
+	int rc;
+
+	if (len)
+		memcpy(bytes, exit->fault.bytes, sizeof(bytes));
+	else
+		len = guest_fetch(v, bytes);
+	memcpy(cpu.gpr, v->gpr, sizeof(cpu.gpr));
+	rc = emul_step(&cpu, bytes, len, &mem);
+	if (rc < 0) {
+		log_limited(&limit,
+			    "no executor for %02x %02x %02x %02x %02x %02x at "
+			    "rip 0x%llx on gpa 0x%llx: #UD",
+			    bytes[0], bytes[1], bytes[2], bytes[3], bytes[4],
+			    bytes[5], (unsigned long long)v->rip,
+			    (unsigned long long)exit->fault.gpa);
+		guest_fault(v, VECTOR_UD);
+		return;
+	}
+	/* After a fault these are the iterations that were completed. */
+	memcpy(v->gpr, cpu.gpr, sizeof(cpu.gpr));
+	v->rip = cpu.rip;
+	v->rflags = cpu.rflags;
+	if (rc)
+		guest_inject_mem_fault(v, &ctx.fault);
+	else
+		guest_retired(v);
+}

@@ -1,0 +1,209 @@
+/* The policy for model-specific registers: what is not in the table passes. */
+#include "core/virt/guest.h"
+
+#include "core/arch/msr.h"
+#include "core/arch/regs.h"
+#include "core/cpu/traps.h"
+#include "core/io/msr.h"
+#include "core/lib/log.h"
+#include "core/lib/string.h"
+
+enum trap { R = 1, W = 2, RW = R | W };
+
+enum vendor { ANY, INTEL, AMD }; /* when an entry applies */
+
+/* Reads as @value, writes give #GP. */
+static enum verdict msr_constant(struct vcpu *v, struct msr_io *io, u64 value)
+{
+	(void)v;
+	if (io->write)
+		return DENY;
+	io->value = value;
+	return DONE;
+}
+
+/* As after a BIOS that has switched VMX off for good. */
+static enum verdict msr_feature_control(struct vcpu *v, struct msr_io *io)
+{
+	return msr_constant(v, io, FEATURE_CONTROL_LOCK);
+}
+
+static enum verdict msr_vm_cr(struct vcpu *v, struct msr_io *io)
+{
+	return msr_constant(v, io, VM_CR_LOCK | VM_CR_SVMDIS);
+}
+
+static enum verdict msr_absent(struct vcpu *v, struct msr_io *io)
+{
+	(void)v;
+	(void)io;
+	return DENY;
+}
+
+/* Read by the hardware as it is; writes are lost, as with a locked chipset. */
+static enum verdict msr_read_only(struct vcpu *v, struct msr_io *io)
+{
+	(void)v;
+	return io->write ? DONE : PASS;
+}
+
+/* The update would be fetched from the guest's linear address, which means
+ * nothing here; the revision the guest then reads is the old one. */
+static enum verdict msr_microcode(struct vcpu *v, struct msr_io *io)
+{
+	static struct log_limit limit;
+
+	(void)v;
+	(void)io;
+	log_limited(&limit, "the guest's microcode update is not loaded");
+	return DONE;
+}
+
+/* EFER.SVME is ours. LME may not change while paging is on (APM 3.1.7). */
+static enum verdict msr_efer(struct vcpu *v, struct msr_io *io)
+{
+	const struct virt_ops *ops = v->guest->ops;
+	u64 known = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_LMSLE |
+		    EFER_FFXSR | EFER_TCE;
+	u64 old = ops->get(v, VREG_EFER);
+
+	if (!io->write) {
+		io->value = old;
+		return DONE;
+	}
+	if (io->value & ~known)
+		return DENY;
+	if ((io->value ^ old) & EFER_LME && ops->get(v, VREG_CR0) & CR0_PG)
+		return DENY;
+	ops->set(v, VREG_EFER,
+		 (io->value & ~EFER_LMA) | (old & EFER_LMA));
+	return DONE;
+}
+
+static enum verdict msr_apic_base(struct vcpu *v, struct msr_io *io)
+{
+	if (!startup_apic_base_ok(v, io->value))
+		return DENY;
+	return PASS;
+}
+
+static enum verdict msr_x2apic_icr(struct vcpu *v, struct msr_io *io)
+{
+	return startup_icr(v, io->value) ? DONE : PASS;
+}
+
+/* Memory types: to the hardware first, then to the nested table. */
+static enum verdict msr_mtrr(struct vcpu *v, struct msr_io *io)
+{
+	if (!wrmsr_safe(io->index, io->value))
+		return DENY;
+	nested_update_types(v);
+	return DONE;
+}
+
+static const struct {
+	u32 first, last;
+	enum trap trap;
+	enum vendor when;
+	enum verdict (*fn)(struct vcpu *v, struct msr_io *io);
+} policy[] = {
+	{ MSR_APIC_BASE, MSR_APIC_BASE, W, ANY, msr_apic_base },
+	{ MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, RW, INTEL,
+	  msr_feature_control },
+	{ MSR_BIOS_UPDT_TRIG, MSR_BIOS_UPDT_TRIG, W, ANY, msr_microcode },
+	{ MSR_SMM_MONITOR_CTL, MSR_SMM_MONITOR_CTL, RW, INTEL, msr_absent },
+	{ MSR_MTRR_PHYSBASE(0), MSR_MTRR_PHYSMASK(15), W, INTEL, msr_mtrr },
+	{ MSR_MTRR_FIX64K_00000, MSR_MTRR_FIX4K_F8000, W, INTEL, msr_mtrr },
+	{ MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, W, INTEL, msr_mtrr },
+	{ MSR_VMX_BASIC, MSR_VMX_EXIT_CTLS2, RW, ANY, msr_absent },
+	/* Processor trace writes to physical memory. */
+	{ 0x560, 0x561, RW, ANY, msr_absent },
+	{ MSR_RTIT_CTL, 0x587, RW, ANY, msr_absent },
+	{ MSR_X2APIC_ICR, MSR_X2APIC_ICR, W, AMD, msr_x2apic_icr },
+	{ MSR_EFER, MSR_EFER, RW, AMD, msr_efer },
+	/* Where the machine's memory lies is not the guest's to change. */
+	{ MSR_SYSCFG, MSR_SYSCFG, W, ANY, msr_read_only },
+	{ MSR_IORR_BASE(0), MSR_IORR_MASK(1), W, ANY, msr_read_only },
+	{ MSR_TOP_MEM, MSR_TOP_MEM, W, ANY, msr_read_only },
+	{ MSR_TOP_MEM2, MSR_TOP_MEM2, W, ANY, msr_read_only },
+	{ MSR_PATCH_LOADER, MSR_PATCH_LOADER, W, ANY, msr_microcode },
+	{ MSR_SMM_BASE, 0xc0010113, W, ANY, msr_read_only },
+	{ MSR_VM_CR, MSR_VM_CR, RW, ANY, msr_vm_cr },
+	{ MSR_SMM_CTL, MSR_SVM_KEY, RW, ANY, msr_absent },
+};
+
+static bool applies(const struct guest *g, enum vendor when)
+{
+	switch (when) {
+	case INTEL:
+		return g->ops->nested_types;
+	case AMD:
+		return !g->ops->nested_types;
+	default:
+		return true;
+	}
+}
+
+void guest_msr_init(struct guest *g)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(policy); i++) {
+		if (!applies(g, policy[i].when))
+			continue;
+		for (u32 m = policy[i].first; m <= policy[i].last; m++)
+			g->ops->trap_msr(m, policy[i].trap & R,
+					 policy[i].trap & W);
+	}
+}
+
+static enum verdict decide(struct vcpu *v, struct msr_io *io)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(policy); i++) {
+		if (io->index < policy[i].first || io->index > policy[i].last)
+			continue;
+		if (applies(v->guest, policy[i].when) &&
+		    policy[i].trap & (io->write ? W : R))
+			return policy[i].fn(v, io);
+	}
+	return PASS;
+}
+
+/* True if the access succeeded. */
+static bool access_msr(struct vcpu *v, struct msr_io *io)
+{
+	switch (decide(v, io)) {
+	case PASS:
+		return io->write ? wrmsr_safe(io->index, io->value) :
+				   rdmsr_safe(io->index, &io->value);
+	case DONE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void guest_rdmsr(struct vcpu *v, const struct vmexit *exit)
+{
+	struct msr_io io = { .index = v->gpr[GPR_RCX] };
+
+	if (!access_msr(v, &io)) {
+		guest_fault(v, VECTOR_GP);
+		return;
+	}
+	v->gpr[GPR_RAX] = (u32)io.value;
+	v->gpr[GPR_RDX] = io.value >> 32;
+	guest_skip(v, exit);
+}
+
+void guest_wrmsr(struct vcpu *v, const struct vmexit *exit)
+{
+	struct msr_io io = {
+		.index = v->gpr[GPR_RCX],
+		.write = true,
+		.value = v->gpr[GPR_RDX] << 32 | (u32)v->gpr[GPR_RAX],
+	};
+
+	if (access_msr(v, &io))
+		guest_skip(v, exit);
+	else
+		guest_fault(v, VECTOR_GP);
+}

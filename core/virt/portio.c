@@ -1,0 +1,155 @@
+/* IN, OUT, INS and OUTS on hooked ports (SDM vol. 1, 19). */
+#include "core/virt/guest.h"
+
+#include "core/arch/regs.h"
+#include "core/io/port.h"
+#include "core/lib/bytes.h"
+#include "core/lib/range.h"
+
+static void simple_io(struct vcpu *v, const struct vmexit *exit)
+{
+	u32 value = v->gpr[GPR_RAX] & mask_bytes(exit->io.size);
+	struct port_io io = {
+		.port = exit->io.port,
+		.size = exit->io.size,
+		.write = exit->io.write,
+		.count = 1,
+		.data = &value,
+	};
+
+	port_access(&io);
+	if (!io.write && io.size == 4)
+		v->gpr[GPR_RAX] = value;
+	else if (!io.write)
+		v->gpr[GPR_RAX] =
+			(v->gpr[GPR_RAX] & ~mask_bytes(io.size)) | value;
+	guest_skip(v, exit);
+}
+
+/* What the back end may leave open of a string instruction: its prefixes. */
+struct string_insn {
+	u8 seg;	      /* of the memory operand */
+	u8 addr_size; /* 2, 4 or 8 bytes */
+};
+
+static void parse_prefixes(struct vcpu *v, struct string_insn *s)
+{
+	static const u8 overrides[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65 };
+	u8 bytes[INSN_MAX], bits = guest_code_bits(v);
+	size_t n = guest_fetch(v, bytes);
+
+	s->seg = SEG_DS;
+	s->addr_size = bits / 8;
+	for (size_t i = 0; i < n; i++) {
+		if (bytes[i] == 0x67)
+			s->addr_size = bits == 32 ? 2 : 4;
+		for (size_t j = 0; j < ARRAY_SIZE(overrides); j++)
+			if (bytes[i] == overrides[j])
+				s->seg = j;
+		if (bytes[i] >= 0x6c && bytes[i] <= 0x6f)
+			return;
+	}
+}
+
+/* Adds to the low @addr_size bytes of a register, as address arithmetic does:
+ * 32-bit results clear the upper half. */
+static void advance(u64 *reg, s64 delta, u8 addr_size)
+{
+	u64 mask = mask_bytes(addr_size), value = (*reg + delta) & mask;
+
+	*reg = addr_size == 2 ? (*reg & ~mask) | value : value;
+}
+
+/*
+ * How many elements one go may take: up to the end of the page, of the buffer
+ * and of the repetition. With DF set, one at a time.
+ */
+static u32 burst_count(struct vcpu *v, const struct vmexit *exit, u64 offset,
+		       u64 linear, u64 left, u8 addr_size)
+{
+	u8 size = exit->io.size;
+	u64 n = min_u64(left, PORT_BURST_MAX / size);
+
+	if (v->rflags & RFLAGS_DF)
+		return 1;
+	n = min_u64(n, (PAGE_SIZE - linear % PAGE_SIZE) / size);
+	if (addr_size < 8)
+		n = min_u64(n, (mask_bytes(addr_size) + 1 - offset) / size);
+	return max_u64(n, 1);
+}
+
+/* Moves one burst between the ports and the guest; returns its elements, 0 if
+ * @fault is to be injected. */
+static u32 burst(struct vcpu *v, const struct vmexit *exit,
+		 const struct string_insn *s, u64 left,
+		 struct guest_mem_fault *fault)
+{
+	u8 data[PORT_BURST_MAX];
+	unsigned int seg = exit->io.write ? s->seg : SEG_ES;
+	unsigned int access = exit->io.write ? WALK_READ : WALK_WRITE;
+	unsigned int reg = exit->io.write ? GPR_RSI : GPR_RDI;
+	u64 offset = v->gpr[reg] & mask_bytes(s->addr_size), linear;
+	struct port_io io = {
+		.port = exit->io.port,
+		.size = exit->io.size,
+		.write = exit->io.write,
+		.data = data,
+	};
+
+	if (guest_linear(v, seg, offset, io.size, access, &linear, fault))
+		return 0;
+	io.count = burst_count(v, exit, offset, linear, left, s->addr_size);
+	/* The segment's limit may end inside the burst. */
+	if (guest_linear(v, seg, offset, io.count * io.size, access, &linear,
+			 fault))
+		io.count = 1;
+	/* The device loses what is read from it: look before. */
+	if (guest_probe(v, linear, io.count * io.size, access, fault))
+		return 0;
+	if (io.write && guest_mem(v, linear, data, io.count * io.size, access,
+				  fault))
+		return 0;
+	port_access(&io);
+	if (!io.write && guest_mem(v, linear, data, io.count * io.size, access,
+				   fault))
+		return 0;
+	return io.count;
+}
+
+static void string_io(struct vcpu *v, const struct vmexit *exit)
+{
+	struct string_insn s = { exit->io.seg, exit->io.addr_size };
+	struct guest_mem_fault fault = { 0 };
+	u64 left = 1;
+	u32 n;
+	s64 step;
+
+	if (!s.addr_size || (exit->io.write && s.seg == 0xff))
+		parse_prefixes(v, &s);
+	if (exit->io.rep)
+		left = v->gpr[GPR_RCX] & mask_bytes(s.addr_size);
+	if (!left) {
+		guest_skip(v, exit);
+		return;
+	}
+	n = burst(v, exit, &s, left, &fault);
+	if (!n) {
+		guest_inject_mem_fault(v, &fault);
+		return;
+	}
+	step = (s64)n * exit->io.size * (v->rflags & RFLAGS_DF ? -1 : 1);
+	advance(&v->gpr[exit->io.write ? GPR_RSI : GPR_RDI], step, s.addr_size);
+	if (exit->io.rep)
+		advance(&v->gpr[GPR_RCX], -(s64)n, s.addr_size);
+	/* What is left is done when the guest executes it again. */
+	if (n == left)
+		guest_skip(v, exit);
+}
+
+void guest_io(struct vcpu *v, const struct vmexit *exit)
+{
+	if (exit->io.string)
+		string_io(v, exit);
+	else
+		simple_io(v, exit);
+}

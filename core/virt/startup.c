@@ -1,0 +1,196 @@
+/*
+ * How the guest's CPUs come to life: the boot processor in the stub after
+ * POST, every other one by INIT and SIPI (SDM vol. 3, 8.4), from its first
+ * instruction under Shoji.
+ *
+ * Where the hardware has no wait-for-SIPI state for guests (AMD-V) no CPU may
+ * get a real INIT or SIPI: writes to the ICR are watched, and a CPU waits in
+ * the stub's HLT loop with interrupts off.
+ */
+#include "core/virt/guest.h"
+
+#include "boot/stub.h"
+#include "core/arch/msr.h"
+#include "core/arch/regs.h"
+#include "core/arch/x86.h"
+#include "core/cpu/apic.h"
+#include "core/io/mmio.h"
+#include "core/lib/log.h"
+#include "core/lib/string.h"
+
+/* ---- state -------------------------------------------------------------- */
+
+static void set_real_seg(struct vcpu *v, unsigned int seg, u16 selector,
+			 u64 base)
+{
+	const struct vseg s = {
+		.selector = selector,
+		.attr = seg == SEG_CS ? 0x9b : 0x93,
+		.limit = 0xffff,
+		.base = base,
+	};
+
+	v->guest->ops->set_seg(v, seg, &s);
+}
+
+/* SDM vol. 3, table 9-1: what INIT resets. MSRs and the FPU keep theirs. */
+static void reset_state(struct vcpu *v)
+{
+	const struct virt_ops *ops = v->guest->ops;
+	const struct vseg table = { .limit = 0xffff };
+	const struct vseg ldtr = { .limit = 0xffff, .attr = 0x82 };
+	const struct vseg tr = { .limit = 0xffff, .attr = 0x8b };
+	u64 cr0 = ops->get(v, VREG_CR0) & (CR0_CD | CR0_NW);
+
+	memset(v->gpr, 0, sizeof(v->gpr));
+	v->gpr[GPR_RDX] = cpuid(1).eax;
+	v->rflags = RFLAGS_FIXED;
+	v->event.valid = false;
+	v->nmi_pending = false;
+	ops->set(v, VREG_CR0, cr0 | CR0_ET);
+	ops->set(v, VREG_CR2, 0);
+	ops->set(v, VREG_CR3, 0);
+	ops->set(v, VREG_CR4, 0);
+	ops->set(v, VREG_EFER, 0);
+	ops->set(v, VREG_DR6, DR6_INIT);
+	ops->set(v, VREG_DR7, DR7_INIT);
+	ops->set(v, VREG_INTERRUPTIBILITY, 0);
+	for (unsigned int i = SEG_ES; i <= SEG_GS; i++)
+		set_real_seg(v, i, 0, 0);
+	ops->set_seg(v, SEG_LDTR, &ldtr);
+	ops->set_seg(v, SEG_TR, &tr);
+	ops->set_seg(v, SEG_GDTR, &table);
+	ops->set_seg(v, SEG_IDTR, &table);
+}
+
+static void go_to_stub(struct vcpu *v, u16 ip)
+{
+	gpa_t stub = v->guest->stub;
+
+	set_real_seg(v, SEG_CS, stub >> 4, stub);
+	v->rip = ip;
+}
+
+void startup_begin(struct vcpu *v)
+{
+	reset_state(v);
+	go_to_stub(v, STUB_START_IP);
+}
+
+void startup_init_signal(struct vcpu *v)
+{
+	reset_state(v);
+	apic_init_reset();
+	v->waiting_sipi = true;
+	if (!v->guest->ops->wait_sipi(v))
+		go_to_stub(v, STUB_PARK_IP);
+}
+
+void startup_sipi(struct vcpu *v, u8 vector)
+{
+	if (!v->waiting_sipi)
+		return;
+	v->waiting_sipi = false;
+	set_real_seg(v, SEG_CS, vector << 8, (u64)vector << 12);
+	v->rip = 0;
+}
+
+/* ---- the interrupt command register (SDM vol. 3, 10.6.1) ---------------- */
+
+void guest_kick(struct vcpu *target)
+{
+	__atomic_store_n(&target->kick, 1, __ATOMIC_SEQ_CST);
+	if (target->guest->ops->kick)
+		target->guest->ops->kick(target);
+	else
+		apic_send_nmi(target->cpu->apic_id);
+}
+
+static bool is_target(const struct vcpu *self, const struct vcpu *v, u64 icr,
+		      u32 dest)
+{
+	switch (icr & APIC_ICR_SHORTHAND) {
+	case APIC_ICR_SELF:
+		return v == self;
+	case APIC_ICR_ALL:
+		return true;
+	case APIC_ICR_OTHERS:
+		return v != self;
+	}
+	if (icr & APIC_ICR_LOGICAL)
+		return false;
+	return dest == v->cpu->apic_id ||
+	       dest == (apic_mode() == APIC_X2APIC ? 0xffffffff : 0xff);
+}
+
+static void request(struct vcpu *v, u64 icr)
+{
+	if ((icr & APIC_ICR_DELIVERY) == APIC_ICR_INIT) {
+		__atomic_store_n(&v->sipi_request, 0, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&v->init_request, 1, __ATOMIC_SEQ_CST);
+	} else {
+		__atomic_store_n(&v->sipi_request,
+				 (icr & APIC_ICR_VECTOR) + 1, __ATOMIC_SEQ_CST);
+	}
+	guest_kick(v);
+}
+
+bool startup_icr(struct vcpu *v, u64 icr)
+{
+	static struct log_limit limit;
+	struct guest *g = v->guest;
+	u64 delivery = icr & APIC_ICR_DELIVERY;
+	u32 dest = apic_mode() == APIC_X2APIC ? icr >> 32 : icr >> 56;
+
+	if (delivery != APIC_ICR_INIT && delivery != APIC_ICR_STARTUP)
+		return false;
+	/* INIT level de-assert does nothing on today's CPUs. */
+	if (delivery == APIC_ICR_INIT && icr & APIC_ICR_LEVEL &&
+	    !(icr & APIC_ICR_ASSERT))
+		return true;
+	if (icr & APIC_ICR_LOGICAL && !(icr & APIC_ICR_SHORTHAND))
+		log_limited(&limit, "INIT or SIPI to a logical destination");
+	for (u32 i = 0; i < g->cpus; i++)
+		if (is_target(v, &g->vcpu[i], icr, dest))
+			request(&g->vcpu[i], icr);
+	return true;
+}
+
+static enum verdict apic_write_seen(void *ctx, struct mmio_io *io)
+{
+	struct guest *g = ctx;
+	struct vcpu *v = cpu_self()->vcpu;
+	u64 high;
+
+	if (!io->write || io->gpa != g->apic_base + APIC_ICR)
+		return PASS;
+	high = apic_mode() == APIC_XAPIC ? apic_read(APIC_ICR_HIGH) : 0;
+	return startup_icr(v, high << 32 | (u32)io->value) ? DONE : PASS;
+}
+
+/* The base stays where it is: two CPUs could otherwise disagree about which
+ * page is watched. The mode may change. */
+bool startup_apic_base_ok(struct vcpu *v, u64 value)
+{
+	static struct log_limit limit;
+
+	if ((value & APIC_BASE_ADDR) == v->guest->apic_base)
+		return true;
+	log_limited(&limit, "the local APIC's base cannot be moved: #GP");
+	return false;
+}
+
+int startup_init(struct guest *g)
+{
+	g->apic_base = rdmsr(MSR_APIC_BASE) & APIC_BASE_ADDR;
+	if (g->ops->nested_types || g->cpus == 1)
+		return 0;
+	g->apic_hook = (struct mmio_hook){
+		.start = g->apic_base,
+		.size = PAGE_SIZE,
+		.writes_only = true,
+		.fn = apic_write_seen,
+		.ctx = g,
+	};
+	return mmio_hook_add(&g->apic_hook);
+}

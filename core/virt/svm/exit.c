@@ -1,0 +1,151 @@
+#include "core/virt/svm/svm.h"
+
+#include "core/arch/cpuid.h"
+#include "core/lib/string.h"
+
+/*
+ * The event that was on its way when the exit came. INT n, INT3 and INTO
+ * have not moved RIP: executing them again is their re-injection.
+ */
+static void decode_delivering(const struct vmcb *b, struct vevent *event)
+{
+	u64 info = b->exitintinfo;
+	u8 type = info >> 8 & 7, vector = info & 0xff;
+
+	*event = (struct vevent){ 0 };
+	if (!(info & VMCB_EVENT_V) || type == VEVENT_SOFT_INT)
+		return;
+	if (type == VEVENT_EXCEPTION && (vector == 3 || vector == 4))
+		return;
+	event->valid = true;
+	event->vector = vector;
+	event->type = type;
+	event->has_error = info & VMCB_EVENT_EV;
+	event->error = info >> 32;
+}
+
+/* APM vol. 2, 15.10.2. Without decode assists the segment is not told, and
+ * some machines leave out the address size as well. */
+static void decode_ioio(const struct svm *svm, struct vmexit *exit)
+{
+	const struct vmcb *b = svm->vmcb;
+	u64 info = b->exitinfo1;
+
+	exit->kind = VMEXIT_IO;
+	exit->insn_len = b->exitinfo2 - b->rip;
+	exit->io.port = info >> 16;
+	exit->io.size = info >> 4 & 7;
+	exit->io.write = !(info & IOIO_IN);
+	exit->io.string = info & IOIO_STR;
+	exit->io.rep = info & IOIO_REP;
+	exit->io.addr_size = (info >> 7 & 7) << 1;
+	exit->io.seg = 0xff;
+	if (svm->features & CPUID_SVM_EDX_DECODE)
+		exit->io.seg = info >> 10 & 7;
+}
+
+static void decode_npf(const struct svm *svm, struct vmexit *exit)
+{
+	const struct vmcb *b = svm->vmcb;
+	u64 info = b->exitinfo1;
+
+	exit->kind = VMEXIT_NESTED_FAULT;
+	exit->fault.gpa = b->exitinfo2;
+	exit->fault.write = info & NPF_WRITE;
+	exit->fault.exec = info & NPF_FETCH;
+	exit->fault.read = !(info & (NPF_WRITE | NPF_FETCH));
+	exit->fault.table = info & NPF_TABLE;
+	exit->fault.n_bytes = 0;
+	if (svm->features & CPUID_SVM_EDX_DECODE &&
+	    b->n_bytes_fetched <= INSN_MAX) {
+		exit->fault.n_bytes = b->n_bytes_fetched;
+		memcpy(exit->fault.bytes, b->insn_bytes, INSN_MAX);
+	}
+}
+
+static void decode_iret(struct svm *svm, struct vmexit *exit)
+{
+	struct vmcb *b = svm->vmcb;
+
+	svm->nmi_masked = false;
+	b->intercept1 &= ~INTERCEPT_IRET;
+	exit->kind = VMEXIT_HANDLED;
+	if (svm->nmi_window) {
+		/* The IRET itself still has to run: wait for interrupts to be
+		 * possible, which is after it. */
+		b->vintr |= VINTR_V_IRQ | VINTR_V_IGN_TPR;
+		b->intercept1 |= INTERCEPT_VINTR;
+	}
+}
+
+static void decode_vintr(struct svm *svm, struct vmexit *exit)
+{
+	struct vmcb *b = svm->vmcb;
+
+	b->vintr &= ~(u64)VINTR_V_IRQ;
+	b->intercept1 &= ~INTERCEPT_VINTR;
+	svm->nmi_window = false;
+	exit->kind = VMEXIT_WINDOW;
+}
+
+void svm_decode_exit(struct vcpu *v, struct vmexit *exit)
+{
+	struct svm *svm = svm_of(v);
+	struct vmcb *b = svm->vmcb;
+
+	exit->raw = b->exitcode;
+	exit->info = b->exitinfo1;
+	exit->insn_len = svm->features & CPUID_SVM_EDX_NRIPS ? b->nrip - b->rip : 0;
+	decode_delivering(b, &exit->delivering);
+
+	switch (b->exitcode) {
+	case VMEXIT_CODE_NMI:
+		exit->kind = VMEXIT_NMI;
+		break;
+	case VMEXIT_CODE_INIT:
+		exit->kind = VMEXIT_INIT;
+		break;
+	case VMEXIT_CODE_VINTR:
+		decode_vintr(svm, exit);
+		break;
+	case VMEXIT_CODE_CPUID:
+		exit->kind = VMEXIT_CPUID;
+		break;
+	case VMEXIT_CODE_IRET:
+		decode_iret(svm, exit);
+		break;
+	case VMEXIT_CODE_INVD:
+		exit->kind = VMEXIT_INVD;
+		break;
+	case VMEXIT_CODE_IOIO:
+		decode_ioio(svm, exit);
+		break;
+	case VMEXIT_CODE_MSR:
+		exit->kind = b->exitinfo1 ? VMEXIT_WRMSR : VMEXIT_RDMSR;
+		break;
+	case VMEXIT_CODE_SHUTDOWN:
+		exit->kind = VMEXIT_SHUTDOWN;
+		break;
+	case VMEXIT_CODE_VMMCALL:
+		exit->kind = VMEXIT_HYPERCALL;
+		break;
+	case VMEXIT_CODE_INVLPGA:
+	case VMEXIT_CODE_VMRUN:
+	case VMEXIT_CODE_VMLOAD:
+	case VMEXIT_CODE_VMSAVE:
+	case VMEXIT_CODE_STGI:
+	case VMEXIT_CODE_CLGI:
+	case VMEXIT_CODE_SKINIT:
+		exit->kind = VMEXIT_VIRT_INSN;
+		break;
+	case VMEXIT_CODE_NPF:
+		decode_npf(svm, exit);
+		break;
+	case VMEXIT_CODE_INVALID:
+		exit->kind = VMEXIT_INVALID;
+		break;
+	default:
+		exit->kind = VMEXIT_UNKNOWN;
+		break;
+	}
+}
