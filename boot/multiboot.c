@@ -53,7 +53,7 @@ static int parse_entry(const u8 *p, struct boot_info *info)
 	e->type = load_le32(p + 16);
 	if (!e->len)
 		return 0;
-	if (e->len - 1 > ~0ULL - e->base)
+	if (e->len > ~0ULL - e->base)
 		return -EINVAL;
 	info->map_count++;
 	return 0;

@@ -1,0 +1,141 @@
+/*
+ * What counts as the guest's memory.
+ * units: core/mm/gmem.c
+ */
+#include <string.h>
+
+#include "boot/boot_info.h"
+#include "core/lib/errors.h"
+#include "core/mm/gmem.h"
+#include "core/mm/pool.h"
+#include "tests/unit/test.h"
+
+#define MIB (1ULL << 20)
+#define GIB (1ULL << 30)
+
+static u8 memory[2 * MIB];
+static struct hidden hidden;
+
+void *phys_to_virt(hpa_t pa)
+{
+	/* only compared, but for the first pages */
+	return (void *)((uintptr_t)memory + pa);
+}
+
+const struct hidden *pool_hidden(void)
+{
+	return &hidden;
+}
+
+/* SeaBIOS with 512 MiB and another GiB above 4 GiB. */
+static struct boot_info info = {
+	.map = { { 0, 0x9fc00, E820_TYPE_USABLE },
+		 { 0x9fc00, 0x400, E820_TYPE_RESERVED },
+		 { 0xf0000, 0x10000, E820_TYPE_RESERVED },
+		 { 0x100000, 0x1fee0000, E820_TYPE_USABLE },
+		 { 0x1ffe0000, 0x20000, E820_TYPE_RESERVED },
+		 { 0xfffc0000, 0x40000, E820_TYPE_RESERVED },
+		 { 4 * GIB, GIB, E820_TYPE_USABLE } },
+	.map_count = 7,
+	.hidden_start = 0x1f200000,
+	.hidden_size = 12 * MIB,
+};
+
+static bool is_guest(gpa_t gpa, u64 len)
+{
+	void *p = gmem_ptr(gpa, len);
+
+	EXPECT(!p || p == (void *)((uintptr_t)memory + gpa));
+	return p;
+}
+
+TEST(ram)
+{
+	gmem_init(&info);
+	EXPECT(is_guest(0, 0xa0000));
+	EXPECT(is_guest(0x9f800, 0x800));
+	EXPECT(is_guest(0xc0000, 0x1f140000)); /* BIOS area and on to hidden */
+	EXPECT(is_guest(4 * GIB, GIB));
+	EXPECT(is_guest(5 * GIB - 1, 1));
+	EXPECT(is_guest(0x1ffe0000, 0x20000)); /* behind RAM */
+	EXPECT(is_guest(0x1fe00000, 0x200000));
+}
+
+TEST(not_ram)
+{
+	gmem_init(&info);
+	EXPECT(!is_guest(0xa0000, 1)); /* VGA */
+	EXPECT(!is_guest(0x9ffff, 2));
+	EXPECT(!is_guest(0xbffff, 2));
+	EXPECT(!is_guest(0x20000000, 1));
+	EXPECT(!is_guest(0x1fffffff, 2));
+	EXPECT(!is_guest(0xfee00000, 4));
+	EXPECT(!is_guest(0xfffc0000, 4)); /* flash */
+	EXPECT(!is_guest(5 * GIB, 1));
+	EXPECT(!is_guest(5 * GIB - 1, 2));
+	EXPECT(!is_guest(~0ULL, 1));
+	EXPECT(!is_guest(0, ~0ULL));
+	EXPECT(!is_guest(4 * GIB, ~0ULL));
+}
+
+TEST(not_hidden)
+{
+	gmem_init(&info);
+	hidden = (struct hidden){ 0x1f200000, 12 * MIB };
+	EXPECT(!is_guest(0x1f200000, 1));
+	EXPECT(!is_guest(0x1f1fffff, 2));
+	EXPECT(is_guest(0x1f1fffff, 1));
+	EXPECT(!is_guest(0x1fdfffff, 1));
+	EXPECT(is_guest(0x1fe00000, 1));
+	EXPECT(!is_guest(0x1f000000, 16 * MIB));
+	EXPECT(!gmem_hidden(0x1f1fffff, 1));
+	EXPECT(gmem_hidden(0x1f1fffff, 2));
+	EXPECT(gmem_hidden(0x1fdfffff, 1));
+	EXPECT(!gmem_hidden(0x1fe00000, GIB));
+}
+
+/* Reserved ranges that are large, alone or low stay out; overlapping and
+ * unsorted entries come together; odd borders shrink to pages. */
+TEST(odd_maps)
+{
+	struct boot_info odd = {
+		.map = { { 16 * MIB, 16 * MIB, E820_TYPE_ACPI },
+			 { 33 * MIB, MIB, E820_TYPE_RESERVED },
+			 { 8 * MIB, 8 * MIB, E820_TYPE_USABLE },
+			 { 32 * MIB, 256 * MIB, E820_TYPE_RESERVED },
+			 { 4 * MIB + 1, 4 * MIB + 100, E820_TYPE_NVS },
+			 { 512 * MIB, 0x1800, E820_TYPE_USABLE },
+			 { ~0ULL - 4095, 4096, E820_TYPE_USABLE } },
+		.map_count = 7,
+		.hidden_start = 12 * MIB,
+		.hidden_size = 2 * MIB,
+	};
+
+	gmem_init(&odd);
+	EXPECT(is_guest(4 * MIB + 4096, 8 * MIB - 4096));
+	EXPECT(!is_guest(4 * MIB + 4095, 2));
+	EXPECT(is_guest(14 * MIB, 18 * MIB));
+	EXPECT(!is_guest(32 * MIB, 1));
+	EXPECT(!is_guest(33 * MIB, 1));
+	EXPECT(is_guest(512 * MIB, 4096));
+	EXPECT(!is_guest(512 * MIB + 4096, 1));
+}
+
+TEST(copies)
+{
+	u8 got[4];
+
+	gmem_init(&info);
+	memcpy(memory + 0x1000, "abcd", 4);
+	EXPECT_EQ(gmem_read(0x1000, got, 4), 0);
+	EXPECT(!memcmp(got, "abcd", 4));
+	EXPECT_EQ(gmem_write(0x1002, "xy", 2), 0);
+	EXPECT(!memcmp(memory + 0x1000, "abxy", 4));
+	EXPECT_EQ(gmem_read(0x9fffe, got, 4), -EFAULT);
+	EXPECT(!memcmp(got, "abcd", 4));
+	EXPECT_EQ(gmem_write(0xbfffe, "xxxx", 4), -EFAULT);
+	EXPECT_EQ(memory[0xc0000], 0);
+}
+
+TEST_MAIN(CASE(ram), CASE(not_ram), CASE(not_hidden), CASE(odd_maps),
+	  CASE(copies))

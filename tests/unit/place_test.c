@@ -1,0 +1,128 @@
+/*
+ * Where Shoji goes in RAM, and ACPI's root pointer.
+ * units: boot/place.c
+ */
+#include <string.h>
+
+#include "boot/boot.h"
+#include "tests/unit/test.h"
+
+#define MIB  (1ULL << 20)
+#define GIB  (1ULL << 30)
+#define SIZE (12 * MIB)
+
+static u64 place(u32 count, const struct e820_entry *map, u64 floor)
+{
+	struct boot_info info = { .map_count = count };
+
+	memcpy(info.map, map, count * sizeof(*map));
+	return place_find(&info, SIZE, floor);
+}
+
+/* As SeaBIOS gives it for 512 MiB. */
+TEST(top_of_ram)
+{
+	static const struct e820_entry map[] = {
+		{ 0, 0x9fc00, 1 },	    { 0x9fc00, 0x400, 2 },
+		{ 0xf0000, 0x10000, 2 },    { 0x100000, 0x1fee0000, 1 },
+		{ 0x1ffe0000, 0x20000, 2 }, { 0xfffc0000, 0x40000, 2 },
+	};
+
+	EXPECT_EQ(place(6, map, 4 * MIB), 0x1f200000);
+}
+
+TEST(below_4g_only)
+{
+	static const struct e820_entry map[] = {
+		{ 0x100000, 3 * GIB - MIB, 1 },
+		{ 4 * GIB, 8 * GIB, 1 },
+	};
+	static const struct e820_entry across[] = { { MIB, 8 * GIB, 1 } };
+
+	EXPECT_EQ(place(2, map, 4 * MIB), 3 * GIB - SIZE);
+	EXPECT_EQ(place(1, across, 4 * MIB), 4 * GIB - SIZE);
+	EXPECT_EQ(place(1, map + 1, 4 * MIB), 0);
+}
+
+/* A small piece at the top does not do; one that is overlaid neither. */
+TEST(skips_what_does_not_fit)
+{
+	static const struct e820_entry map[] = {
+		{ 0x100000, 255 * MIB, 1 },
+		{ 512 * MIB, 8 * MIB, 1 },
+		{ 250 * MIB, 4096, 4 },
+	};
+
+	EXPECT_EQ(place(3, map, 4 * MIB), 238 * MIB);
+}
+
+TEST(respects_the_image)
+{
+	static const struct e820_entry map[] = { { MIB, 15 * MIB, 1 } };
+
+	EXPECT_EQ(place(1, map, 4 * MIB), 4 * MIB);
+	EXPECT_EQ(place(1, map, 4 * MIB + 1), 0);
+}
+
+TEST(too_little)
+{
+	static const struct e820_entry none[] = { { MIB, GIB, 2 } };
+	static const struct e820_entry tiny[] = { { 0, 4096, 1 } };
+	static const struct e820_entry end[] = { { -4096ULL, 4096, 1 } };
+
+	EXPECT_EQ(place(0, none, 0), 0);
+	EXPECT_EQ(place(1, none, 0), 0);
+	EXPECT_EQ(place(1, tiny, 0), 0);
+	EXPECT_EQ(place(1, end, 0), 0);
+}
+
+TEST(ram_end)
+{
+	struct boot_info info = {
+		.map_count = 4,
+		.map = { { 0, GIB, 1 },
+			 { 4 * GIB, GIB, 1 },
+			 { 5 * GIB, MIB, 3 },
+			 { 1012 * GIB, 12 * GIB, 2 } },
+	};
+
+	EXPECT_EQ(place_ram_end(&info), 5 * GIB + MIB);
+}
+
+static u8 low[1 << 20];
+
+static void put_rsdp(u32 at, u8 checksum)
+{
+	memcpy(low + at, "RSD PTR ", 8);
+	low[at + 8] = checksum;
+}
+
+TEST(rsdp)
+{
+	/* the sum of "RSD PTR " is 0x21f */
+	memset(low, 0, sizeof(low));
+	EXPECT_EQ(place_find_rsdp(low), 0);
+	put_rsdp(0xf59d0, 0xe1);
+	EXPECT_EQ(place_find_rsdp(low), 0xf59d0);
+	put_rsdp(0xe0000, 0xe0); /* wrong sum */
+	EXPECT_EQ(place_find_rsdp(low), 0xf59d0);
+	low[0x40e] = 0xc0;
+	low[0x40f] = 0x9f;
+	put_rsdp(0x9ff00, 0xe1);
+	EXPECT_EQ(place_find_rsdp(low), 0x9ff00);
+}
+
+TEST(rsdp_at_the_end)
+{
+	memset(low, 0, sizeof(low));
+	low[0x40f] = 0xff; /* an EBDA that is none */
+	put_rsdp(0xffff0, 0xe1);
+	EXPECT_EQ(place_find_rsdp(low), 0);
+	memset(low + 0xffff0, 0, 16);
+	put_rsdp(0xfffe0, 0xe1);
+	EXPECT_EQ(place_find_rsdp(low), 0xfffe0);
+}
+
+TEST_MAIN(CASE(top_of_ram), CASE(below_4g_only), CASE(skips_what_does_not_fit),
+	  CASE(respects_the_image), CASE(too_little), CASE(ram_end), CASE(rsdp),
+	  CASE(rsdp_at_the_end))
