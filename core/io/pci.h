@@ -32,7 +32,7 @@ struct pci_io {
 };
 
 struct pci_bar {
-	bool io; /* ports, else memory */
+	bool io;      /* ports, else memory */
 	bool enabled; /* the function's command register decodes it */
 	u64 base;
 	u64 size;
@@ -48,28 +48,44 @@ struct pci_claim {
 	 */
 	enum verdict (*config)(void *ctx, struct pci_io *io);
 	/*
-	 * The guest has moved, enabled or disabled BAR @n; bars[n] is new.
-	 * Called before the hardware sees the write, with the lock held, so
-	 * that no access escapes the driver's hooks.
+	 * The guest has moved, enabled or disabled BAR @n; bars[n] is new. May
+	 * be NULL. Called with the lock held and at a moment when the hardware
+	 * decodes the BAR neither at its old nor at its new place, so that no
+	 * access escapes the driver's hooks. A BAR that moves while it is off
+	 * is told of when it is switched on; one that is only being sized (all
+	 * ones written) does not move at all.
 	 */
 	void (*bar_changed)(void *ctx, unsigned int n);
 	void *ctx;
-	/* private */
-	struct pci_claim *next;
+	/* private, see pci_bar.c */
+	u32 raw[6];
+	u32 mask[6];
+	u8 high;
+	u8 sizing;
 };
 
 /* Calls @found for each function of the machine, in ascending order. */
 void pci_scan(void (*found)(void *ctx, struct pci_addr addr,
-			    const struct pci_id *id), void *ctx);
+			    const struct pci_id *id),
+	      void *ctx);
 
-/* Fills id and bars of @claim from the hardware (bars are sized while decoding
- * is off) and mediates the function from now on. */
+/*
+ * Fills id and bars of @claim from the hardware (bars are sized while decoding
+ * is off) and mediates the function from now on. The caller keeps it alive for
+ * ever and does this before the guest runs. -ENODEV if there is no such
+ * function, -EEXIST if it is claimed, -ENOSPC if there are too many, -ENOMEM.
+ *
+ * A guest cannot take a mediated function away from its address: the bus
+ * numbers of the bridges above it, and the place of the memory-mapped window
+ * where a register of the host bridge tells it, can no longer be changed.
+ */
 int pci_claim(struct pci_claim *claim) must_check;
 
-/* The guest sees no function there: reads all ones, writes are lost. */
+/* The guest sees no function there: reads all ones, writes are lost. Errors as
+ * of pci_claim(). */
 int pci_conceal(struct pci_addr addr) must_check;
 
-/* The hardware's configuration space, for drivers. */
+/* The hardware's configuration space, for drivers; also within their calls. */
 u32 pci_config_read(struct pci_addr addr, u16 reg, u8 size);
 void pci_config_write(struct pci_addr addr, u16 reg, u8 size, u32 value);
 

@@ -1,0 +1,227 @@
+/*
+ * Base address registers: where a claimed function decodes, kept in step with
+ * the driver's hooks.
+ *
+ * A BAR to which all ones are written is being sized (PCI 3.0, 6.2.5.1): the
+ * hardware is not told, it stays where it is, and reads give the size. Any
+ * other change is made while the function does not decode.
+ */
+#include "core/io/pci_bar.h"
+#include "core/lib/bytes.h"
+
+#define BAR_IO	    0x1u
+#define BAR_TYPE    0x6u
+#define BAR_TYPE_64 0x4u
+#define DECODE	    (PCI_COMMAND_IO | PCI_COMMAND_MEMORY)
+
+static u16 command_read(const struct pci_claim *c)
+{
+	return (u16)pci_config_read(c->addr, PCI_COMMAND, 2);
+}
+
+/* Two bytes: the status register beside it clears what is written as one. */
+static void command_write(const struct pci_claim *c, u16 command)
+{
+	pci_config_write(c->addr, PCI_COMMAND, 2, command);
+}
+
+static u16 bar_reg(unsigned int n)
+{
+	return (u16)(PCI_BAR0 + 4 * n);
+}
+
+static bool is_high(const struct pci_claim *c, unsigned int n)
+{
+	return c->high >> n & 1;
+}
+
+static bool is_64(const struct pci_claim *c, unsigned int n)
+{
+	return n < 5 && is_high(c, n + 1);
+}
+
+static u16 bar_decode(const struct pci_bar *bar)
+{
+	return bar->io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
+}
+
+/* BAR @n as the registers and @command have it. */
+static void bar_update(struct pci_claim *c, unsigned int n, u16 command)
+{
+	struct pci_bar *bar = &c->bars[n];
+
+	bar->base = c->raw[n] & c->mask[n];
+	if (is_64(c, n))
+		bar->base |= (u64)(c->raw[n + 1] & c->mask[n + 1]) << 32;
+	bar->enabled = bar->size && (command & bar_decode(bar));
+}
+
+/* ---- start ---- */
+
+static u32 bar_probe(const struct pci_claim *c, unsigned int n)
+{
+	u32 old = pci_config_read(c->addr, bar_reg(n), 4);
+	u32 ones;
+
+	pci_config_write(c->addr, bar_reg(n), 4, ~0u);
+	ones = pci_config_read(c->addr, bar_reg(n), 4);
+	pci_config_write(c->addr, bar_reg(n), 4, old);
+	return ones;
+}
+
+/* Sizes BAR @n; returns how many registers it takes. */
+static unsigned int bar_size(struct pci_claim *c, unsigned int n,
+			     unsigned int count)
+{
+	u32 ones = bar_probe(c, n);
+	bool io = ones & BAR_IO;
+	u64 mask;
+
+	c->mask[n] = ones & (io ? ~0x3u : ~0xfu);
+	mask = c->mask[n] | 0xffffffff00000000;
+	if (io && !(ones >> 16))
+		mask |= 0xffff0000; /* 16 address bits */
+	if (!io && (ones & BAR_TYPE) == BAR_TYPE_64 && n + 1 < count) {
+		c->mask[n + 1] = bar_probe(c, n + 1);
+		c->high |= (u8)(1u << (n + 1));
+		mask = (u64)c->mask[n + 1] << 32 | c->mask[n];
+	} else if (!c->mask[n]) {
+		mask = 0;
+	}
+	c->bars[n].io = io;
+	c->bars[n].size = -mask; /* 0 if nothing can be written */
+	return is_64(c, n) ? 2 : 1;
+}
+
+static unsigned int bar_count(const struct pci_claim *c)
+{
+	static const u8 counts[] = { 6, 2 }; /* a device, a bridge */
+	u8 type = pci_config_read(c->addr, PCI_HEADER_TYPE, 1) & 0x7f;
+
+	return type < ARRAY_SIZE(counts) ? counts[type] : 0;
+}
+
+void pci_bar_init(struct pci_claim *c)
+{
+	unsigned int count = bar_count(c);
+	u16 command = command_read(c);
+
+	for (unsigned int n = 0; n < 6; n++) {
+		c->bars[n] = (struct pci_bar){ 0 };
+		c->mask[n] = 0;
+	}
+	c->high = 0;
+	c->sizing = 0;
+	command_write(c, command & ~DECODE);
+	for (unsigned int n = 0; n < count;)
+		n += bar_size(c, n, count);
+	for (unsigned int n = 0; n < count; n++)
+		c->raw[n] = pci_config_read(c->addr, bar_reg(n), 4);
+	command_write(c, command);
+	for (unsigned int n = 0; n < count; n++)
+		if (c->bars[n].size)
+			bar_update(c, n, command);
+}
+
+/* ---- the guest's writes ---- */
+
+/* What a register of 4 bytes becomes by the access. */
+static u32 merge(u32 old, const struct pci_io *io)
+{
+	unsigned int shift = 8 * (io->reg % 4);
+	u32 mask = (u32)mask_bytes(io->size) << shift;
+
+	return (old & ~mask) | (io->value << shift & mask);
+}
+
+static u32 bar_visible(const struct pci_claim *c, unsigned int n)
+{
+	if (c->sizing >> n & 1)
+		return c->raw[n] | c->mask[n];
+	return c->raw[n];
+}
+
+/* Writes BAR register @n, which belongs to BAR @low, with decoding off. */
+static void bar_move(struct pci_claim *c, unsigned int n, unsigned int low)
+{
+	u16 command = command_read(c);
+	bool on = command & bar_decode(&c->bars[low]);
+
+	if (on)
+		command_write(c, command & ~bar_decode(&c->bars[low]));
+	bar_update(c, low, command);
+	if (on && c->bar_changed)
+		c->bar_changed(c->ctx, low);
+	pci_config_write(c->addr, bar_reg(n), 4, c->raw[n]);
+	if (on)
+		command_write(c, command);
+}
+
+static void bar_write(struct pci_claim *c, unsigned int n,
+		      const struct pci_io *io)
+{
+	u8 bit = (u8)(1u << n);
+	u32 value = merge(bar_visible(c, n), io) & c->mask[n];
+
+	if (value == c->mask[n]) {
+		c->sizing |= bit;
+		return;
+	}
+	c->sizing &= (u8)~bit;
+	c->raw[n] = (c->raw[n] & ~c->mask[n]) | value;
+	bar_move(c, n, is_high(c, n) ? n - 1 : n);
+}
+
+/* Tells of all BARs that @bits of the command register switch. */
+static void tell_switched(struct pci_claim *c, u16 bits, u16 command)
+{
+	for (unsigned int n = 0; n < 6; n++) {
+		if (!c->bars[n].size || !(bits & bar_decode(&c->bars[n])))
+			continue;
+		bar_update(c, n, command);
+		if (c->bar_changed)
+			c->bar_changed(c->ctx, n);
+	}
+}
+
+static void guest_command(struct pci_claim *c, const struct pci_io *io)
+{
+	u16 old = command_read(c);
+	u16 new = (u16)merge(old, io);
+
+	/* A reset may have cleared the BARs behind our back. */
+	for (unsigned int n = 0; n < 6; n++)
+		if ((new & ~old &DECODE) && c->mask[n])
+			c->raw[n] = pci_config_read(c->addr, bar_reg(n), 4);
+	tell_switched(c, new & ~old &DECODE, new);
+	pci_config_write(c->addr, io->reg, io->size, io->value);
+	tell_switched(c, old & ~new &DECODE, new);
+}
+
+/* The BAR register that the access is to, or -1. */
+static int bar_of(const struct pci_claim *c, const struct pci_io *io)
+{
+	int n = (io->reg - PCI_BAR0) / 4;
+
+	if (io->reg < PCI_BAR0 || n >= 6 || !c->mask[n])
+		return -1;
+	return n;
+}
+
+void pci_bar_access(struct pci_claim *c, struct pci_io *io)
+{
+	int n = bar_of(c, io);
+
+	if (n >= 0 && io->write)
+		bar_write(c, (unsigned int)n, io);
+	else if (n >= 0 && (c->sizing >> n & 1))
+		io->value = (u32)(bar_visible(c, (unsigned int)n) >>
+					  8 * (io->reg % 4) &
+				  mask_bytes(io->size));
+	else if (io->write && io->reg / 4 == PCI_COMMAND / 4)
+		guest_command(c, io);
+	else if (io->write)
+		pci_config_write(c->addr, io->reg, io->size, io->value);
+	else
+		io->value = pci_config_read(c->addr, io->reg, io->size);
+}

@@ -1,0 +1,25 @@
+/* The base address and command registers of a claimed function (PCI 3.0,
+ * 6.2.2 and 6.2.5). Called with the configuration lock held. */
+#ifndef CORE_IO_PCI_BAR_H
+#define CORE_IO_PCI_BAR_H
+
+#include "core/io/pci.h"
+
+enum pci_reg {
+	PCI_VENDOR = 0x00,
+	PCI_COMMAND = 0x04,
+	PCI_REVISION = 0x08,
+	PCI_HEADER_TYPE = 0x0e,
+	PCI_BAR0 = 0x10,
+	PCI_BRIDGE_BUSES = 0x18, /* primary, secondary, subordinate */
+};
+#define PCI_COMMAND_IO	   0x1
+#define PCI_COMMAND_MEMORY 0x2
+
+/* Sizes the function's BARs and fills claim->bars. */
+void pci_bar_init(struct pci_claim *claim);
+
+/* The guest's access to any register, after the driver has let it pass. */
+void pci_bar_access(struct pci_claim *claim, struct pci_io *io);
+
+#endif

@@ -1,0 +1,390 @@
+/*
+ * PCI configuration space: scan, claims, BARs, concealment, both ways in.
+ * units: core/io/pci.c core/io/pci_bar.c core/io/port.c core/io/mmio.c
+ * libs: -lpthread
+ *
+ * The machine is one for all tests: q35-like, with an IDE function at 0:1.1,
+ * a NIC with I/O, 32- and 64-bit BARs at 0:3.0, a function to be concealed at
+ * 0:5.0, a plain one at 0:6.0 and a bridge at 0:1c.0 to bus 1 with one device.
+ */
+#include <pthread.h>
+
+#include "core/io/pci.h"
+#include "core/lib/errors.h"
+#include "tests/unit/fake_pci.h"
+#include "tests/unit/test.h"
+
+static struct fake_fn *host, *ide, *nic, *hidden, *plain, *bridge, *behind;
+
+static struct event {
+	unsigned int n;
+	struct pci_bar bar;
+	bool decoded; /* the hardware decoded the BAR at that moment */
+} events[16];
+static unsigned int event_count;
+
+static struct pci_claim ide_claim;
+static struct pci_claim nic_claim;
+static enum verdict config_verdict;
+static struct pci_io config_io;
+
+static void bar_changed(void *ctx, unsigned int n)
+{
+	struct pci_claim *c = ctx;
+	struct fake_fn *f = fake_find(c->addr.bus, c->addr.dev, c->addr.fn);
+	struct event *e = &events[event_count++ % 16];
+
+	e->n = n;
+	e->bar = c->bars[n];
+	e->decoded = f->config[4] & (c->bars[n].io ? 1 : 2);
+}
+
+static enum verdict config(void *ctx, struct pci_io *io)
+{
+	config_io = *io;
+	if (config_verdict == DONE && !io->write)
+		io->value = 0x12345678;
+	return config_verdict;
+}
+
+static void make_machine(void)
+{
+	host = fake_add(0, 0, 0, 0x29c08086, 0x060000, 0);
+	ide = fake_add(0, 1, 1, 0x70108086, 0x010180, 0x80);
+	fake_add(0, 1, 0, 0x70008086, 0x060100, 0x80);
+	nic = fake_add(0, 3, 0, 0x100e8086, 0x020000, 0);
+	hidden = fake_add(0, 5, 0, 0x11111af4, 0x088000, 0);
+	plain = fake_add(0, 6, 0, 0x22221af4, 0x088000, 0);
+	bridge = fake_add(0, 0x1c, 0, 0x244e8086, 0x060400, 1);
+	behind = fake_add(1, 2, 0, 0x33331af4, 0x010000, 0);
+	bridge->config[0x19] = 1;
+	bridge->config[0x1a] = 1;
+
+	ide->config[4] = 5; /* I/O and bus master */
+	ide->bar_mask[4] = 0xfff0;
+	store_le32(ide->config + 0x20, 0xc041);
+
+	nic->config[4] = 7;
+	nic->config[6] = 0x10;
+	nic->bar_mask[0] = 0xfffe0000;
+	store_le32(nic->config + 0x10, 0xfeb80000);
+	nic->bar_mask[1] = 0xffffffc0;
+	store_le32(nic->config + 0x14, 0xc001);
+	nic->bar_mask[2] = 0xffffc000;
+	nic->bar_mask[3] = 0xffffffff;
+	store_le32(nic->config + 0x18, 0xfebf000c);
+	store_le32(nic->config + 0x1c, 0x00000001);
+}
+
+static u32 order[16];
+static unsigned int order_count;
+
+static void found(void *ctx, struct pci_addr a, const struct pci_id *id)
+{
+	EXPECT_EQ(a.segment, 0);
+	order[order_count++] = (u32)a.bus << 16 | (u32)a.dev << 8 | a.fn;
+	if (a.dev == 1 && a.fn == 1) {
+		EXPECT_EQ(id->vendor, 0x8086);
+		EXPECT_EQ(id->device, 0x7010);
+		EXPECT_EQ(id->class, 0x010180);
+	}
+}
+
+TEST(scan_in_order)
+{
+	static const u32 want[] = { 0,	   0x100, 0x101,  0x300,
+				    0x500, 0x600, 0x1c00, 0x10200 };
+
+	make_machine();
+	pci_scan(found, NULL);
+	EXPECT_EQ(order_count, 8);
+	EXPECT(!memcmp(order, want, sizeof(want)));
+	EXPECT_EQ(port_bitmap()[0xcf8 / 8], 0); /* nothing hooked yet */
+}
+
+TEST(claim_sizes_the_bars)
+{
+	struct pci_claim none = { .addr = { 0, 0, 9, 0 } };
+
+	fake_ecam = 0xb0000000;
+	mmio_set_trap_fn(fake_trap);
+	pci_set_ecam(fake_ecam, 0, 255);
+
+	EXPECT_EQ(pci_claim(&none), -ENODEV);
+	ide_claim = (struct pci_claim){ .addr = { 0, 0, 1, 1 },
+					.bar_changed = bar_changed,
+					.ctx = &ide_claim };
+	nic_claim = (struct pci_claim){ .addr = { 0, 0, 3, 0 },
+					.config = config,
+					.bar_changed = bar_changed,
+					.ctx = &nic_claim };
+	EXPECT_EQ(pci_claim(&ide_claim), 0);
+	EXPECT_EQ(pci_claim(&ide_claim), -EEXIST);
+	EXPECT_EQ(pci_claim(&nic_claim), 0);
+	EXPECT_EQ(port_bitmap()[0xcf8 / 8], 0xff);
+	guest_out(0xcf8, 4, 0x80001234);
+	EXPECT_EQ(pci_config_read(ide_claim.addr, 0, 2), 0x8086);
+	EXPECT_EQ(fake_cf8, 0x80001234); /* as the guest left it */
+
+	EXPECT_EQ(ide_claim.id.device, 0x7010);
+	EXPECT_EQ(ide_claim.bars[0].size, 0);
+	EXPECT(ide_claim.bars[4].io && ide_claim.bars[4].enabled);
+	EXPECT_EQ(ide_claim.bars[4].base, 0xc040);
+	EXPECT_EQ(ide_claim.bars[4].size, 16);
+	EXPECT_EQ(load_le32(ide->config + 0x20), 0xc041);
+	EXPECT_EQ(ide->config[4], 5);
+
+	EXPECT_EQ(nic_claim.bars[0].base, 0xfeb80000);
+	EXPECT_EQ(nic_claim.bars[0].size, 0x20000);
+	EXPECT(!nic_claim.bars[0].io && nic_claim.bars[0].enabled);
+	EXPECT_EQ(nic_claim.bars[1].size, 0x40);
+	EXPECT(nic_claim.bars[1].io);
+	EXPECT_EQ(nic_claim.bars[2].base, 0x1febf0000);
+	EXPECT_EQ(nic_claim.bars[2].size, 0x4000);
+	EXPECT_EQ(nic_claim.bars[3].size, 0);
+	EXPECT_EQ(nic->config[6], 0x10); /* status untouched */
+	EXPECT_EQ(event_count, 0);
+}
+
+TEST(unclaimed_passes)
+{
+	EXPECT_EQ(guest_read(6, 0, 0, 4), 0x22221af4);
+	EXPECT_EQ(guest_in(0xcf8, 4), 0x80003000);
+	guest_write(6, 0, 0x42, 1, 0x77);
+	EXPECT_EQ(plain->config[0x42], 0x77);
+	EXPECT_EQ(guest_read(7, 0, 0, 4), 0xffffffff);
+	/* without the enable bit CFC is a port like any other */
+	guest_out(0xcf8, 4, 0x00000908);
+	guest_out(0xcfc, 1, 0x5c);
+	EXPECT_EQ(fake_ports[0xcfc], 0x5c);
+	EXPECT_EQ(guest_in(0xcfc, 1), 0x5c);
+	/* and so is a part of CF8 */
+	guest_out(0xcf9, 1, 0x02);
+	EXPECT_EQ(fake_ports[0xcf9], 0x02);
+	EXPECT_EQ(fake_cf8, 0x908);
+}
+
+TEST(sizing_does_not_move)
+{
+	event_count = 0;
+	guest_write(1, 1, 0x20, 4, 0xffffffff);
+	EXPECT_EQ(guest_read(1, 1, 0x20, 4), 0xfff1);
+	EXPECT_EQ(guest_read(1, 1, 0x21, 1), 0xff);
+	EXPECT_EQ(load_le32(ide->config + 0x20), 0xc041);
+	guest_write(1, 1, 0x20, 4, 0xc041);
+	EXPECT_EQ(guest_read(1, 1, 0x20, 4), 0xc041);
+	EXPECT_EQ(event_count, 1); /* told again, at the same place */
+	EXPECT_EQ(events[0].bar.base, 0xc040);
+
+	guest_write(3, 0, 0x1c, 4, 0xffffffff);
+	EXPECT_EQ(guest_read(3, 0, 0x1c, 4), 0xffffffff);
+	EXPECT_EQ(load_le32(nic->config + 0x1c), 1);
+	guest_write(3, 0, 0x1c, 4, 1);
+	EXPECT_EQ(nic_claim.bars[2].base, 0x1febf0000);
+	EXPECT_EQ(guest_read(1, 1, 0x10, 4), 0); /* not implemented */
+	guest_write(1, 1, 0x10, 4, 0xffffffff);
+	EXPECT_EQ(guest_read(1, 1, 0x10, 4), 0);
+}
+
+TEST(moving_while_enabled)
+{
+	event_count = 0;
+	guest_write(1, 1, 0x20, 4, 0xd000);
+	EXPECT_EQ(event_count, 1);
+	EXPECT_EQ(events[0].n, 4);
+	EXPECT_EQ(events[0].bar.base, 0xd000);
+	EXPECT(events[0].bar.enabled);
+	EXPECT(!events[0].decoded);
+	EXPECT_EQ(load_le32(ide->config + 0x20), 0xd001);
+	EXPECT_EQ(ide->config[4], 5);
+
+	/* half a register */
+	guest_write(1, 1, 0x21, 1, 0xe1);
+	EXPECT_EQ(events[1].bar.base, 0xe100);
+	EXPECT_EQ(load_le32(ide->config + 0x20), 0xe101);
+
+	/* the upper half of a 64-bit BAR */
+	event_count = 0;
+	guest_write(3, 0, 0x1c, 4, 2);
+	EXPECT_EQ(event_count, 1);
+	EXPECT_EQ(events[0].n, 2);
+	EXPECT_EQ(events[0].bar.base, 0x2febf0000);
+	EXPECT(!events[0].decoded);
+	EXPECT_EQ(nic->config[4], 7);
+}
+
+TEST(enable_bits)
+{
+	event_count = 0;
+	guest_write(3, 0, 4, 2, 4);
+	EXPECT_EQ(event_count, 3);
+	for (int i = 0; i < 3; i++) {
+		EXPECT(!events[i].bar.enabled);
+		EXPECT(!events[i].decoded);
+	}
+	EXPECT_EQ(nic->config[4], 4);
+
+	/* moved while off: told when switched on, before it decodes */
+	event_count = 0;
+	guest_write(3, 0, 0x14, 4, 0xc200);
+	EXPECT_EQ(event_count, 0);
+	guest_write(3, 0, 4, 4, 0x00000005);
+	EXPECT_EQ(event_count, 1);
+	EXPECT_EQ(events[0].n, 1);
+	EXPECT_EQ(events[0].bar.base, 0xc200);
+	EXPECT(events[0].bar.enabled);
+	EXPECT(!events[0].decoded);
+	EXPECT_EQ(nic->config[4], 5);
+	EXPECT_EQ(nic->config[6], 0x10);
+
+	/* status bits are still cleared by the guest's own ones */
+	guest_write(3, 0, 6, 2, 0x0010);
+	EXPECT_EQ(nic->config[6], 0);
+
+	/* a reset behind our back */
+	memset(nic->config + 0x14, 0, 4);
+	nic->config[0x14] = 1;
+	nic->config[4] = 0;
+	event_count = 0;
+	guest_write(3, 0, 4, 1, 1);
+	EXPECT_EQ(event_count, 1);
+	EXPECT_EQ(events[0].bar.base, 0);
+	guest_write(3, 0, 0x14, 4, 0xc000);
+	EXPECT_EQ(events[1].bar.base, 0xc000);
+}
+
+TEST(driver_decides)
+{
+	config_verdict = DENY;
+	EXPECT_EQ(guest_read(3, 0, 0, 4), 0xffffffff);
+	EXPECT_EQ(guest_read(3, 0, 1, 1), 0xff);
+	guest_write(3, 0, 0x40, 4, 1);
+	EXPECT_EQ(load_le32(nic->config + 0x40), 0);
+	EXPECT(config_io.write && config_io.value == 1 &&
+	       config_io.reg == 0x40);
+	config_verdict = DONE;
+	EXPECT_EQ(guest_read(3, 0, 0x40, 4), 0x12345678);
+	config_verdict = PASS;
+	guest_write(3, 0, 0x40, 4, 0xa1b2c3d4);
+	EXPECT_EQ(load_le32(nic->config + 0x40), 0xa1b2c3d4);
+}
+
+TEST(odd_accesses)
+{
+	/* a word at an odd register: two bytes to the driver */
+	guest_out(0xcf8, 4, guest_cf8(0, 3, 0, 0x40));
+	EXPECT_EQ(guest_in(0xcfd, 2), 0xb2c3);
+	EXPECT_EQ(config_io.size, 1);
+	/* past CFF there is nothing */
+	EXPECT_EQ(guest_in(0xcff, 2), 0xffa1);
+	EXPECT_EQ(guest_in(0xcfe, 4), 0xffffa1b2);
+	/* a dword at CF9 reaches into CFC: no way round the policy */
+	guest_out(0xcf8, 4, guest_cf8(0, 5, 0, 0x40));
+	EXPECT_EQ(pci_conceal(ide_claim.addr), 0);
+	guest_out(0xcf8, 4, guest_cf8(0, 1, 1, 0x40));
+	guest_out(0xcf9, 4, 0x99000000);
+	EXPECT_EQ(ide->config[0x40], 0);
+	/* reserved bits of CF8 do not make it another register */
+	guest_out(0xcf8, 4, guest_cf8(0, 3, 0, 0x14) | 0x01000000);
+	guest_out(0xcfc, 4, 0xdddd0000);
+	EXPECT_EQ(load_le32(nic->config + 0x14), 0xc001);
+	EXPECT_EQ(guest_in(0xcfc, 4), 0xffffffff);
+}
+
+TEST(concealed)
+{
+	struct mmio_io io = { 0xb0000000 + (5 << 15), 4, false, 0 };
+	unsigned int before;
+
+	EXPECT_EQ(guest_read(5, 0, 0, 4), 0x11111af4);
+	EXPECT_EQ(pci_conceal((struct pci_addr){ 0, 0, 5, 0 }), 0);
+	before = hidden->accesses;
+	EXPECT_EQ(guest_read(5, 0, 0, 4), 0xffffffff);
+	EXPECT_EQ(guest_read(5, 0, 2, 2), 0xffff);
+	EXPECT_EQ(guest_read(5, 0, 0x0e, 1), 0xff);
+	guest_write(5, 0, 4, 2, 7);
+	EXPECT_EQ(mmio_access(&io), 0);
+	EXPECT_EQ(io.value, 0xffffffff);
+	EXPECT_EQ(hidden->accesses, before);
+	/* the driver still reaches it */
+	EXPECT_EQ(pci_config_read((struct pci_addr){ 0, 0, 5, 0 }, 0, 4),
+		  0x11111af4);
+}
+
+TEST(window)
+{
+	u64 nic_page = 0xb0000000 + (3 << 15);
+	struct mmio_io io = { nic_page, 4, false, 0 };
+
+	EXPECT(mmio_hooked(nic_page));
+	EXPECT(!mmio_hooked(0xb0000000 + (6 << 15))); /* exit-free */
+	EXPECT_EQ(mmio_access(&io), 0);
+	EXPECT_EQ(io.value, 0x100e8086);
+	io = (struct mmio_io){ nic_page, 8, false, 0 };
+	EXPECT_EQ(mmio_access(&io), 0);
+	EXPECT_EQ(io.value & 0xffffffff, 0x100e8086);
+
+	event_count = 0;
+	io = (struct mmio_io){ nic_page + 0x14, 4, true, 0xc400 };
+	EXPECT_EQ(mmio_access(&io), 0);
+	EXPECT_EQ(event_count, 1);
+	EXPECT_EQ(events[0].bar.base, 0xc400);
+	EXPECT(!events[0].decoded);
+
+	io = (struct mmio_io){ nic_page + 0x104, 4, true, 0xfeedf00d };
+	EXPECT_EQ(mmio_access(&io), 0);
+	EXPECT_EQ(load_le32(nic->config + 0x104), 0xfeedf00d);
+	EXPECT_EQ(config_io.reg, 0x104);
+	EXPECT_EQ(pci_config_read(nic_claim.addr, 0x104, 4), 0xfeedf00d);
+}
+
+TEST(the_way_to_a_function_stays)
+{
+	/* PCIEXBAR of the host bridge */
+	guest_write(0, 0, 0x60, 4, 0xe0000001);
+	EXPECT_EQ(load_le32(host->config + 0x60), 0);
+	guest_write(0, 0, 0x68, 4, 1);
+	EXPECT_EQ(load_le32(host->config + 0x68), 1);
+	/* no function on bus 1 is mediated yet */
+	guest_write(0x1c, 0, 0x19, 1, 5);
+	EXPECT_EQ(bridge->config[0x19], 5);
+	guest_write(0x1c, 0, 0x19, 1, 1);
+	EXPECT_EQ(pci_conceal((struct pci_addr){ 0, 1, 2, 0 }), 0);
+	guest_write(0x1c, 0, 0x19, 1, 5);
+	guest_write(0x1c, 0, 0x18, 4, 0x00050500);
+	EXPECT_EQ(load_le32(bridge->config + 0x18), 0x00010100);
+	guest_write(0x1c, 0, 0x1c, 2, 0xf1f1);
+	EXPECT_EQ(bridge->config[0x1c], 0xf1);
+	EXPECT_EQ(behind->config[4], 0);
+}
+
+static void *driver(void *stop)
+{
+	unsigned int bad = 0;
+
+	while (!__atomic_load_n((bool *)stop, __ATOMIC_RELAXED))
+		bad += pci_config_read(nic_claim.addr, 0, 4) != 0x100e8086;
+	return (void *)(uintptr_t)bad;
+}
+
+TEST(drivers_and_guest_at_once)
+{
+	bool stop = false;
+	unsigned int bad = 0;
+	void *driver_bad;
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, driver, &stop);
+	for (int i = 0; i < 4000; i++)
+		bad += guest_read(6, 0, 0, 4) != 0x22221af4;
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, &driver_bad);
+	EXPECT_EQ(bad, 0);
+	EXPECT_EQ((uintptr_t)driver_bad, 0);
+}
+
+TEST_MAIN(CASE(scan_in_order), CASE(claim_sizes_the_bars),
+	  CASE(unclaimed_passes), CASE(sizing_does_not_move),
+	  CASE(moving_while_enabled), CASE(enable_bits), CASE(driver_decides),
+	  CASE(odd_accesses), CASE(concealed), CASE(window),
+	  CASE(the_way_to_a_function_stays), CASE(drivers_and_guest_at_once))
