@@ -9,7 +9,6 @@
 #include "core/lib/log.h"
 #include "core/lib/range.h"
 #include "core/lib/string.h"
-#include "core/mm/gmem.h"
 #include "core/mm/host.h"
 #include "core/mm/pool.h"
 
@@ -169,7 +168,6 @@ static void wipe_loader(void)
 static void in_hidden_memory(void)
 {
 	wipe_loader();
-	gmem_init(&info);
 	log_what_is_ignored();
 	shoji_main(&info);
 }
