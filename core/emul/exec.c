@@ -83,24 +83,24 @@ void exec_flags(struct emul *e, u64 result, u64 carries, unsigned int size,
 	u64 flags = 0;
 
 	if (carry)
-		flags |= FLAG_CF;
+		flags |= RFLAGS_CF;
 	if (carry != ((carries >> (top - 1)) & 1))
-		flags |= FLAG_OF;
+		flags |= RFLAGS_OF;
 	if (carries & 8)
-		flags |= FLAG_AF;
+		flags |= RFLAGS_AF;
 	if (!(result & mask_bytes(size)))
-		flags |= FLAG_ZF;
+		flags |= RFLAGS_ZF;
 	if ((result >> top) & 1)
-		flags |= FLAG_SF;
+		flags |= RFLAGS_SF;
 	if (!__builtin_parity(result & 0xff))
-		flags |= FLAG_PF;
+		flags |= RFLAGS_PF;
 	e->cpu.rflags = (e->cpu.rflags & ~mask) | (flags & mask);
 }
 
 static u64 alu(struct emul *e, enum insn_op op, u64 a, u64 b)
 {
 	bool with_carry = op == INSN_ADC || op == INSN_SBB;
-	u64 carry = with_carry && e->cpu.rflags & FLAG_CF;
+	u64 carry = with_carry && e->cpu.rflags & RFLAGS_CF;
 	u64 result = 0, carries = 0;
 
 	switch (op) {
@@ -219,8 +219,8 @@ static int exec_bit(struct emul *e)
 		error = exec_load_rmw(e, &in->dst, &value);
 	if (error)
 		return error;
-	e->cpu.rflags &= ~(u64)FLAG_CF;
-	e->cpu.rflags |= (value >> bit) & 1 ? FLAG_CF : 0;
+	e->cpu.rflags &= ~RFLAGS_CF;
+	e->cpu.rflags |= (value >> bit) & 1 ? RFLAGS_CF : 0;
 	switch (in->op) {
 	case INSN_BTS:
 		return exec_store(e, &in->dst, value | BIT(bit));
@@ -265,7 +265,7 @@ static int exec_insn(struct emul_cpu *cpu, const struct insn *in,
 	e.cpu.rip += in->length;
 	if (cpu->bits != 64)
 		e.cpu.rip &= mask_bytes(4);
-	e.cpu.rflags &= ~(u64)FLAG_RF;
+	e.cpu.rflags &= ~RFLAGS_RF;
 	error = functions[in->op](&e);
 	if (!error)
 		*cpu = e.cpu;

@@ -2,20 +2,11 @@
 #ifndef CORE_EMUL_EXEC_H
 #define CORE_EMUL_EXEC_H
 
+#include "core/arch/regs.h"
 #include "core/emul/insn.h"
 
-enum { /* RFLAGS, SDM vol. 1, 3.4.3 */
-	FLAG_CF = BIT(0),
-	FLAG_PF = BIT(2),
-	FLAG_AF = BIT(4),
-	FLAG_ZF = BIT(6),
-	FLAG_SF = BIT(7),
-	FLAG_DF = BIT(10),
-	FLAG_OF = BIT(11),
-	FLAG_RF = BIT(16),
-	FLAGS_STATUS =
-		FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF,
-};
+#define FLAGS_STATUS \
+	(RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
 struct emul {
 	/* Changed as the instruction goes; becomes the guest's if it ends

@@ -27,7 +27,7 @@ int flow_incdec(struct emul *e)
 		result = a - 1;
 		carries = ~a & result;
 	}
-	exec_flags(e, result, carries, in->size, FLAGS_STATUS & ~(u64)FLAG_CF);
+	exec_flags(e, result, carries, in->size, FLAGS_STATUS & ~RFLAGS_CF);
 	return exec_store(e, &in->dst, result);
 }
 
@@ -90,7 +90,7 @@ int flow_shift(struct emul *e)
 	if (count) {
 		exec_flags(e, result, 0, in->size, FLAGS_STATUS);
 		e->cpu.rflags |=
-			(carry ? FLAG_CF : 0) | (overflow ? FLAG_OF : 0);
+			(carry ? RFLAGS_CF : 0) | (overflow ? RFLAGS_OF : 0);
 	}
 	return exec_store(e, &in->dst, result);
 }
@@ -166,33 +166,33 @@ static int jump(struct emul *e, u64 target)
 /* SDM vol. 2, B.1.4.7: pairs of a condition and its opposite. */
 static bool condition(u64 flags, u8 cond)
 {
-	bool less = !(flags & FLAG_SF) != !(flags & FLAG_OF);
+	bool less = !(flags & RFLAGS_SF) != !(flags & RFLAGS_OF);
 	bool holds = false;
 
 	switch (cond >> 1) {
 	case 0:
-		holds = flags & FLAG_OF;
+		holds = flags & RFLAGS_OF;
 		break;
 	case 1:
-		holds = flags & FLAG_CF;
+		holds = flags & RFLAGS_CF;
 		break;
 	case 2:
-		holds = flags & FLAG_ZF;
+		holds = flags & RFLAGS_ZF;
 		break;
 	case 3:
-		holds = flags & (FLAG_CF | FLAG_ZF);
+		holds = flags & (RFLAGS_CF | RFLAGS_ZF);
 		break;
 	case 4:
-		holds = flags & FLAG_SF;
+		holds = flags & RFLAGS_SF;
 		break;
 	case 5:
-		holds = flags & FLAG_PF;
+		holds = flags & RFLAGS_PF;
 		break;
 	case 6:
 		holds = less;
 		break;
 	case 7:
-		holds = less || flags & FLAG_ZF;
+		holds = less || flags & RFLAGS_ZF;
 		break;
 	}
 	return holds != (cond & 1);

@@ -12,7 +12,7 @@ static int element(struct emul *e)
 {
 	const struct insn *in = e->in;
 	u64 mask = mask_bytes(in->addr_size);
-	u64 step = e->cpu.rflags & FLAG_DF ? -(u64)in->size : in->size;
+	u64 step = e->cpu.rflags & RFLAGS_DF ? -(u64)in->size : in->size;
 	u64 value = e->cpu.gpr[GPR_RAX];
 	int error = 0;
 
@@ -38,7 +38,7 @@ static void finish(struct emul_cpu *cpu, const struct insn *in)
 	cpu->rip += in->length;
 	if (cpu->bits != 64)
 		cpu->rip &= mask_bytes(4);
-	cpu->rflags &= ~(u64)FLAG_RF;
+	cpu->rflags &= ~RFLAGS_RF;
 }
 
 int string_exec(struct emul_cpu *cpu, const struct insn *in,

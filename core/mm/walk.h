@@ -1,6 +1,7 @@
 /*
  * A walk of the guest's own page tables (SDM vol. 3, 4; APM vol. 2, 5): not
- * paged, 32-bit, PAE and 4-level. Pure but for the reads it asks for.
+ * paged, 32-bit with PSE-36, PAE, 4- and 5-level. Pure but for the accesses it
+ * asks for.
  */
 #ifndef CORE_MM_WALK_H
 #define CORE_MM_WALK_H
@@ -17,8 +18,9 @@ struct walk_cpu {
 
 enum walk_access { WALK_READ = 0, WALK_WRITE = 1, WALK_FETCH = 2 };
 
-/* Guest memory by physical address: 0 or -EFAULT. cmpxchg stores @new if the
- * entry (of @size 4 or 8 bytes) still is @old; used to set A and D. */
+/* Guest memory by physical address: 0 or -EFAULT. cmpxchg stores @new_value if
+ * the entry (of @size 4 or 8 bytes) still is @old, else it should return 1 and
+ * the walk begins anew; used to set A and D. */
 struct walk_mem {
 	int (*read)(void *ctx, gpa_t gpa, void *dst, size_t len);
 	int (*cmpxchg)(void *ctx, gpa_t gpa, u64 old, u64 new_value,
@@ -29,8 +31,9 @@ struct walk_mem {
 #define WALK_FAULT 1
 
 /*
- * Translates @linear for @access (access bits may be combined) and sets the
- * accessed and dirty flags as the CPU would. 0 and *@gpa; WALK_FAULT and
+ * Translates @linear, which is canonical, for @access (access bits may be
+ * combined) and, unless it faults, sets the accessed and dirty flags. For what
+ * the CPU itself does (descriptors, TSS), @user and RFLAGS.AC are clear. 0 and *@gpa; WALK_FAULT and
  * *@error_code, the #PF error code (SDM vol. 3, 4.7); or -EFAULT when a table
  * lies outside of memory.
  */

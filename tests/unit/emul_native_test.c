@@ -98,7 +98,7 @@ enum {
 };
 
 #define ANY	 -1
-#define UNDEF_BT (FLAG_OF | FLAG_SF | FLAG_AF | FLAG_PF)
+#define UNDEF_BT (RFLAGS_OF | RFLAGS_SF | RFLAGS_AF | RFLAGS_PF)
 
 struct kind {
 	u8 map; /* 0 or 0F */
@@ -117,10 +117,10 @@ static const struct kind kinds[] = {
 	{ 0, 0x02, 2, ANY, NO_IMM, MODRM, 0 },
 	{ 0, 0x04, 1, ANY, IMM_B, 0, 0 },
 	{ 0, 0x05, 1, ANY, IMM_Z, 0, 0 },
-	{ 0, 0x08, 2, ANY, NO_IMM, MODRM | LOCK, FLAG_AF },
-	{ 0, 0x0a, 2, ANY, NO_IMM, MODRM, FLAG_AF },
-	{ 0, 0x0c, 1, ANY, IMM_B, 0, FLAG_AF },
-	{ 0, 0x0d, 1, ANY, IMM_Z, 0, FLAG_AF },
+	{ 0, 0x08, 2, ANY, NO_IMM, MODRM | LOCK, RFLAGS_AF },
+	{ 0, 0x0a, 2, ANY, NO_IMM, MODRM, RFLAGS_AF },
+	{ 0, 0x0c, 1, ANY, IMM_B, 0, RFLAGS_AF },
+	{ 0, 0x0d, 1, ANY, IMM_Z, 0, RFLAGS_AF },
 	{ 0, 0x10, 2, ANY, NO_IMM, MODRM | LOCK, 0 },
 	{ 0, 0x12, 2, ANY, NO_IMM, MODRM, 0 },
 	{ 0, 0x14, 1, ANY, IMM_B, 0, 0 },
@@ -129,18 +129,18 @@ static const struct kind kinds[] = {
 	{ 0, 0x1a, 2, ANY, NO_IMM, MODRM, 0 },
 	{ 0, 0x1c, 1, ANY, IMM_B, 0, 0 },
 	{ 0, 0x1d, 1, ANY, IMM_Z, 0, 0 },
-	{ 0, 0x20, 2, ANY, NO_IMM, MODRM | LOCK, FLAG_AF },
-	{ 0, 0x22, 2, ANY, NO_IMM, MODRM, FLAG_AF },
-	{ 0, 0x24, 1, ANY, IMM_B, 0, FLAG_AF },
-	{ 0, 0x25, 1, ANY, IMM_Z, 0, FLAG_AF },
+	{ 0, 0x20, 2, ANY, NO_IMM, MODRM | LOCK, RFLAGS_AF },
+	{ 0, 0x22, 2, ANY, NO_IMM, MODRM, RFLAGS_AF },
+	{ 0, 0x24, 1, ANY, IMM_B, 0, RFLAGS_AF },
+	{ 0, 0x25, 1, ANY, IMM_Z, 0, RFLAGS_AF },
 	{ 0, 0x28, 2, ANY, NO_IMM, MODRM | LOCK, 0 },
 	{ 0, 0x2a, 2, ANY, NO_IMM, MODRM, 0 },
 	{ 0, 0x2c, 1, ANY, IMM_B, 0, 0 },
 	{ 0, 0x2d, 1, ANY, IMM_Z, 0, 0 },
-	{ 0, 0x30, 2, ANY, NO_IMM, MODRM | LOCK, FLAG_AF },
-	{ 0, 0x32, 2, ANY, NO_IMM, MODRM, FLAG_AF },
-	{ 0, 0x34, 1, ANY, IMM_B, 0, FLAG_AF },
-	{ 0, 0x35, 1, ANY, IMM_Z, 0, FLAG_AF },
+	{ 0, 0x30, 2, ANY, NO_IMM, MODRM | LOCK, RFLAGS_AF },
+	{ 0, 0x32, 2, ANY, NO_IMM, MODRM, RFLAGS_AF },
+	{ 0, 0x34, 1, ANY, IMM_B, 0, RFLAGS_AF },
+	{ 0, 0x35, 1, ANY, IMM_Z, 0, RFLAGS_AF },
 	{ 0, 0x38, 4, ANY, NO_IMM, MODRM, 0 },
 	{ 0, 0x3c, 1, ANY, IMM_B, 0, 0 },
 	{ 0, 0x3d, 1, ANY, IMM_Z, 0, 0 },
@@ -148,16 +148,16 @@ static const struct kind kinds[] = {
 	{ 0, 0x80, 1, reg, IMM_B, MODRM | (flags), undef },	\
 	{ 0, 0x81, 1, reg, IMM_Z, MODRM | (flags), undef },	\
 	{ 0, 0x83, 1, reg, IMM_B, MODRM | (flags), undef }
-	GROUP1(0, LOCK, 0), GROUP1(1, LOCK, FLAG_AF),
+	GROUP1(0, LOCK, 0), GROUP1(1, LOCK, RFLAGS_AF),
 	GROUP1(2, LOCK, 0), GROUP1(3, LOCK, 0),
-	GROUP1(4, LOCK, FLAG_AF), GROUP1(5, LOCK, 0),
-	GROUP1(6, LOCK, FLAG_AF), GROUP1(7, 0, 0),
+	GROUP1(4, LOCK, RFLAGS_AF), GROUP1(5, LOCK, 0),
+	GROUP1(6, LOCK, RFLAGS_AF), GROUP1(7, 0, 0),
 	/* TEST, XCHG */
-	{ 0, 0x84, 2, ANY, NO_IMM, MODRM, FLAG_AF },
-	{ 0, 0xa8, 1, ANY, IMM_B, 0, FLAG_AF },
-	{ 0, 0xa9, 1, ANY, IMM_Z, 0, FLAG_AF },
-	{ 0, 0xf6, 1, 0, IMM_B, MODRM, FLAG_AF },
-	{ 0, 0xf7, 1, 0, IMM_Z, MODRM, FLAG_AF },
+	{ 0, 0x84, 2, ANY, NO_IMM, MODRM, RFLAGS_AF },
+	{ 0, 0xa8, 1, ANY, IMM_B, 0, RFLAGS_AF },
+	{ 0, 0xa9, 1, ANY, IMM_Z, 0, RFLAGS_AF },
+	{ 0, 0xf6, 1, 0, IMM_B, MODRM, RFLAGS_AF },
+	{ 0, 0xf7, 1, 0, IMM_Z, MODRM, RFLAGS_AF },
 	{ 0, 0x86, 2, ANY, NO_IMM, MODRM | LOCK, 0 },
 	{ 0, 0x90, 8, ANY, NO_IMM, 0, 0 },
 	/* MOV */
@@ -193,9 +193,9 @@ static const struct kind kinds[] = {
 	{ 0, 0xc0, 2, 4, IMM_B, MODRM | SHIFT, 0 },
 	{ 0, 0xc0, 2, 5, IMM_B, MODRM | SHIFT, 0 },
 	{ 0, 0xc0, 2, 7, IMM_B, MODRM | SHIFT, 0 },
-	{ 0, 0xd0, 2, 4, NO_IMM, MODRM, FLAG_AF },
-	{ 0, 0xd0, 2, 5, NO_IMM, MODRM, FLAG_AF },
-	{ 0, 0xd0, 2, 7, NO_IMM, MODRM, FLAG_AF },
+	{ 0, 0xd0, 2, 4, NO_IMM, MODRM, RFLAGS_AF },
+	{ 0, 0xd0, 2, 5, NO_IMM, MODRM, RFLAGS_AF },
+	{ 0, 0xd0, 2, 7, NO_IMM, MODRM, RFLAGS_AF },
 	{ 0, 0x8d, 1, ANY, NO_IMM, MODRM | MEM_ONLY, 0 },
 	{ 0, 0x50, 16, ANY, NO_IMM, STACK, 0 },
 	{ 0, 0x70, 16, ANY, REL_B, NO_66, 0 },
@@ -432,7 +432,7 @@ static void generate_string(struct trial *t)
 		gpr[GPR_RDI] = (gpr[GPR_RSI] + (t->gs ? GS_BASE : 0) +
 				below(24) - 12) |
 			       garbage;
-	t->cpu.rflags |= below(2) ? FLAG_DF : 0;
+	t->cpu.rflags |= below(2) ? RFLAGS_DF : 0;
 }
 
 static bool generate(struct trial *t, const struct kind *k)
@@ -537,8 +537,8 @@ static u64 undefined_flags(const struct trial *t)
 		return t->kind->undefined;
 	if (!count)
 		return 0;
-	return FLAG_AF | (count == 1 ? 0 : FLAG_OF) |
-	       (count >= width ? FLAG_CF : 0);
+	return RFLAGS_AF | (count == 1 ? 0 : RFLAGS_OF) |
+	       (count >= width ? RFLAGS_CF : 0);
 }
 
 static void report(const struct trial *t, const char *what, u64 got, u64 want)
@@ -554,7 +554,7 @@ static void report(const struct trial *t, const char *what, u64 got, u64 want)
 
 static void compare(const struct trial *t, const struct emul_cpu *cpu)
 {
-	u64 mask = (FLAGS_STATUS | FLAG_DF) & ~undefined_flags(t);
+	u64 mask = (FLAGS_STATUS | RFLAGS_DF) & ~undefined_flags(t);
 	u64 paths[3] = { SLOT + t->n, FORWARD, BACK };
 
 	for (int i = 0; i < 16; i++)

@@ -172,13 +172,15 @@ TEST(inc_dec_short_forms)
 {
 	reset(32);
 	cpu.gpr[GPR_RDI] = 0xffffffff;
-	cpu.rflags |= FLAG_CF;
+	cpu.rflags |= RFLAGS_CF;
 	EXPECT_EQ(STEP("\x47"), 0); /* inc edi; CF stays */
 	EXPECT_EQ(cpu.gpr[GPR_RDI], 0);
-	EXPECT_EQ(cpu.rflags, 2 | FLAG_CF | FLAG_ZF | FLAG_PF | FLAG_AF);
+	EXPECT_EQ(cpu.rflags,
+		  2 | RFLAGS_CF | RFLAGS_ZF | RFLAGS_PF | RFLAGS_AF);
 	EXPECT_EQ(STEP("\x66\x4f"), 0); /* dec di */
 	EXPECT_EQ(cpu.gpr[GPR_RDI], 0xffff);
-	EXPECT_EQ(cpu.rflags, 2 | FLAG_CF | FLAG_SF | FLAG_PF | FLAG_AF);
+	EXPECT_EQ(cpu.rflags,
+		  2 | RFLAGS_CF | RFLAGS_SF | RFLAGS_PF | RFLAGS_AF);
 }
 
 TEST(flags_by_hand)
@@ -186,14 +188,16 @@ TEST(flags_by_hand)
 	reset(32);
 	ram[SEG_DS * 0x1000] = 0x7f;
 	EXPECT_EQ(STEP("\x80\x05\x00\x00\x00\x00\x01"), 0); /* 7f + 1 */
-	EXPECT_EQ(cpu.rflags, 2 | FLAG_OF | FLAG_SF | FLAG_AF);
+	EXPECT_EQ(cpu.rflags, 2 | RFLAGS_OF | RFLAGS_SF | RFLAGS_AF);
 	EXPECT_EQ(STEP("\x80\x3d\x00\x00\x00\x00\x80"), 0); /* 80 - 80 */
-	EXPECT_EQ(cpu.rflags, 2 | FLAG_ZF | FLAG_PF);
+	EXPECT_EQ(cpu.rflags, 2 | RFLAGS_ZF | RFLAGS_PF);
 	EXPECT_EQ(STEP("\x80\x2d\x00\x00\x00\x00\x81"), 0); /* 80 - 81 */
-	EXPECT_EQ(cpu.rflags, 2 | FLAG_CF | FLAG_SF | FLAG_PF | FLAG_AF);
+	EXPECT_EQ(cpu.rflags,
+		  2 | RFLAGS_CF | RFLAGS_SF | RFLAGS_PF | RFLAGS_AF);
 	EXPECT_EQ(word_at(SEG_DS, 0), 0xff);
 	EXPECT_EQ(STEP("\x80\x15\x00\x00\x00\x00\x00"), 0); /* ff + 0 + CF */
-	EXPECT_EQ(cpu.rflags, 2 | FLAG_CF | FLAG_ZF | FLAG_PF | FLAG_AF);
+	EXPECT_EQ(cpu.rflags,
+		  2 | RFLAGS_CF | RFLAGS_ZF | RFLAGS_PF | RFLAGS_AF);
 }
 
 TEST(rep_movs_16)
@@ -219,7 +223,7 @@ TEST(rep_backwards_wraps)
 	cpu.gpr[GPR_RAX] = 0x41;
 	cpu.gpr[GPR_RCX] = 3;
 	cpu.gpr[GPR_RDI] = 1;
-	cpu.rflags |= FLAG_DF;
+	cpu.rflags |= RFLAGS_DF;
 	EXPECT_EQ(STEP("\xf2\xaa"), 0); /* rep stosb over 1, 0, ffff */
 	EXPECT_EQ(cpu.gpr[GPR_RDI], 0xfffe);
 	EXPECT_EQ(ram[1] + ram[0] + ram[0xffff], 3 * 0x41);
@@ -294,7 +298,7 @@ TEST(fault_changes_nothing)
 
 		reset(32);
 		faults_from = 0x80;
-		cpu.rflags |= FLAGS_STATUS | FLAG_RF;
+		cpu.rflags |= FLAGS_STATUS | RFLAGS_RF;
 		for (int r = 0; r < 8; r++)
 			cpu.gpr[r] = 0x100 + (u64)r;
 		before = cpu;
@@ -329,7 +333,7 @@ TEST(bit_string)
 	EXPECT_EQ(word_at(SEG_DS, 0x204), 2);
 	EXPECT_EQ(STEP("\x0f\xba\x6b\x04\x21"), 0); /* bts [ebx+4], 33 */
 	EXPECT_EQ(word_at(SEG_DS, 0x204), 2);
-	EXPECT_EQ(cpu.rflags & FLAG_CF, FLAG_CF);
+	EXPECT_EQ(cpu.rflags & RFLAGS_CF, RFLAGS_CF);
 }
 
 TEST(stack_16)
@@ -370,7 +374,7 @@ TEST(nops_and_rf)
 {
 	reset(64);
 	cpu.gpr[GPR_RAX] = ~0ULL;
-	cpu.rflags |= FLAG_RF;
+	cpu.rflags |= RFLAGS_RF;
 	EXPECT_EQ(STEP("\x90"), 0); /* not even the upper half */
 	EXPECT_EQ(cpu.gpr[GPR_RAX], ~0ULL);
 	EXPECT_EQ(cpu.rflags, 2);
