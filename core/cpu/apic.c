@@ -103,11 +103,6 @@ void apic_send_nmi(u32 dest)
 	apic_send(dest, APIC_ICR_NMI | APIC_ICR_ASSERT);
 }
 
-void apic_send_init_others(void)
-{
-	apic_send(0, APIC_ICR_INIT | APIC_ICR_ASSERT | APIC_ICR_OTHERS);
-}
-
 void apic_send_nmi_others(void)
 {
 	apic_send(0, APIC_ICR_NMI | APIC_ICR_ASSERT | APIC_ICR_OTHERS);

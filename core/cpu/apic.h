@@ -80,7 +80,6 @@ void apic_send(u32 dest, u32 command);
 void apic_send_init(u32 dest);
 void apic_send_sipi(u32 dest, u8 vector);
 void apic_send_nmi(u32 dest);
-void apic_send_init_others(void);
 void apic_send_nmi_others(void);
 
 /*

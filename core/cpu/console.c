@@ -13,6 +13,7 @@ enum uart_reg {
 	UART_MCR = 4,
 	UART_LSR = 5,
 };
+#define COM1	     0x3f8
 #define LCR_8N1	     0x03
 #define LCR_DLAB     0x80
 #define FCR_CLEAR_ON 0x07
@@ -32,6 +33,7 @@ enum uart_reg {
 
 static struct {
 	u16 base;
+	bool chosen;
 	bool dead; /* it let a byte wait too long: do not ask it again */
 } serial;
 static u32 vga_at; /* row * VGA_COLUMNS + column */
@@ -59,6 +61,7 @@ static void serial_write(const char *text, size_t len)
 
 void console_serial_on(u16 base)
 {
+	serial.chosen = true;
 	if (!base)
 		return;
 	serial.base = base;
@@ -124,10 +127,18 @@ void console_vga_on(void)
 		vga_at += VGA_COLUMNS - vga_at % VGA_COLUMNS;
 	if (vga_at >= VGA_ROWS * VGA_COLUMNS)
 		vga_at = 0;
+	log_remove_sink(vga_write);
 	log_add_sink(vga_write);
 }
 
 void console_vga_off(void)
 {
 	log_remove_sink(vga_write);
+}
+
+void console_emergency(void)
+{
+	if (!serial.chosen)
+		console_serial_on(COM1);
+	console_vga_on();
 }

@@ -16,4 +16,8 @@ void console_vga_on(void);
 /* The screen is the guest's from now on. */
 void console_vga_off(void);
 
+/* For panic(): the screen in any case, and COM1 if nobody has chosen a port
+ * (or none) yet. */
+void console_emergency(void);
+
 #endif

@@ -3,6 +3,7 @@
 #include "core/arch/regs.h"
 #include "core/arch/x86.h"
 #include "core/cpu/apic.h"
+#include "core/cpu/console.h"
 #include "core/cpu/cpu.h"
 #include "core/cpu/reset.h"
 #include "core/cpu/symbols.h"
@@ -94,8 +95,11 @@ static void claim(u32 me)
 }
 
 /*
- * In VMX operation INIT waits while a CPU is in host mode and NMIs do not;
- * the guest takes an NMI itself and INIT makes it leave.
+ * An NMI makes a CPU leave the guest, and in host mode its handler sees the
+ * flag and halts; the second one is for back ends that consume the first.
+ * INIT is for a CPU whose guest holds NMIs off. Never to the boot processor,
+ * index 0: INIT would make that one run the firmware (SDM vol. 3, 8.4.4.2);
+ * panic_active() ends it at its next exit.
  */
 static void stop_others(u32 me)
 {
@@ -108,9 +112,12 @@ static void stop_others(u32 me)
 	mfence();
 	apic_send_nmi_others();
 	delay_us(STOP_DELAY_US);
-	apic_send_init_others();
-	delay_us(STOP_DELAY_US);
 	apic_send_nmi_others();
+	delay_us(STOP_DELAY_US);
+	for (u32 i = 1; i < cpu_count(); i++) {
+		if (i != me)
+			apic_send_init(cpu_get(i)->apic_id);
+	}
 	delay_us(STOP_DELAY_US);
 }
 
@@ -177,6 +184,7 @@ static noreturn void die(const char *text, const struct trap_frame *f, u64 rbp)
 	stop_others(me);
 	wipe_keys();
 	log_break_lock();
+	console_emergency();
 	log_line("panic on CPU %u: %s", me, text);
 	if (f)
 		print_registers(f);

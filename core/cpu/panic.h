@@ -2,8 +2,8 @@
  * What panic() (core/lib/panic.h) does is set here. It works before any of
  * these calls, too.
  *
- * The first CPU that comes wins, all others stop: by an NMI where they run in
- * host mode, by INIT where they run the guest. Then the keys are wiped, so
+ * The first CPU that comes wins, all others stop: by an NMI, or by INIT if their
+ * guest holds NMIs off. Then the keys are wiped, so
  * that nothing can still be encrypted while they vanish, and only then the
  * cause is printed.
  */
@@ -25,8 +25,8 @@ enum panic_action {
 };
 void panic_set_action(enum panic_action action);
 
-/* True on all CPUs since one has panicked: core/virt must not enter the guest
- * again, but call panic_stop(). */
+/* True on all CPUs since one has panicked: core/virt asks before each entry to
+ * the guest, and calls panic_stop(). */
 bool panic_active(void);
 noreturn void panic_stop(void);
 

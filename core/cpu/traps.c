@@ -65,8 +65,9 @@ void trap_handle(struct trap_frame *f)
 {
 	const struct fixup *x;
 
-	for (x = trap_fixups; f->vector == VECTOR_GP && x->insn; x++) {
-		if (x->insn == f->rip) {
+	for (x = trap_fixups; x->insn; x++) {
+		if (x->insn == f->rip &&
+		    (f->vector == VECTOR_GP || f->vector == VECTOR_UD)) {
 			f->rip = x->target;
 			return;
 		}

@@ -35,7 +35,7 @@ void traps_load(void);
 u64 traps_idt_base(void);
 
 /* RDMSR, WRMSR and XSETBV with operands that may be wrong: false if the CPU
- * answers with #GP. */
+ * answers with #GP or #UD. */
 bool rdmsr_safe(u32 index, u64 *value) must_check;
 bool wrmsr_safe(u32 index, u64 value) must_check;
 bool xsetbv_safe(u32 index, u64 value) must_check;
