@@ -156,6 +156,8 @@ TEST(writes_only)
 	static struct mmio_hook all = {
 		0xfe004ffc, 8, false, probe_fn, &p, NULL
 	};
+	static struct mmio_hook w2 = { 0xfe004000, 0x1000, true,
+				       probe_fn,   &p,	   NULL };
 
 	EXPECT_EQ(mmio_hook_add(&w), 0);
 	EXPECT_EQ(traps[4], MMIO_TRAP_WRITES);
@@ -168,10 +170,13 @@ TEST(writes_only)
 	EXPECT_EQ(mmio_hook_add(&all), 0);
 	EXPECT_EQ(traps[4], MMIO_TRAP_ALL);
 	EXPECT_EQ(traps[5], MMIO_TRAP_ALL);
+	EXPECT_EQ(mmio_hook_move(&w, 0, 0), 0);
+	EXPECT_EQ(mmio_hook_add(&w2), 0); /* the other order */
+	EXPECT_EQ(traps[4], MMIO_TRAP_ALL);
 	EXPECT_EQ(mmio_hook_move(&all, 0, 0), 0);
 	EXPECT_EQ(traps[4], MMIO_TRAP_WRITES);
 	EXPECT_EQ(traps[5], MMIO_TRAP_NONE);
-	EXPECT_EQ(mmio_hook_move(&w, 0, 0), 0);
+	EXPECT_EQ(mmio_hook_move(&w2, 0, 0), 0);
 	EXPECT_EQ(traps[4], MMIO_TRAP_NONE);
 }
 

@@ -284,6 +284,11 @@ TEST(odd_accesses)
 	guest_out(0xcf8, 4, guest_cf8(0, 1, 1, 0x40));
 	guest_out(0xcf9, 4, 0x99000000);
 	EXPECT_EQ(ide->config[0x40], 0);
+	guest_out(0xcf8, 4, guest_cf8(0, 3, 0, 0x40));
+	guest_out(0xcf9, 4, 0x5e332211);
+	EXPECT(!memcmp(fake_ports + 0xcf9, "\x11\x22\x33", 3));
+	EXPECT(config_io.write && config_io.reg == 0x40 && config_io.size == 1);
+	EXPECT_EQ(nic->config[0x40], 0x5e);
 	/* reserved bits of CF8 do not make it another register */
 	guest_out(0xcf8, 4, guest_cf8(0, 3, 0, 0x14) | 0x01000000);
 	guest_out(0xcfc, 4, 0xdddd0000);
