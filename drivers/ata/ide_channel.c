@@ -1,0 +1,368 @@
+/* The task file, the start of commands, and the hooks of one channel. */
+#include "core/lib/errors.h"
+#include "core/lib/string.h"
+#include "drivers/ata/ide.h"
+
+static void hook_set(struct port_hook *hook, u16 first, u16 count)
+{
+	if (!first)
+		count = 0;
+	if (hook->count != count || (count && hook->first != first))
+		port_hook_move(hook, first, count);
+}
+
+void ide_hooks_update(struct ide_channel *ch)
+{
+	bool armed = ch->dma.armed != IDE_IDLE;
+	bool watch = armed || ch->dma.watch || ch->pio.kind > PIO_PLAIN_OUT;
+
+	hook_set(&ch->command_hook, ch->base, 8);
+	hook_set(&ch->control_hook, ch->control, watch ? 1 : 0);
+	hook_set(&ch->start_hook, ch->bm, armed ? 1 : 0);
+	hook_set(&ch->prd_hook, ch->bm ? ch->bm + BMIDTPX : 0, 4);
+}
+
+/* 400 ns: ATA-7 volume 2, 5.2.3. The status is the selected device's. */
+static u8 select_device(struct ide_channel *ch, u8 device)
+{
+	u8 st = 0;
+
+	hw_out(ch->base + ATA_DEVICE, 1, device);
+	for (int i = 0; i < 4; i++)
+		st = (u8)hw_in(ch->control, 1);
+	return st;
+}
+
+void ide_send(struct ide_channel *ch, const struct ide_request *rq)
+{
+	for (u16 r = ATA_FEATURES; r <= ATA_LBA_HIGH; r++) {
+		if (rq->ext)
+			hw_out(ch->base + r, 1, rq->tf.hob[r]);
+		hw_out(ch->base + r, 1, rq->tf.cur[r]);
+	}
+	hw_out(ch->base + ATA_DEVICE, 1, rq->tf.cur[ATA_DEVICE]);
+	hw_out(ch->base + ATA_COMMAND, 1, rq->code);
+}
+
+void ide_refuse(struct ide_channel *ch, u8 code)
+{
+	log_limited(&ch->refused, "ide: command %02x refused", code);
+	hw_out(ch->base + ATA_FEATURES, 1, 0);
+	hw_out(ch->base + ATA_COMMAND, 1, ATA_NOP);
+}
+
+/* Forgets the command in progress: the device has been reset or has ended. */
+static void channel_idle(struct ide_channel *ch)
+{
+	ch->pio.kind = PIO_NONE;
+	ch->pio.pos = 0;
+	ch->pio.fill = 0;
+	ch->dma.armed = IDE_IDLE;
+	ch->dma.active = false;
+	ch->dma.watch = false;
+	ide_hooks_update(ch);
+}
+
+/* ACS-2, 7.52 and 7.45: no log pages out (SCT); no address offset. */
+static bool subcommand_refused(const struct ide_request *rq)
+{
+	u8 features = rq->tf.cur[ATA_FEATURES];
+
+	if (rq->code == 0xB0)
+		return features < 0xD0 || features > 0xDB || features == 0xD6;
+	if (rq->code == 0xEF)
+		return features == 0x09 || features == 0x89;
+	return false;
+}
+
+/* What a command tells the device of later ones. */
+static void command_note(struct ide_channel *ch, const struct ide_request *rq)
+{
+	struct ata_geometry *geometry = &ch->unit[rq->unit].geometry;
+
+	if (rq->code == ATA_INIT_PARAMETERS) {
+		geometry->heads = (rq->tf.cur[ATA_DEVICE] & 0xF) + 1;
+		geometry->sectors = rq->tf.cur[ATA_COUNT];
+	} else if (rq->code == ATA_DIAGNOSTIC) {
+		ch->tf.cur[ATA_DEVICE] = 0;
+	}
+}
+
+/* A command that does not touch a protected sector. */
+static void start_plain(struct ide_channel *ch, const struct ide_request *rq)
+{
+	u8 class = ata_command(rq->code)->class;
+
+	if (class == ATA_DMA_IN || class == ATA_DMA_OUT) {
+		ide_dma_begin(ch, rq);
+		return;
+	}
+	/* Features, bit 0: by DMA. Unknown codes might use it too. */
+	if (class == ATA_UNKNOWN ||
+	    (class == ATA_PACKET && rq->tf.cur[ATA_FEATURES] & 1))
+		ide_dma_packet(ch);
+	if (class == ATA_PIO_OUT)
+		ide_pio_begin(ch, PIO_PLAIN_OUT, rq);
+	ide_send(ch, rq);
+	command_note(ch, rq);
+}
+
+/* Decides the range; CHS becomes LBA, so that only we translate. */
+static int user_range(struct ide_channel *ch, struct ide_request *rq)
+{
+	const struct ide_unit *unit = &ch->unit[rq->unit];
+
+	if (!unit->sector_size ||
+	    ata_range(&ch->tf, rq->ext, &unit->geometry, &rq->lba, &rq->count))
+		return -EINVAL;
+	ata_set_range(&rq->tf, rq->ext, rq->lba, rq->count);
+	rq->mediated = ch->filter->covers(unit->dev, rq->lba, rq->count);
+	return 0;
+}
+
+static void start_user(struct ide_channel *ch, struct ide_request *rq)
+{
+	u8 class = ata_command(rq->code)->class;
+
+	if (user_range(ch, rq)) {
+		ide_refuse(ch, rq->code);
+		return;
+	}
+	if (!rq->mediated || class == ATA_NONDATA) {
+		start_plain(ch, rq);
+	} else if (class == ATA_DMA_IN || class == ATA_DMA_OUT) {
+		ide_dma_begin(ch, rq);
+	} else {
+		ide_pio_begin(ch, rq->out ? PIO_WRITE : PIO_READ, rq);
+		ide_send(ch, rq);
+	}
+}
+
+static void start_protected(struct ide_channel *ch, struct ide_request *rq)
+{
+	u8 policy = ata_command(rq->code)->policy;
+
+	if (policy == ATA_REFUSE || subcommand_refused(rq)) {
+		ide_refuse(ch, rq->code);
+	} else if (policy == ATA_USER) {
+		start_user(ch, rq);
+	} else if (policy == ATA_IDENTIFY) {
+		ide_pio_begin(ch, PIO_IDENTIFY, rq);
+		ide_send(ch, rq);
+	} else {
+		start_plain(ch, rq);
+	}
+}
+
+/* False while the device of an earlier DMA command is still at it. */
+static bool dma_over(struct ide_channel *ch)
+{
+	u8 st;
+
+	if (!ch->dma.active)
+		return true;
+	st = select_device(ch, ch->dma.rq.tf.cur[ATA_DEVICE]);
+	if (!(st & (ATA_BSY | ATA_DRQ)))
+		ide_dma_status(ch, st);
+	return !ch->dma.active;
+}
+
+static void request_init(struct ide_channel *ch, struct ide_request *rq,
+			 u8 code)
+{
+	const struct ata_command *command = ata_command(code);
+
+	memset(rq, 0, sizeof(*rq));
+	rq->tf = ch->tf;
+	rq->code = code;
+	rq->unit = ide_selected(ch);
+	rq->ext = command->ext;
+	rq->out =
+		command->class == ATA_PIO_OUT || command->class == ATA_DMA_OUT;
+}
+
+/* A busy device takes no command but a reset (ATA-7 volume 2, 6.1). */
+static void command_write(struct ide_channel *ch, u8 code)
+{
+	struct ide_request rq;
+	bool over = dma_over(ch);
+	u8 st = select_device(ch, ch->tf.cur[ATA_DEVICE]);
+
+	request_init(ch, &rq, code);
+	if (code == ATA_DEVICE_RESET && !ch->unit[rq.unit].dev) {
+		ide_send(ch, &rq);
+		return;
+	}
+	if (!over || st & (ATA_BSY | ATA_DRQ)) {
+		log_limited(&ch->dropped, "ide: command %02x while busy", code);
+		return;
+	}
+	channel_idle(ch);
+	if (ch->unit[rq.unit].dev)
+		start_protected(ch, &rq);
+	else
+		start_plain(ch, &rq);
+}
+
+static void taskfile_write(struct ide_channel *ch, u16 reg, u8 value)
+{
+	/* Nobody does this before a command's end, but after a timeout. */
+	if (ch->dma.active && ch->dma.rq.unit == ide_selected(ch))
+		ide_dma_status(ch, (u8)hw_in(ch->control, 1));
+	ch->tf.hob[reg] = ch->tf.cur[reg];
+	ch->tf.cur[reg] = value;
+	hw_out(ch->base + reg, 1, value);
+}
+
+static u8 status_read(struct ide_channel *ch)
+{
+	u8 st;
+
+	if (ide_pio_partial(ch))
+		return ch->pio.status;
+	st = (u8)hw_in(ch->base + ATA_COMMAND, 1);
+	if (ch->dma.active && ch->dma.rq.unit == ide_selected(ch))
+		st = ide_dma_status(ch, st);
+	return st;
+}
+
+static void command_block(struct ide_channel *ch, u16 port, bool write, u8 *p)
+{
+	u16 reg = port - ch->base;
+
+	if (reg == ATA_COMMAND && write)
+		command_write(ch, *p);
+	else if (reg == ATA_COMMAND)
+		*p = status_read(ch);
+	else if (write)
+		taskfile_write(ch, reg, *p);
+	else
+		*p = (u8)hw_in(port, 1);
+}
+
+/* ATA-7 volume 2, 5.2.4. Hooked while a reset by the guest must be seen. */
+static void control_block(struct ide_channel *ch, u16 port, bool write, u8 *p)
+{
+	if (!write) {
+		*p = ide_pio_partial(ch) ? ch->pio.status : (u8)hw_in(port, 1);
+		return;
+	}
+	hw_out(port, 1, *p);
+	if (*p & IDE_CTL_SRST)
+		channel_idle(ch);
+}
+
+static void bus_master(struct ide_channel *ch, u16 port, bool write, u8 *p)
+{
+	u16 reg = port - ch->bm;
+	u32 shift = 8 * (reg & 3);
+
+	if (reg >= BMIDTPX && write) {
+		ch->dma.prd &= ~(0xFFu << shift);
+		ch->dma.prd |= (u32)*p << shift;
+		ch->dma.fresh = true;
+	} else if (reg >= BMIDTPX) {
+		*p = (u8)(ch->dma.prd >> shift);
+	} else if (reg == BMICX && write) {
+		ide_dma_start_write(ch, *p);
+	} else if (write) {
+		hw_out(port, 1, *p);
+	} else {
+		*p = (u8)hw_in(port, 1);
+	}
+}
+
+typedef void byte_fn(struct ide_channel *ch, u16 port, bool write, u8 *p);
+
+/* Registers are bytes: a wider access is one to each, in order. What it has
+ * past the registers of the channel is lost. */
+static void access_bytes(struct ide_channel *ch, const struct port_io *io,
+			 u16 first, u16 end, byte_fn *fn)
+{
+	u8 *p = io->data;
+
+	for (u32 n = 0; n < io->count; n++)
+		for (u16 i = 0; i < io->size; i++, p++) {
+			u16 port = io->port + i;
+
+			if (port >= first && port < end)
+				fn(ch, port, io->write, p);
+			else if (!io->write)
+				*p = 0xFF;
+		}
+}
+
+/* The hook may have moved away between the exit and the lock. */
+static enum verdict command_access(void *ctx, const struct port_io *io)
+{
+	struct ide_channel *ch = ctx;
+	enum verdict verdict = DONE;
+
+	lock_acquire(&ch->lock);
+	if (!ch->base || (u16)(io->port - ch->base) > 7)
+		verdict = DENY;
+	else if (io->port == ch->base)
+		ide_pio_data(ch, io);
+	else
+		access_bytes(ch, io, ch->base, ch->base + 8, command_block);
+	lock_release(&ch->lock);
+	return verdict;
+}
+
+static enum verdict control_access(void *ctx, const struct port_io *io)
+{
+	struct ide_channel *ch = ctx;
+	enum verdict verdict = DONE;
+
+	lock_acquire(&ch->lock);
+	if (io->port != ch->control)
+		verdict = DENY;
+	else
+		access_bytes(ch, io, io->port, io->port + 1, control_block);
+	lock_release(&ch->lock);
+	return verdict;
+}
+
+static enum verdict bm_access(void *ctx, const struct port_io *io)
+{
+	struct ide_channel *ch = ctx;
+	enum verdict verdict = DONE;
+
+	lock_acquire(&ch->lock);
+	if (!ch->bm || (u16)(io->port - ch->bm) > 7)
+		verdict = DENY;
+	else
+		access_bytes(ch, io, ch->bm, ch->bm + 8, bus_master);
+	lock_release(&ch->lock);
+	return verdict;
+}
+
+static void hook_init(struct ide_channel *ch, struct port_hook *hook,
+		      port_fn *fn)
+{
+	hook->fn = fn;
+	hook->ctx = ch;
+	hook->count = 0;
+	port_hook_add(hook);
+}
+
+int ide_channel_start(struct ide_channel *ch)
+{
+	if (ide_dma_init(ch))
+		return -ENOMEM;
+	hook_init(ch, &ch->command_hook, command_access);
+	hook_init(ch, &ch->control_hook, control_access);
+	hook_init(ch, &ch->start_hook, bm_access);
+	hook_init(ch, &ch->prd_hook, bm_access);
+	return 0;
+}
+
+void ide_channel_place(struct ide_channel *ch, u16 base, u16 control, u16 bm)
+{
+	lock_acquire(&ch->lock);
+	ch->base = base;
+	ch->control = control;
+	ch->bm = bm;
+	ide_hooks_update(ch);
+	lock_release(&ch->lock);
+}

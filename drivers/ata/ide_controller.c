@@ -1,0 +1,250 @@
+#include "drivers/ata/ide_controller.h"
+
+#include "core/io/pci.h"
+#include "core/lib/errors.h"
+#include "core/lib/string.h"
+#include "drivers/ata/identify.h"
+#include "drivers/ata/ide.h"
+
+#define IDE_MAX	    8
+/* Five seconds and more: a port read takes about a microsecond. */
+#define IDE_SPINS   5000000
+
+#define PCI_COMMAND 0x04
+#define PCI_PROG_IF 0x09
+#define PCI_BAR0    0x10
+#define PCI_IO_ON   0x01
+#define BUS_MASTER  4 /* the BAR */
+
+struct ide_controller {
+	struct pci_claim claim;
+	struct ide_channel channel[2];
+};
+
+static struct {
+	struct pci_addr addr[IDE_MAX];
+	struct pci_id id[IDE_MAX];
+	u32 found;
+	struct ide_controller controller[IDE_MAX];
+} ide;
+
+/* Ports of one channel; 0: not there. */
+struct ide_ports {
+	u16 base, control, bm;
+};
+
+/* Bits 0 and 2 of the programming interface: native mode. */
+static bool is_native(const struct pci_id *id, unsigned int channel)
+{
+	return id->class >> (2 * channel) & 1;
+}
+
+static u16 bar_port(const struct pci_bar *bar)
+{
+	return bar->io && bar->enabled ? (u16)bar->base : 0;
+}
+
+/* PCI IDE Controller Specification, 2.1 and 2.2: BARs 0 and 2 are command
+ * blocks; 1 and 3 control blocks, with the register at offset 2. */
+static struct ide_ports ports_of(const struct pci_id *id,
+				 const struct pci_bar *bars, unsigned int n)
+{
+	u16 control = bar_port(&bars[2 * n + 1]);
+	u16 bm = bar_port(&bars[BUS_MASTER]);
+	struct ide_ports ports = { 0x1F0, 0x3F6, 0 };
+
+	if (n)
+		ports = (struct ide_ports){ 0x170, 0x376, 0 };
+	if (is_native(id, n)) {
+		ports.base = bar_port(&bars[2 * n]);
+		ports.control = control ? control + 2 : 0;
+	}
+	if (bm)
+		ports.bm = bm + 8 * n;
+	return ports;
+}
+
+/* ---- identification at boot, by polling ---- */
+
+static u8 wait_ready(const struct ide_ports *p)
+{
+	u8 st = 0;
+
+	for (int i = 0; i < 4; i++) /* 400 ns */
+		st = (u8)hw_in(p->control, 1);
+	/* Without a device the bus floats or is pulled up or down. */
+	if (!st || st == 0xFF || st == 0x7F)
+		return 0;
+	for (u32 i = 0; i < IDE_SPINS && st & ATA_BSY; i++)
+		st = (u8)hw_in(p->control, 1);
+	return st & ATA_BSY ? 0 : st;
+}
+
+/* An ATAPI device aborts the command, as does what is no disk. */
+static bool identify(const struct ide_ports *p, u8 unit, u8 *data)
+{
+	u8 device = unit ? 0xA0 | ATA_DEV1 : 0xA0;
+	u8 st;
+
+	hw_out(p->base + ATA_DEVICE, 1, device);
+	if (!wait_ready(p) ||
+	    (hw_in(p->base + ATA_DEVICE, 1) ^ device) & ATA_DEV1)
+		return false;
+	hw_out(p->base + ATA_COMMAND, 1, ATA_IDENTIFY_DEVICE);
+	st = wait_ready(p);
+	if (!(st & ATA_DRQ) || st & (ATA_ERR | ATA_DF)) {
+		hw_in(p->base + ATA_COMMAND, 1);
+		return false;
+	}
+	hw_ins(p->base, 2, data, ATA_IDENTIFY_BYTES / 2);
+	hw_in(p->base + ATA_COMMAND, 1); /* takes the interrupt back */
+	return true;
+}
+
+static void unit_attach(struct ide_channel *ch, struct block_id *block,
+			const u8 *data)
+{
+	struct ide_unit *unit = &ch->unit[block->unit];
+	struct ata_identity id;
+
+	ata_identify_parse(data, &id);
+	memcpy(block->model, id.model, sizeof(block->model));
+	memcpy(block->serial, id.serial, sizeof(block->serial));
+	block->sector_size = id.sector_size ? id.sector_size : 512;
+	block->sectors = id.sectors;
+	unit->dev = ch->filter->attach(block);
+	unit->geometry = id.geometry;
+	/* Commands are sent with LBA addresses only. */
+	unit->sector_size = id.lba ? id.sector_size : 0;
+	if (unit->dev && !unit->sector_size)
+		log_line("ide: %s: no sectors that can be used", id.model);
+}
+
+/* True if a device of the channel is protected. */
+static bool channel_probe(struct ide_channel *ch, const struct ide_ports *p,
+			  struct block_id *block)
+{
+	u8 data[ATA_IDENTIFY_BYTES];
+	u8 device;
+
+	if (!p->base || !p->control || hw_in(p->control, 1) == 0xFF)
+		return false;
+	device = (u8)hw_in(p->base + ATA_DEVICE, 1);
+	hw_out(p->control, 1, IDE_CTL_NIEN | 8);
+	for (block->unit = 0; block->unit < 2; block->unit++)
+		if (identify(p, block->unit, data))
+			unit_attach(ch, block, data);
+	hw_out(p->base + ATA_DEVICE, 1, device);
+	hw_out(p->control, 1, 8);
+	ch->tf.cur[ATA_DEVICE] = device;
+	return ch->unit[0].dev || ch->unit[1].dev;
+}
+
+/* ---- the guest's changes to configuration space ---- */
+
+/*
+ * A channel keeps the mode it had at boot, as on controllers that have only
+ * one, and an ICH keeps its ports out of AHCI mode (MAP, 90h).
+ */
+static enum verdict config_access(void *ctx, struct pci_io *io)
+{
+	struct ide_controller *c = ctx;
+
+	if (!io->write)
+		return PASS;
+	if (io->reg <= PCI_PROG_IF && io->reg + io->size > PCI_PROG_IF)
+		return DONE;
+	if (c->claim.id.vendor == 0x8086 && (io->reg & 0xFC) == 0x90)
+		return DONE;
+	return PASS;
+}
+
+static void bar_changed(void *ctx, unsigned int n)
+{
+	struct ide_controller *c = ctx;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		struct ide_channel *ch = &c->channel[i];
+		struct ide_ports p = ports_of(&c->claim.id, c->claim.bars, i);
+
+		if (ch->unit[0].dev || ch->unit[1].dev)
+			ide_channel_place(ch, p.base, p.control, p.bm);
+	}
+}
+
+/* ---- start ---- */
+
+static int controller_claim(struct ide_controller *c, u32 n)
+{
+	int err;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		struct ide_channel *ch = &c->channel[i];
+
+		if (!ch->unit[0].dev && !ch->unit[1].dev)
+			continue;
+		err = ide_channel_start(ch);
+		if (err)
+			return err;
+	}
+	c->claim.addr = ide.addr[n];
+	c->claim.config = config_access;
+	c->claim.bar_changed = bar_changed;
+	c->claim.ctx = c;
+	err = pci_claim(&c->claim);
+	if (!err)
+		bar_changed(c, 0);
+	return err;
+}
+
+static int controller_start(u32 n, const struct block_filter *filter)
+{
+	struct ide_controller *c = &ide.controller[n];
+	struct pci_bar bars[6] = { 0 };
+	bool protected = false;
+
+	if (!(pci_config_read(ide.addr[n], PCI_COMMAND, 2) & PCI_IO_ON))
+		return 0;
+	for (u16 i = 0; i < 6; i++) {
+		u32 raw = pci_config_read(ide.addr[n], PCI_BAR0 + 4 * i, 4);
+
+		bars[i] = (struct pci_bar){ raw & 1, true, raw & ~3u, 0 };
+	}
+	for (u8 i = 0; i < 2; i++) {
+		struct ide_ports p = ports_of(&ide.id[n], bars, i);
+		struct block_id block = {
+			.bus = "ide",
+			.controller = (u8)n,
+			.channel = i,
+		};
+
+		c->channel[i].filter = filter;
+		c->channel[i].spins = IDE_SPINS;
+		protected |= channel_probe(&c->channel[i], &p, &block);
+	}
+	return protected ? controller_claim(c, n) : 0;
+}
+
+static void controller_found(void *ctx, struct pci_addr addr,
+			     const struct pci_id *id)
+{
+	if (id->class >> 8 != 0x0101)
+		return;
+	if (ide.found < IDE_MAX) {
+		ide.addr[ide.found] = addr;
+		ide.id[ide.found] = *id;
+	}
+	ide.found++;
+}
+
+int ide_start(const struct block_filter *filter)
+{
+	int err = 0;
+
+	pci_scan(controller_found, NULL);
+	if (ide.found > IDE_MAX)
+		return -ENOSPC;
+	for (u32 n = 0; n < ide.found && !err; n++)
+		err = controller_start(n, filter);
+	return err;
+}

@@ -1,0 +1,329 @@
+/*
+ * Bus-master DMA. The guest's PRD list is copied once and checked; the engine
+ * gets a list of ours. Data is read into the guest's memory and decrypted
+ * there when the guest first sees the command's end; data to be written is
+ * encrypted into a bounce buffer, larger commands a buffer at a time.
+ *
+ * A list that is shorter than its command leaves the device waiting, as on
+ * the hardware; one that is longer is cut.
+ */
+#include "core/io/dma.h"
+#include "core/lib/errors.h"
+#include "core/lib/range.h"
+#include "drivers/ata/ide.h"
+
+#define PRD_END 0x8000
+
+int ide_dma_init(struct ide_channel *ch)
+{
+	struct ide_dma *dma = &ch->dma;
+	size_t sg_pages =
+		align_up(IDE_PRD_MAX * sizeof(struct sg_seg), PAGE_SIZE) /
+		PAGE_SIZE;
+	struct ide_prd *empty;
+	hpa_t pa;
+
+	empty = dma_alloc(1, &dma->empty_pa);
+	dma->table = dma_alloc(IDE_PRD_MAX * sizeof(struct ide_prd) / PAGE_SIZE,
+			       &dma->table_pa);
+	dma->bounce = dma_alloc(IDE_BOUNCE_PAGES, &dma->bounce_pa);
+	dma->sg.seg = dma_alloc(sg_pages, &pa);
+	if (!empty || !dma->table || !dma->bounce || !dma->sg.seg)
+		return -ENOMEM;
+	/* No list is empty to the hardware: two bytes that nobody needs. */
+	empty->base = (u32)dma->empty_pa + sizeof(*empty);
+	empty->bytes = 2;
+	empty->flags = PRD_END;
+	return 0;
+}
+
+/* From here on a start by the guest, on any CPU, finds the empty list. */
+static bool engine_stop(struct ide_channel *ch)
+{
+	u8 command;
+
+	hw_out(ch->bm + BMIDTPX, 4, (u32)ch->dma.empty_pa);
+	command = (u8)hw_in(ch->bm + BMICX, 1);
+	hw_out(ch->bm + BMICX, 1, command & ~BMICX_SSBM);
+	return command & BMICX_SSBM;
+}
+
+/* Bits 5 and 6 are the BIOS's; 1 and 2 are cleared by ones. */
+static void engine_clear(struct ide_channel *ch)
+{
+	u8 st = (u8)hw_in(ch->bm + BMISX, 1);
+
+	hw_out(ch->bm + BMISX, 1, (st & 0x60) | BMISX_ERROR | BMISX_INTR);
+}
+
+static void sg_add(struct sg_list *sg, const struct ide_prd *prd, u64 left)
+{
+	struct sg_seg *seg = &sg->seg[sg->count++];
+	u32 len = prd->bytes & 0xFFFE;
+
+	seg->gpa = prd->base & ~1u;
+	seg->len = (u32)min_u64(len ? len : 0x10000, left);
+}
+
+/* The guest's list, cut to @limit bytes. */
+static int list_copy(struct ide_channel *ch, u64 limit)
+{
+	struct sg_list *sg = &ch->dma.sg;
+	struct ide_prd prd[32];
+	u32 at = ch->dma.prd & ~3u;
+	u64 bytes = 0;
+
+	sg->count = 0;
+	while (sg->count < IDE_PRD_MAX) {
+		/* Not past the page: the list may be at the end of RAM. */
+		u64 fit = (PAGE_SIZE - at % PAGE_SIZE) / sizeof(*prd);
+		u32 n = (u32)min_u64(max_u64(fit, 1), ARRAY_SIZE(prd));
+
+		n = (u32)min_u64(n, IDE_PRD_MAX - sg->count);
+		if (dma_copy_in(at, prd, n * sizeof(*prd)))
+			return -EFAULT;
+		for (u32 i = 0; i < n; i++) {
+			sg_add(sg, &prd[i], limit - bytes);
+			bytes += sg->seg[sg->count - 1].len;
+			if (prd[i].flags & PRD_END || bytes == limit)
+				return sg_check(sg);
+		}
+		at += n * sizeof(*prd);
+	}
+	return -EINVAL;
+}
+
+static void table_from_list(struct ide_dma *dma)
+{
+	for (u32 i = 0; i < dma->sg.count; i++) {
+		dma->table[i].base = (u32)dma->sg.seg[i].gpa;
+		dma->table[i].bytes = (u16)dma->sg.seg[i].len;
+		dma->table[i].flags = 0;
+	}
+	dma->table[dma->sg.count - 1].flags = PRD_END;
+}
+
+/* The first @bytes of the bounce buffer; it begins on a 64 KiB boundary. */
+static void table_from_bounce(struct ide_dma *dma, u32 bytes)
+{
+	u32 n = 0;
+
+	for (u32 off = 0; off < bytes; off += 0x10000, n++) {
+		dma->table[n].base = (u32)dma->bounce_pa + off;
+		dma->table[n].bytes = (u16)min_u64(bytes - off, 0x10000);
+		dma->table[n].flags = 0;
+	}
+	dma->table[n - 1].flags = PRD_END;
+}
+
+/* Encrypts the next part of a write into the bounce buffer. */
+static u32 chunk_prepare(struct ide_channel *ch)
+{
+	struct ide_dma *dma = &ch->dma;
+	const struct ide_unit *unit = &ch->unit[dma->rq.unit];
+	u32 size = unit->sector_size;
+	u32 n = (u32)min_u64(dma->length - dma->sent,
+			     IDE_BOUNCE_PAGES * PAGE_SIZE / size);
+
+	ch->filter->encode_sg(unit->dev, dma->rq.lba + dma->sent, n, &dma->sg,
+			      (u64)dma->sent * size, dma->bounce);
+	table_from_bounce(dma, n * size);
+	dma->sent += n;
+	return n;
+}
+
+static int prepare_mediated(struct ide_channel *ch)
+{
+	struct ide_dma *dma = &ch->dma;
+	u32 size = ch->unit[dma->rq.unit].sector_size;
+	u32 n;
+
+	if (list_copy(ch, (u64)dma->rq.count * size))
+		return -EFAULT;
+	dma->sent = 0;
+	dma->length = (u32)(sg_bytes(&dma->sg) / size);
+	if (!dma->length)
+		return -EINVAL;
+	if (!dma->rq.out) {
+		table_from_list(dma);
+		return 0;
+	}
+	n = chunk_prepare(ch);
+	if (n == dma->length)
+		return 0;
+	/* Only 48-bit commands are that large. */
+	if (dma->length < dma->rq.count || !dma->rq.ext)
+		return -EINVAL;
+	ata_set_range(&dma->rq.tf, true, dma->rq.lba, n);
+	dma->watch = true;
+	return 0;
+}
+
+/* The engine is stopped and has the empty list. */
+static int dma_prepare(struct ide_channel *ch)
+{
+	if (ch->dma.rq.mediated)
+		return prepare_mediated(ch);
+	if (list_copy(ch, ~0ULL))
+		return -EFAULT;
+	table_from_list(&ch->dma);
+	return 0;
+}
+
+static void dma_send(struct ide_channel *ch)
+{
+	if (dma_prepare(ch)) {
+		ide_refuse(ch, ch->dma.rq.code);
+		return;
+	}
+	hw_out(ch->bm + BMIDTPX, 4, (u32)ch->dma.table_pa);
+	ide_send(ch, &ch->dma.rq);
+	ch->dma.active = true;
+}
+
+/*
+ * Some guests write the PRD pointer after the command, or never again: then
+ * the command waits until the engine is started.
+ */
+void ide_dma_begin(struct ide_channel *ch, const struct ide_request *rq)
+{
+	u8 command;
+
+	if (!ch->bm) {
+		ide_refuse(ch, rq->code);
+		return;
+	}
+	command = (u8)hw_in(ch->bm + BMICX, 1);
+	if (engine_stop(ch))
+		command |= BMICX_SSBM;
+	ch->dma.rq = *rq;
+	if (ch->dma.fresh || command & BMICX_SSBM) {
+		dma_send(ch);
+		hw_out(ch->bm + BMICX, 1, command);
+	} else {
+		ch->dma.armed = IDE_ARMED_COMMAND;
+	}
+	ch->dma.fresh = false;
+	ide_hooks_update(ch);
+}
+
+void ide_dma_packet(struct ide_channel *ch)
+{
+	ch->dma.armed = IDE_ARMED_LIST;
+	ch->dma.fresh = false;
+	ide_hooks_update(ch);
+	if (ch->bm)
+		engine_stop(ch);
+}
+
+void ide_dma_start_write(struct ide_channel *ch, u8 value)
+{
+	enum ide_armed armed = ch->dma.armed;
+
+	if (value & BMICX_SSBM && armed != IDE_IDLE) {
+		engine_stop(ch);
+		ch->dma.armed = IDE_IDLE;
+		ch->dma.fresh = false;
+		if (armed == IDE_ARMED_COMMAND) {
+			dma_send(ch);
+		} else if (!list_copy(ch, ~0ULL)) {
+			table_from_list(&ch->dma);
+			hw_out(ch->bm + BMIDTPX, 4, (u32)ch->dma.table_pa);
+		} else {
+			log_limited(&ch->refused, "ide: bad PRD list");
+			ch->dma.armed = IDE_ARMED_LIST;
+			value &= ~BMICX_SSBM;
+		}
+		ide_hooks_update(ch);
+	}
+	hw_out(ch->bm + BMICX, 1, value);
+}
+
+/* The device's status once it is neither busy nor moving data. */
+static u8 wait_end(struct ide_channel *ch)
+{
+	u8 st = 0;
+
+	for (int i = 0; i < 4; i++)
+		st = (u8)hw_in(ch->control, 1);
+	for (u32 i = 0; i < ch->spins && st & (ATA_BSY | ATA_DRQ); i++)
+		st = (u8)hw_in(ch->control, 1);
+	return (u8)hw_in(ch->base + ATA_COMMAND, 1);
+}
+
+/*
+ * The rest of a split write, with the guest waiting. Interrupts of these
+ * commands are taken back at once: at worst the guest sees one more edge,
+ * without a cause.
+ */
+static u8 write_rest(struct ide_channel *ch, u8 st)
+{
+	struct ide_dma *dma = &ch->dma;
+	u8 before = (u8)hw_in(ch->bm + BMISX, 1);
+
+	while (dma->sent < dma->length && !(st & (ATA_ERR | ATA_DF))) {
+		u64 lba = dma->rq.lba + dma->sent;
+
+		engine_stop(ch);
+		engine_clear(ch);
+		ata_set_range(&dma->rq.tf, true, lba, chunk_prepare(ch));
+		hw_out(ch->bm + BMIDTPX, 4, (u32)dma->table_pa);
+		ide_send(ch, &dma->rq);
+		hw_out(ch->bm + BMICX, 1, BMICX_SSBM);
+		st = wait_end(ch);
+		if (st & (ATA_BSY | ATA_DRQ)) {
+			log_limited(&ch->dropped, "ide: write timed out");
+			dma->length = dma->sent;
+			break;
+		}
+	}
+	engine_stop(ch);
+	if (!(before & BMISX_INTR))
+		engine_clear(ch);
+	return st;
+}
+
+/* True once all that the engine had to move is in memory. */
+static bool engine_done(struct ide_channel *ch)
+{
+	for (u32 i = 0; i < ch->spins; i++) {
+		u8 st = (u8)hw_in(ch->bm + BMISX, 1);
+
+		if (st & BMISX_ERROR)
+			return false;
+		if (st & BMISX_INTR || !(st & BMISX_ACTIVE))
+			return true;
+	}
+	return false;
+}
+
+static void read_end(struct ide_channel *ch)
+{
+	const struct ide_dma *dma = &ch->dma;
+
+	if (engine_done(ch))
+		ch->filter->decode_sg(ch->unit[dma->rq.unit].dev, dma->rq.lba,
+				      dma->length, &dma->sg, 0);
+}
+
+u8 ide_dma_status(struct ide_channel *ch, u8 st)
+{
+	struct ide_dma *dma = &ch->dma;
+
+	/* Looked at before its end: the guest may be about to reset it. */
+	if (st & (ATA_BSY | ATA_DRQ)) {
+		dma->watch = dma->rq.mediated;
+		ide_hooks_update(ch);
+		return st;
+	}
+	if (dma->rq.mediated && !(st & (ATA_ERR | ATA_DF))) {
+		if (dma->rq.out)
+			st = write_rest(ch, st);
+		else
+			read_end(ch);
+	}
+	dma->active = st & (ATA_BSY | ATA_DRQ);
+	dma->watch = dma->active;
+	ide_hooks_update(ch);
+	return st;
+}

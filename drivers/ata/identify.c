@@ -1,0 +1,96 @@
+#include "drivers/ata/identify.h"
+
+#include "core/lib/bytes.h"
+#include "core/lib/string.h"
+
+static u16 word(const u8 *data, unsigned int n)
+{
+	return load_le16(data + 2 * n);
+}
+
+/* Strings hold two characters in a word, the first in the high byte. */
+static void parse_string(const u8 *data, unsigned int first, char *dst,
+			 size_t len)
+{
+	size_t start = 0, end = len;
+
+	for (size_t i = 0; i < len; i++) {
+		char c = (char)data[2 * first + (i ^ 1)];
+
+		dst[i] = c >= ' ' && c <= '~' ? c : ' ';
+	}
+	while (end && dst[end - 1] == ' ')
+		end--;
+	while (start < end && dst[start] == ' ')
+		start++;
+	memmove(dst, dst + start, end - start);
+	dst[end - start] = 0;
+}
+
+/* Word 106: bit 12 says that words 117-118 count the words of a sector. */
+static u32 sector_size(const u8 *data)
+{
+	u64 size = 512;
+
+	if ((word(data, 106) & 0xD000) == 0x5000)
+		size = 2ULL * load_le32(data + 2 * 117);
+	return size && size % 512 == 0 && size <= 4096 ? (u32)size : 0;
+}
+
+void ata_identify_parse(const u8 *data, struct ata_identity *id)
+{
+	bool lba48 = (word(data, 83) & 0xC400) == 0x4400;
+
+	parse_string(data, 27, id->model, 40);
+	parse_string(data, 10, id->serial, 20);
+	id->sector_size = sector_size(data);
+	id->lba = word(data, 49) & BIT(9);
+	id->geometry.heads = word(data, 55);
+	id->geometry.sectors = word(data, 56);
+	if (lba48)
+		id->sectors = load_le64(data + 2 * 100) & BITS(47, 0);
+	else if (id->lba)
+		id->sectors = load_le32(data + 2 * 60);
+	else
+		id->sectors =
+			(u64)word(data, 1) * word(data, 3) * word(data, 6);
+}
+
+/* ACS-2, 7.18.7. Bits of words that say what the device supports. */
+static const struct {
+	u8 word;
+	u16 clear;
+} unsupported[] = {
+	{ 48, 0x0001 }, /* trusted computing */
+	{ 59, 0xF000 }, /* sanitize */
+	{ 69, 0x0F08 }, /* DMA of buffers and microcode, SET MAX; ACS-3 AMAC */
+	{ 75, 0xFFFF }, /* queue depth */
+	{ 76, 0xB100 }, /* NCQ and its log, priority, unload */
+	{ 77, 0x00F0 }, /* NCQ streaming, management, SEND FPDMA */
+	{ 82, 0x3402 }, /* READ and WRITE BUFFER, HPA, security */
+	{ 83, 0x0907 }, /* microcode, queued, CFA, SET MAX security, DCO */
+	{ 84, 0x0690 }, /* streaming, WRITE DMA QUEUED FUA */
+	{ 85, 0x3402 }, /* the same, enabled */
+	{ 86, 0x0907 },	 { 87, 0x0690 },
+	{ 119, 0x001C }, /* WRITE UNCORRECTABLE, LOG DMA, microcode */
+	{ 120, 0x001C }, { 128, 0xFFFF }, /* security */
+	{ 206, 0xFFFF },		  /* SCT */
+	{ 214, 0xFFFF },		  /* NV cache */
+};
+
+void ata_identify_adjust(u8 *data)
+{
+	u8 sum = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(unsupported); i++) {
+		u8 *w = data + 2 * unsupported[i].word;
+
+		store_le16(w, load_le16(w) & (u16)~unsupported[i].clear);
+	}
+	/* Word 255: signature A5h and a checksum that makes the sum 0. */
+	if (data[510] != 0xA5)
+		return;
+	for (size_t i = 0; i < 511; i++)
+		sum += data[i];
+	data[511] = (u8)-sum;
+}

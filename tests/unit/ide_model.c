@@ -1,0 +1,728 @@
+#include "tests/unit/ide_model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/io/dma.h"
+#include "core/io/port.h"
+#include "core/lib/errors.h"
+#include "core/lib/log.h"
+#include "core/lib/range.h"
+#include "core/mm/gmem.h"
+
+#define ERR 0x01
+#define DRQ 0x08
+#define RDY 0x40
+#define BSY 0x80
+
+struct model model;
+static u8 images[2][2 * MODEL_LOW * 512];
+static u32 hidden_used;
+static u64 seed = 88172645463325252ULL;
+
+u32 model_random(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (u32)(seed >> 16);
+}
+
+/* ---- memory ---- */
+
+void *gmem_ptr(gpa_t gpa, u64 len)
+{
+	return range_ok(gpa, len, MODEL_RAM) ? model.memory + gpa : NULL;
+}
+
+int dma_copy_in(gpa_t gpa, void *dst, size_t len)
+{
+	if (!gmem_ptr(gpa, len))
+		return -EFAULT;
+	memcpy(dst, model.memory + gpa, len);
+	return 0;
+}
+
+void *dma_alloc(size_t pages, hpa_t *pa)
+{
+	u32 align = PAGE_SIZE;
+	u32 at;
+
+	while (align * 2 <= pages * PAGE_SIZE)
+		align *= 2;
+	at = (u32)align_up(MODEL_RAM + hidden_used, align);
+	if (at + pages * PAGE_SIZE > MODEL_MEMORY)
+		return NULL;
+	hidden_used = at + (u32)(pages * PAGE_SIZE) - MODEL_RAM;
+	*pa = at;
+	return model.memory + at;
+}
+
+void log_line(const char *format, ...)
+{
+}
+
+void log_limited(struct log_limit *limit, const char *format, ...)
+{
+	limit->count++;
+}
+
+/* ---- devices ---- */
+
+u8 *model_sector(struct model_device *d, u64 lba)
+{
+	u64 kept = 2 * MODEL_LOW * 512 / d->sector;
+
+	if (lba < kept / 2)
+		return d->disk + lba * d->sector;
+	if (lba >= MODEL_HIGH && lba - MODEL_HIGH < kept / 2)
+		return d->disk + (lba - MODEL_HIGH + kept / 2) * d->sector;
+	return NULL;
+}
+
+static struct model_device *selected(void)
+{
+	return &model.dev[model.device >> 4 & 1];
+}
+
+static void interrupt(struct model_device *d)
+{
+	if (d != selected() || model.control & 2)
+		return;
+	model.intrq = true;
+	model.interrupts++;
+	model.bm_status |= 4;
+}
+
+static void finish(struct model_device *d, u8 status, u8 error)
+{
+	d->phase = M_IDLE;
+	d->status = status;
+	d->error = error;
+	interrupt(d);
+}
+
+static void abort_command(struct model_device *d)
+{
+	finish(d, RDY | ERR, 0x04);
+}
+
+static void put_word(u8 *buf, int n, u16 v)
+{
+	buf[2 * n] = (u8)v;
+	buf[2 * n + 1] = (u8)(v >> 8);
+}
+
+static void identify(struct model_device *d)
+{
+	static const char text[] = "OMED LIDKS 1 ";
+	u8 sum = 0;
+
+	memset(d->buf, 0, 512);
+	for (int i = 0; i < 40; i++)
+		d->buf[54 + i] = i < 13 ? (u8)text[i] : ' ';
+	memcpy(d->buf + 20, "  S123              ", 20);
+	put_word(d->buf, 1, 16383);
+	put_word(d->buf, 3, d->heads);
+	put_word(d->buf, 6, d->spt);
+	put_word(d->buf, 48, 1);
+	put_word(d->buf, 49, 0x0B00);
+	put_word(d->buf, 55, d->heads);
+	put_word(d->buf, 56, d->spt);
+	put_word(d->buf, 59, 0x100 | d->multiple);
+	put_word(d->buf, 60, 0xFFFF);
+	put_word(d->buf, 61, 0x0FFF);
+	put_word(d->buf, 76, 0x0706);
+	put_word(d->buf, 82, 0x746B);
+	put_word(d->buf, 83, 0x7FFF);
+	put_word(d->buf, 84, 0x7FFF);
+	put_word(d->buf, 85, 0x746B);
+	put_word(d->buf, 86, 0xBFFF);
+	put_word(d->buf, 87, 0x7FFF);
+	for (int i = 0; i < 4; i++)
+		put_word(d->buf, 100 + i, (u16)(d->capacity >> 16 * i));
+	if (d->sector != 512) {
+		put_word(d->buf, 106, 0x5000);
+		put_word(d->buf, 117, (u16)(d->sector / 2));
+	}
+	d->buf[510] = 0xA5;
+	for (int i = 0; i < 511; i++)
+		sum += d->buf[i];
+	d->buf[511] = (u8)-sum;
+}
+
+static bool is_ext(u8 c)
+{
+	return c == 0x24 || c == 0x25 || c == 0x29 || c == 0x34 || c == 0x35 ||
+	       c == 0x39 || c == 0x3D || c == 0xCE || c == 0x42 || c == 0x06;
+}
+
+static bool is_multiple(u8 c)
+{
+	return c == 0xC4 || c == 0xC5 || c == 0x29 || c == 0x39 || c == 0xCE;
+}
+
+/* The address in the registers; false if it does not exist. */
+static bool address(struct model_device *d, u8 c)
+{
+	u64 low = d->cur[3] | d->cur[4] << 8 | (u64)d->cur[5] << 16;
+
+	d->left = d->cur[2] ? d->cur[2] : 256;
+	d->lba = low | (u64)(model.device & 0xF) << 24;
+	if (is_ext(c)) {
+		d->left = d->cur[2] | d->hob[2] << 8;
+		if (!d->left)
+			d->left = 65536;
+		d->lba = low | (u64)d->hob[3] << 24 | (u64)d->hob[4] << 32 |
+			 (u64)d->hob[5] << 40;
+	} else if (!(model.device & 0x40)) {
+		if (!d->cur[3] || d->cur[3] > d->spt ||
+		    (model.device & 0xF) >= d->heads)
+			return false;
+		d->lba = ((d->cur[4] | d->cur[5] << 8) * (u64)d->heads +
+			  (model.device & 0xF)) *
+				 d->spt +
+			 d->cur[3] - 1;
+	}
+	return d->lba + d->left <= d->capacity;
+}
+
+static enum model_phase phase_of(u8 c)
+{
+	switch (c) {
+	case 0x20:
+	case 0x21:
+	case 0x24:
+	case 0x29:
+	case 0xC4:
+		return M_PIO_IN;
+	case 0x30:
+	case 0x31:
+	case 0x34:
+	case 0x39:
+	case 0x3C:
+	case 0xC5:
+	case 0xCE:
+		return M_PIO_OUT;
+	case 0x25:
+	case 0xC8:
+	case 0xC9:
+		return M_DMA_IN;
+	case 0x35:
+	case 0x3D:
+	case 0xCA:
+	case 0xCB:
+		return M_DMA_OUT;
+	default:
+		return M_IDLE;
+	}
+}
+
+static void go_busy(struct model_device *d)
+{
+	d->status = BSY;
+	d->busy = 1 + (model.max_busy ? model_random() % model.max_busy : 0);
+}
+
+static void start_transfer(struct model_device *d, u8 c)
+{
+	d->phase = phase_of(c);
+	d->block = is_multiple(c) ? d->multiple : 1;
+	d->pos = d->len = 0;
+	if (is_multiple(c) && !d->multiple)
+		abort_command(d);
+	else if (!address(d, c))
+		finish(d, RDY | ERR, 0x10);
+	else
+		go_busy(d);
+}
+
+static void reset_device(struct model_device *d)
+{
+	d->phase = M_IDLE;
+	d->busy = 0;
+	d->status = d->present && !d->atapi ? RDY : 0;
+	d->error = 1;
+	d->cur[2] = d->cur[3] = 1;
+	d->cur[4] = d->atapi ? 0x14 : 0;
+	d->cur[5] = d->atapi ? 0xEB : 0;
+}
+
+static void command(struct model_device *d, u8 c)
+{
+	model.commands++;
+	model.intrq = false;
+	d->command = c;
+	d->error = 0;
+	if (phase_of(c) != M_IDLE && !d->atapi) {
+		start_transfer(d, c);
+		return;
+	}
+	switch (d->atapi ? 0xA00 | c : c) {
+	case 0xEC:
+		d->phase = M_PIO_IN;
+		d->left = 0;
+		go_busy(d);
+		break;
+	case 0x06:
+		start_transfer(d, c);
+		d->phase = M_DMA_OUT;
+		break;
+	case 0x40:
+	case 0x41:
+	case 0x42:
+		finish(d, address(d, c) ? RDY : RDY | ERR,
+		       address(d, c) ? 0 : 0x10);
+		break;
+	case 0x91:
+		d->spt = d->cur[2];
+		d->heads = (model.device & 0xF) + 1;
+		finish(d, RDY, 0);
+		break;
+	case 0xC6:
+		d->multiple = d->cur[2];
+		finish(d, RDY, 0);
+		break;
+	case 0xE7:
+	case 0xEA:
+	case 0xEF:
+	case 0x70:
+	case 0x10:
+		finish(d, RDY, 0);
+		break;
+	case 0x90:
+		reset_device(&model.dev[0]);
+		reset_device(&model.dev[1]);
+		model.device = 0;
+		break;
+	case 0xA08:
+		reset_device(d);
+		break;
+	case 0xAA0: /* PACKET: twelve bytes, then a DMA of 2048 bytes */
+		d->phase = M_PIO_OUT;
+		go_busy(d);
+		break;
+	case 0xAEC:
+		d->cur[4] = 0x14;
+		d->cur[5] = 0xEB;
+		abort_command(d);
+		break;
+	default:
+		abort_command(d);
+	}
+}
+
+static bool sector_bad(struct model_device *d, u64 lba)
+{
+	return lba == d->bad_lba || !model_sector(d, lba);
+}
+
+/* The next sectors into the buffer. */
+static void load(struct model_device *d, u32 n)
+{
+	d->pos = 0;
+	d->len = n * d->sector;
+	for (u32 i = 0; i < n; i++, d->lba++, d->left--) {
+		if (sector_bad(d, d->lba)) {
+			finish(d, RDY | ERR, 0x40);
+			return;
+		}
+		memcpy(d->buf + i * d->sector, model_sector(d, d->lba),
+		       d->sector);
+	}
+}
+
+/* What is in the buffer goes to the disk. */
+static bool store(struct model_device *d)
+{
+	for (u32 i = 0; i * d->sector < d->len; i++, d->lba++, d->left--) {
+		if (d->command == 0x06)
+			continue;
+		if (sector_bad(d, d->lba)) {
+			finish(d, RDY | ERR, 0x10);
+			return false;
+		}
+		if (d->on_write)
+			d->on_write(d->lba, d->buf + i * d->sector);
+		memcpy(model_sector(d, d->lba), d->buf + i * d->sector,
+		       d->sector);
+	}
+	return true;
+}
+
+static void pio_in_ready(struct model_device *d)
+{
+	d->status = RDY | DRQ;
+	if (d->command == 0xEC) {
+		identify(d);
+		d->pos = 0;
+		d->len = 512;
+	} else {
+		load(d, (u32)min_u64(d->left, d->block));
+	}
+	if (d->phase == M_PIO_IN)
+		interrupt(d);
+}
+
+/* The end of a busy time. */
+static void go_on(struct model_device *d)
+{
+	switch (d->phase) {
+	case M_PIO_IN:
+		pio_in_ready(d);
+		break;
+	case M_PIO_OUT:
+		if (d->len)
+			interrupt(d);
+		d->status = RDY | DRQ;
+		d->pos = 0;
+		d->len = d->command == 0xA0
+				 ? 12
+				 : (u32)min_u64(d->left, d->block) * d->sector;
+		break;
+	case M_DMA_IN:
+	case M_DMA_OUT:
+		d->status = RDY | DRQ;
+		break;
+	case M_IDLE:
+		break;
+	}
+}
+
+static u16 pio_word_in(struct model_device *d)
+{
+	u16 v;
+
+	if (d->phase != M_PIO_IN || !(d->status & DRQ))
+		return 0xFFFF;
+	v = d->buf[d->pos] | d->buf[d->pos + 1] << 8;
+	d->pos += 2;
+	if (d->pos == d->len) {
+		if (d->left) {
+			go_busy(d);
+		} else {
+			d->phase = M_IDLE;
+			d->status = RDY;
+		}
+	}
+	return v;
+}
+
+static void packet_done(struct model_device *d)
+{
+	d->phase = d->buf[0] == 0x28 ? M_DMA_IN : M_DMA_OUT;
+	d->command = 0xC8;
+	d->lba = 0;
+	d->left = 2048 / d->sector;
+	d->pos = d->len = 0;
+	go_busy(d);
+}
+
+static void pio_word_out(struct model_device *d, u16 v)
+{
+	if (d->phase != M_PIO_OUT || !(d->status & DRQ))
+		return;
+	d->buf[d->pos++] = (u8)v;
+	d->buf[d->pos++] = (u8)(v >> 8);
+	if (d->pos < d->len)
+		return;
+	if (d->command == 0xA0) {
+		packet_done(d);
+	} else if (store(d)) {
+		if (d->left)
+			go_busy(d);
+		else
+			finish(d, RDY, 0);
+	}
+}
+
+/* ---- the bus master ---- */
+
+static bool fetch_prd(void)
+{
+	u8 *p = model.memory + model.next;
+
+	if (model.bytes)
+		return true;
+	if (model.last || model.next + 8 > MODEL_MEMORY) {
+		model.running = false;
+		model.bm_status &= ~1;
+		return false;
+	}
+	model.addr = p[0] | p[1] << 8 | p[2] << 16 | (u32)p[3] << 24;
+	model.bytes = (p[4] | p[5] << 8) & 0xFFFE;
+	if (!model.bytes)
+		model.bytes = 0x10000;
+	model.addr &= ~1u;
+	model.last = p[7] & 0x80;
+	model.next += 8;
+	return true;
+}
+
+static void dma_end(struct model_device *d)
+{
+	if (model.last && !model.bytes)
+		fetch_prd();
+	finish(d, RDY, 0);
+}
+
+static u8 *dma_address(u32 len)
+{
+	static u8 nowhere[0x10000];
+
+	if (!range_ok(model.addr, len, MODEL_MEMORY))
+		return nowhere;
+	return model.memory + model.addr;
+}
+
+/* At most a sector from or to the memory. */
+static void dma_move(struct model_device *d)
+{
+	u32 n;
+
+	if (d->phase == M_DMA_IN && d->pos == d->len)
+		load(d, 1);
+	if (d->phase == M_DMA_OUT && d->pos == d->len) {
+		d->pos = 0;
+		d->len = d->sector;
+	}
+	if (d->phase == M_IDLE || !fetch_prd())
+		return;
+	n = (u32)min_u64(d->len - d->pos, model.bytes);
+	if (d->phase == M_DMA_IN) {
+		memcpy(dma_address(n), d->buf + d->pos, n);
+		if (range_overlap(model.addr, n, MODEL_RAM,
+				  MODEL_MEMORY - MODEL_RAM))
+			model.hidden_written += n;
+	} else {
+		memcpy(d->buf + d->pos, dma_address(n), n);
+	}
+	d->pos += n;
+	model.addr += n;
+	model.bytes -= n;
+	if (d->pos < d->len)
+		return;
+	if (d->phase == M_DMA_OUT && !store(d))
+		return;
+	if (!d->left)
+		dma_end(d);
+}
+
+static void engine(struct model_device *d)
+{
+	bool in = d->phase == M_DMA_IN;
+
+	if (!model.running || !(d->status & DRQ) ||
+	    (!in && d->phase != M_DMA_OUT))
+		return;
+	if (in != (model.bm_command >> 3 & 1)) {
+		model.wrong_direction++;
+		return;
+	}
+	for (u32 n = 1 + model_random() % 16; n && model.running; n--)
+		if (d->phase != M_IDLE)
+			dma_move(d);
+}
+
+void model_tick(void)
+{
+	for (int i = 0; i < 2; i++) {
+		struct model_device *d = &model.dev[i];
+
+		if (d->busy && !--d->busy)
+			go_on(d);
+		engine(d);
+	}
+}
+
+static void bm_write(u16 reg, u8 size, u32 v)
+{
+	if (reg == 0) {
+		if (v & 1 && !(model.bm_command & 1)) {
+			model.running = true;
+			model.last = false;
+			model.bytes = 0;
+			model.next = model.bm_prd;
+			model.bm_status |= 1;
+		} else if (!(v & 1)) {
+			model.running = false;
+			model.bm_status &= ~1;
+		}
+		model.bm_command = v & 9;
+	} else if (reg == 2) {
+		model.bm_status &= ~(v & 6);
+		model.bm_status = (model.bm_status & ~0x60) | (v & 0x60);
+	} else if (reg >= 4) {
+		for (u8 i = 0; i < size; i++) {
+			model.bm_prd &= ~(0xFFu << 8 * (reg + i - 4));
+			model.bm_prd |= (v >> 8 * i & 0xFF)
+					<< 8 * (reg + i - 4);
+		}
+		model.bm_prd &= ~3u;
+	}
+}
+
+static u32 bm_read(u16 reg, u8 size)
+{
+	u8 all[12] = { model.bm_command, 0, model.bm_status };
+	u32 v = 0;
+
+	memcpy(all + 4, &model.bm_prd, 4);
+	memcpy(&v, all + reg, size);
+	return v;
+}
+
+/* ---- the registers ---- */
+
+static u8 status(struct model_device *d)
+{
+	if (!d->present)
+		return model.dev[0].present ? 0 : 0xFF;
+	return d->status;
+}
+
+static void control_write(u8 v)
+{
+	bool was = model.control & 4;
+
+	model.control = v;
+	if (v & 4) {
+		for (int i = 0; i < 2; i++) {
+			reset_device(&model.dev[i]);
+			model.dev[i].status = BSY;
+		}
+		model.device = 0;
+		model.intrq = false;
+	} else if (was) {
+		reset_device(&model.dev[0]);
+		reset_device(&model.dev[1]);
+	}
+}
+
+static void register_write(u16 reg, u8 v)
+{
+	struct model_device *d = selected();
+
+	model.control &= 0x7F;
+	if (reg == 7 && v == 8 && d->atapi) {
+		command(d, v);
+		return;
+	}
+	if (d->present && d->status & (BSY | DRQ)) {
+		model.ignored += reg == 7;
+		return;
+	}
+	if (reg == 6) {
+		model.device = v;
+	} else if (reg == 7) {
+		if (d->present)
+			command(d, v);
+	} else {
+		for (int i = 0; i < 2; i++) {
+			model.dev[i].hob[reg] = model.dev[i].cur[reg];
+			model.dev[i].cur[reg] = v;
+		}
+	}
+}
+
+static u8 register_read(u16 reg)
+{
+	struct model_device *d = selected();
+
+	if (reg == 7) {
+		model_tick();
+		model.intrq = false;
+		return status(d);
+	}
+	if (!d->present)
+		return 0;
+	if (reg == 6)
+		return model.device;
+	if (reg == 1)
+		return d->error;
+	return model.control & 0x80 ? d->hob[reg] : d->cur[reg];
+}
+
+static u32 data_in(u8 size)
+{
+	u32 v = pio_word_in(selected());
+
+	return size == 4 ? v | (u32)pio_word_in(selected()) << 16 : v;
+}
+
+static void data_out(u8 size, u32 v)
+{
+	pio_word_out(selected(), (u16)v);
+	if (size == 4)
+		pio_word_out(selected(), (u16)(v >> 16));
+}
+
+u32 hw_in(u16 port, u8 size)
+{
+	if (port == MODEL_CTL) {
+		model_tick();
+		return status(selected());
+	}
+	if (port >= MODEL_BM && port < MODEL_BM + 8) {
+		if (port == MODEL_BM + 2)
+			model_tick();
+		return bm_read(port - MODEL_BM, size);
+	}
+	if (port == MODEL_BASE)
+		return data_in(size);
+	if (port > MODEL_BASE && port < MODEL_BASE + 8)
+		return register_read(port - MODEL_BASE);
+	return 0xFFFFFFFF;
+}
+
+void hw_out(u16 port, u8 size, u32 value)
+{
+	if (port == MODEL_CTL)
+		control_write((u8)value);
+	else if (port >= MODEL_BM && port < MODEL_BM + 8)
+		bm_write(port - MODEL_BM, size, value);
+	else if (port == MODEL_BASE)
+		data_out(size, value);
+	else if (port > MODEL_BASE && port < MODEL_BASE + 8)
+		register_write(port - MODEL_BASE, (u8)value);
+}
+
+void hw_ins(u16 port, u8 size, void *dst, u32 count)
+{
+	for (u32 i = 0; i < count; i++) {
+		u32 v = hw_in(port, size);
+
+		memcpy((u8 *)dst + i * size, &v, size);
+	}
+}
+
+void hw_outs(u16 port, u8 size, const void *src, u32 count)
+{
+	for (u32 i = 0; i < count; i++) {
+		u32 v = 0;
+
+		memcpy(&v, (const u8 *)src + i * size, size);
+		hw_out(port, size, v);
+	}
+}
+
+void model_init(void)
+{
+	memset(&model, 0, sizeof(model));
+	memset(images, 0, sizeof(images));
+	hidden_used = 0;
+	model.max_busy = 3;
+	for (int i = 0; i < 2; i++) {
+		struct model_device *d = &model.dev[i];
+
+		d->present = true;
+		d->sector = 512;
+		d->capacity = MODEL_HIGH + MODEL_LOW;
+		d->heads = 16;
+		d->spt = 63;
+		d->multiple = 8;
+		d->bad_lba = ~0ULL;
+		d->disk = images[i];
+		reset_device(d);
+	}
+}

@@ -1,0 +1,82 @@
+/*
+ * A model of a bus-master IDE channel with two devices, at register level,
+ * written from ATA-7 volume 2 and the PIIX4 datasheet. It stands in for
+ * hw_in() and its like, for guest memory and for hidden memory.
+ *
+ * Time passes in model_tick(), and by one tick at each read of a status.
+ */
+#ifndef TESTS_UNIT_IDE_MODEL_H
+#define TESTS_UNIT_IDE_MODEL_H
+
+#include "core/lib/types.h"
+
+#define MODEL_BASE   0x1F0
+#define MODEL_CTL    0x3F6
+#define MODEL_BM     0xC000
+#define MODEL_RAM    0x400000 /* guest RAM is below, hidden memory above */
+#define MODEL_MEMORY 0x800000
+#define MODEL_LOW    4096ULL	    /* sectors kept from LBA 0 on ... */
+#define MODEL_HIGH   (BIT(28) - 64) /* ... and as many from here on */
+
+enum model_phase {
+	M_IDLE,
+	M_PIO_IN,
+	M_PIO_OUT,
+	M_DMA_IN,
+	M_DMA_OUT
+};
+
+struct model_device {
+	bool present;
+	bool atapi;
+	u32 sector; /* bytes of a logical sector */
+	u64 capacity;
+	u8 heads, spt;
+	u8 multiple;
+	u64 bad_lba; /* fails there with UNC or IDNF; ~0: nowhere */
+	u8 *disk;    /* 2 * MODEL_LOW sectors */
+	/* Told of each sector before it is written. */
+	void (*on_write)(u64 lba, const u8 *data);
+
+	u8 cur[8], hob[8]; /* features to LBA high */
+	u8 status, error;
+	u8 command;
+	enum model_phase phase;
+	u32 busy; /* ticks until the device goes on */
+	u64 lba;
+	u32 left;  /* sectors not yet in buf, or not yet on the disk */
+	u32 block; /* sectors of a DRQ block */
+	u32 pos, len;
+	u8 buf[128 * 512];
+};
+
+struct model {
+	struct model_device dev[2];
+	u8 device; /* the device register */
+	u8 control;
+	bool intrq;
+	u32 interrupts;
+	/* the bus master */
+	u8 bm_command, bm_status;
+	u32 bm_prd;
+	bool running, last; /* last: the PRD in hand has the end bit */
+	u32 next, addr, bytes;
+	/* what a test wants to know */
+	u32 ignored; /* commands written while busy */
+	u32 wrong_direction;
+	u32 hidden_written; /* bytes the engine wrote to hidden memory */
+	u32 commands;
+	u32 max_busy;
+	u8 memory[MODEL_MEMORY] __attribute__((aligned(4096)));
+};
+
+extern struct model model;
+
+void model_init(void);
+void model_tick(void);
+u32 model_random(void);
+
+/* The place of a sector in the image; NULL if none is kept. */
+u8 *model_sector(struct model_device *dev, u64 lba);
+
+#endif
