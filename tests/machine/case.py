@@ -1,0 +1,237 @@
+"""Test cases: their registry, and what a case can use.
+
+A case is a function that takes a Test and raises Fail, registered once for
+each machine it runs on:
+
+    @case(vendor=("amd", "intel"), cpus=(1, 2))
+    def boot(t): ...                    # boot-amd-1 boot-amd-2 boot-intel-1 ...
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(TOP, "tools"))
+
+import guest                                            # noqa: E402
+import image                                            # noqa: E402
+from machine import Disk, Machine                       # noqa: E402
+
+BUILD = os.path.abspath(os.environ.get("B") or os.path.join(TOP, "build"))
+WORK = os.path.join(BUILD, "machine")
+
+# Every guest disk has the same layout, so that few images of Shoji do.
+BOOT_MIB, ROOT_MIB = 32, 12
+ROOT_FIRST = image.FIRST_PART + BOOT_MIB * 2048
+ROOT_LAST = ROOT_FIRST + ROOT_MIB * 2048 - 1
+
+CASES = []
+
+
+class Fail(Exception):
+    pass
+
+
+class Case:
+    def __init__(self, name, run, vendor, cpus, weight):
+        self.name, self.run, self.vendor, self.cpus, self.weight = \
+            name, run, vendor, cpus, weight
+
+
+def case(vendor=("amd",), cpus=(1,), weight=10, name=None):
+    """@weight: about how many CPU seconds it takes; long cases start first."""
+    def register(f):
+        base = name or f.__name__.replace("_", "-")
+        for v in vendor:
+            for c in cpus if isinstance(cpus, tuple) else cpus[v]:
+                full = f"{base}-{v}" + (f"-{c}" if cpus != (1,) else "")
+                CASES.append(Case(full, f, v, c,
+                                  weight * (4 if v == "intel" else 1)))
+        return f
+    return register
+
+
+def key(name, length=64):
+    """The same key for the same name; no two halves are alike."""
+    return hashlib.sha512(name.encode()).digest()[:length]
+
+
+class Volume:
+    """A range that a configuration protects."""
+
+    def __init__(self, name, first, last, channel=0, unit=0, bits=256):
+        self.first, self.last = first, last
+        self.channel, self.unit = channel, unit
+        self.key = key(name, bits // 4)
+
+    def toml(self):
+        return (f'[[volume]]\nbus = "ide"\ncontroller = 0\n'
+                f'channel = {self.channel}\nunit = {self.unit}\n'
+                f'first_lba = {self.first}\nlast_lba = {self.last}\n'
+                f'cipher = "aes-xts-plain64"\nkey = "{self.key.hex()}"\n\n')
+
+    def plain(self, path):
+        """The decrypted contents of the range in the disk image @path."""
+        return image.decrypted(path, self.first, self.last, self.key)
+
+
+ROOT = Volume("root", ROOT_FIRST, ROOT_LAST)
+
+
+# ---- images of Shoji ----------------------------------------------------
+
+build_lock = threading.Lock()
+built = {}
+
+
+def shoji_image(toml):
+    """The path of shoji.elf for the configuration @toml; built once a run."""
+    with build_lock:
+        if toml not in built:
+            built[toml] = build_shoji(toml)
+        return built[toml]
+
+
+def build_shoji(toml):
+    os.makedirs(WORK, exist_ok=True)
+    stem = os.path.join(
+        WORK, "shoji-" + hashlib.sha256(toml.encode()).hexdigest()[:12])
+    with open(stem + ".toml", "w") as f:
+        f.write(toml)
+    objects = os.path.join(WORK, "obj")
+    run = subprocess.run(["make", "-s", "-C", TOP, f"B={objects}",
+                          f"CONFIG={stem}.toml", f"{objects}/shoji.elf"],
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if run.returncode:
+        raise Fail("make:\n" + run.stdout.decode(errors="replace"))
+    shutil.copyfile(os.path.join(objects, "shoji.elf"), stem + ".elf")
+    return stem + ".elf"
+
+
+# ---- what a case uses ---------------------------------------------------
+
+class Test:
+    """@bare: without Shoji, on plaintext disks; shows that the guests and the
+    checks work by themselves."""
+
+    def __init__(self, case, bare):
+        self.name, self.vendor, self.cpus = case.name, case.vendor, case.cpus
+        self.bare = bare
+        self.folder = os.path.join(WORK, case.name)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.makedirs(self.folder)
+        self.seconds = 0.0
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def note(self, text):
+        with open(self.path("result.log"), "a") as f:
+            f.write(text + "\n")
+
+    def boot_disk(self, script, volumes=(ROOT,), bare=None, tools=(),
+                  files=None, kernel="tiny", cmdline="", name="disk",
+                  shoji=None, parts=()):
+        """A disk with a boot partition and a root that runs @script; returns
+        the path of the image. The root is encrypted if ROOT is among
+        @volumes. @shoji: another image than the one for @volumes. @parts:
+        files that become partitions 3 and 4."""
+        bare = self.bare if bare is None else bare
+        if bare:
+            elf = None
+        else:
+            elf = shoji or shoji_image("".join(v.toml() for v in volumes))
+        tree = self.path(name + ".tree")
+        boot, root, disk = (self.path(name + s)
+                            for s in (".boot", ".root", ".img"))
+        guest.root_tree(tree, script, tools, files)
+        image.make_fs(root, tree, ROOT_MIB)
+        shutil.rmtree(tree)
+        self.make_boot(tree, boot, elf, kernel, cmdline)
+        where = image.make_disk(disk, [boot, root] + list(parts))
+        assert where[1] == (ROOT_FIRST, ROOT_LAST), where
+        image.install_grub(disk)
+        os.unlink(boot)
+        os.unlink(root)
+        if not bare and ROOT in volumes:
+            image.encrypt_range(disk, ROOT.first, ROOT.last, ROOT.key)
+        return disk
+
+    def make_boot(self, tree, boot, elf, kernel, cmdline):
+        files = {}
+        if kernel == "tiny":
+            files["vmlinuz"] = guest.tiny_kernel()
+        else:
+            files["vmlinuz"], files["initrd"] = guest.debian_kernel()
+        if elf:
+            files["shoji.elf"] = elf
+        # Bochs' serial port is as slow as a real one
+        quiet = "loglevel=4" if self.vendor == "intel" else "loglevel=7"
+        linux = (f"linux /boot/vmlinuz root=/dev/sda2 rw init=/sbin/init "
+                 f"console=ttyS1,115200 panic=-1 {quiet} {cmdline}")
+        if "initrd" in files:
+            linux += "\ninitrd /boot/initrd"
+        image.boot_tree(tree, files, image.grub_cfg(
+            "multiboot2 /boot/shoji.elf" if elf else "", linux))
+        image.make_fs(boot, tree, BOOT_MIB)
+        shutil.rmtree(tree)
+
+    def run(self, disks, name="run", until=None, expect="off", **more):
+        """Runs a machine with @disks (paths or Disks; the first is the boot
+        disk) to its end, which has to be @expect."""
+        disks = [d if isinstance(d, Disk) else Disk(d, i // 2, i % 2)
+                 for i, d in enumerate(disks)]
+        more.setdefault("cpus", self.cpus)
+        more.setdefault("vendor", self.vendor)
+        result = Machine(self.folder, disks=disks, name=name,
+                         **more).run(until)
+        self.seconds += result.seconds
+        self.note(f"{name}: ended by {result.ended}, status {result.status}, "
+                  f"{result.seconds:.1f} CPU seconds")
+        if result.ended != expect:
+            raise Fail(f"{name}: ended by {result.ended}, not {expect}")
+        return result
+
+    def linux(self, disks, name="run", **more):
+        """As run(), for a guest of guest.py, which must have no failed check
+        and must power off by itself. Returns its result."""
+        result = self.run(disks, name, **more)
+        bad = re.findall(r"@@ FAIL.*", result.console)
+        if bad:
+            raise Fail(f"{name}: {bad[0].strip()}")
+        if "@@ end" not in result.console:
+            raise Fail(f"{name}: the guest did not come to its end")
+        return result
+
+    def equal(self, what, got, want):
+        if got != want:
+            raise Fail(f"{what}: {got!r}, not {want!r}")
+
+    def true(self, what, value):
+        if not value:
+            raise Fail(what)
+
+
+def ok(result, name):
+    return f"@@ ok {name}" in result.console
+
+
+def sums(result):
+    """The sums that a guest printed, by name."""
+    return dict(re.findall(r"@@ sum (\S+) ([0-9a-f]{32})", result.console))
+
+
+def digest(data):
+    return hashlib.md5(data).hexdigest()
+
+
+def differing(a, b):
+    """The numbers of the sectors in which two equally long contents differ."""
+    return [i // 512 for i in range(0, len(a), 512)
+            if a[i:i + 512] != b[i:i + 512]]

@@ -1,0 +1,159 @@
+"""Whole PCs in emulators.
+
+QEMU's TCG is the AMD-V machine, Bochs the Intel VT-x machine. With ACCEL=kvm
+(or any other of QEMU's accelerators) both vendors' cases run in QEMU, on the
+CPU that the host has. Nothing here may depend on the emulator's speed: a run
+ends when the guest powers off, when a given text appears, or at a time limit
+that is far away.
+
+COM1 is Shoji's log, COM2 the guest's console; each is a file.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import time
+
+ACCEL = os.environ.get("ACCEL", "tcg")
+POLL = 0.1                      # seconds between two looks at a run
+
+BOCHSRC = """plugin_ctrl: unmapped=true, biosdev=true, serial=true
+config_interface: textconfig
+display_library: rfb, options="timeout=0"
+cpu: model={model}, count={cpus}, ips=50000000, reset_on_triple_fault={triple}, ignore_bad_msrs=1
+memory: guest={mem}, host={mem}
+romimage: file=/usr/share/bochs/BIOS-bochs-latest
+vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
+pci: enabled=1, chipset=i440fx
+ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
+ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15
+{disks}
+boot: disk
+com1: enabled=1, mode=file, dev={com1}
+com2: enabled=1, mode=file, dev={com2}
+clock: sync=none, time0=1700000000
+sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
+log: {log}
+panic: action=fatal
+error: action=report
+info: action=report
+debug: action=ignore
+"""
+
+
+class Disk:
+    """A raw image as IDE device @unit of @channel.
+
+    @errors: path of a blkdebug configuration (QEMU only)."""
+
+    def __init__(self, path, channel=0, unit=0, errors=None):
+        self.path, self.channel, self.unit = path, channel, unit
+        self.errors = errors
+
+    def qemu(self):
+        where = f"if=ide,index={self.channel * 2 + self.unit},cache=unsafe"
+        if not self.errors:
+            return f"driver=raw,file.filename={self.path},{where}"
+        return (f"driver=raw,file.driver=blkdebug,file.config={self.errors},"
+                f"file.image.driver=file,file.image.filename={self.path},"
+                f"rerror=report,werror=report,{where}")
+
+    def bochs(self):
+        name = f"ata{self.channel}-" + ("slave" if self.unit else "master")
+        return f"{name}: type=disk, mode=flat, path={self.path}"
+
+
+class Result:
+    """What a run left: the two serial logs and the emulator's CPU seconds.
+
+    @ended: "off" (the emulator ended by itself), "text" (the awaited text
+    came) or "time" (the limit was reached)."""
+
+    def __init__(self, console, shoji, ended, status, seconds):
+        self.console, self.shoji = console, shoji
+        self.ended, self.status, self.seconds = ended, status, seconds
+
+
+class Machine:
+    """One PC. @folder takes its logs, @name tells several runs apart."""
+
+    def __init__(self, folder, vendor="amd", cpus=1, mem=256, disks=(),
+                 name="run", cpu=None, extra=(), reboots=False):
+        self.folder, self.vendor, self.cpus, self.mem = \
+            folder, vendor, cpus, mem
+        self.disks, self.name, self.cpu = list(disks), name, cpu
+        self.extra, self.reboots = list(extra), reboots
+        self.com1 = os.path.join(folder, f"{name}-shoji.log")
+        self.com2 = os.path.join(folder, f"{name}-console.log")
+        self.log = os.path.join(folder, f"{name}-emulator.log")
+
+    def qemu_cpu(self):
+        if self.cpu:
+            return self.cpu
+        return "EPYC,+svm,+npt" if ACCEL == "tcg" else "host"
+
+    def qemu(self):
+        cmd = ["qemu-system-x86_64", "-accel", ACCEL, "-cpu", self.qemu_cpu(),
+               "-m", str(self.mem), "-smp", str(self.cpus),
+               "-machine", "pc,smm=off", "-display", "none", "-vga", "std",
+               "-nodefaults", "-serial", f"file:{self.com1}",
+               "-serial", f"file:{self.com2}", "-monitor", "none"]
+        if not self.reboots:
+            cmd += ["-no-reboot"]
+        for disk in self.disks:
+            cmd += ["-drive", disk.qemu()]
+        return cmd + self.extra
+
+    def bochs(self):
+        rc = os.path.join(self.folder, f"{self.name}-bochsrc")
+        dbg = os.path.join(self.folder, f"{self.name}-bochsdbg")
+        with open(rc, "w") as f:
+            f.write(BOCHSRC.format(
+                model=self.cpu or "corei7_haswell_4770", cpus=self.cpus,
+                mem=self.mem, com1=self.com1, com2=self.com2, log=self.log,
+                triple=int(self.reboots),
+                disks="\n".join(d.bochs() for d in self.disks)))
+        with open(dbg, "w") as f:
+            f.write("c\n" * 16)        # each reset stops the debugger
+        return ["bochs", "-q", "-f", rc, "-rc", dbg]
+
+    def run(self, until=None, limit=900):
+        """Powers on and waits for the end; @until is a pattern that ends the
+        run when it appears in either log."""
+        in_bochs = self.vendor == "intel" and ACCEL == "tcg" and \
+            not (self.cpu and "," in self.cpu or self.extra)
+        for name in (self.com1, self.com2):
+            open(name, "w").close()
+        with open(self.log + ".out", "w") as out:
+            child = subprocess.Popen(
+                self.bochs() if in_bochs else self.qemu(),
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                start_new_session=True)
+            ended, status, usage = self.wait(child, until, limit)
+        child.returncode = status
+        return Result(self.text(self.com2), self.text(self.com1), ended,
+                      status, usage.ru_utime + usage.ru_stime)
+
+    def wait(self, child, until, limit):
+        end, ended = time.monotonic() + limit, "off"
+        while True:
+            pid, status, usage = os.wait4(child.pid, os.WNOHANG)
+            if pid:
+                return ended, os.waitstatus_to_exitcode(status), usage
+            if ended == "off" and until and self.seen(until):
+                ended = "text"
+            if ended == "off" and time.monotonic() > end:
+                ended = "time"
+            if ended != "off":
+                os.kill(child.pid, signal.SIGKILL)
+            time.sleep(POLL)
+
+    def seen(self, pattern):
+        return any(re.search(pattern, self.text(n))
+                   for n in (self.com1, self.com2))
+
+    @staticmethod
+    def text(name):
+        with open(name, "rb") as f:
+            return f.read().decode("ascii", errors="replace")
