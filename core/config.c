@@ -88,7 +88,7 @@ static int check_header(const u8 *blob, size_t size,
 	if (h->crc32 != crc32(blob + CRC_START, size - CRC_START))
 		return fail(-EINVAL, why, why_crc);
 	if (h->volumes > VOLUME_MAX || h->conceals > CONFIG_CONCEAL_MAX ||
-	    h->panic_action > PANIC_REBOOT ||
+	    h->panic_action > CONFIG_PANIC_REBOOT ||
 	    !all_zero(h->zero, sizeof(h->zero)))
 		return fail(-EINVAL, why, why_header);
 	if (size != size_wanted(h))

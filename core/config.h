@@ -22,7 +22,7 @@ struct config_header {
 	le32 size;	  /* of the whole blob */
 	le32 crc32;	  /* ISO 3309, of everything after this field */
 	le16 serial_port; /* I/O port, 0: none */
-	u8 panic_action;  /* enum panic_action */
+	u8 panic_action;  /* enum config_panic */
 	u8 volumes;
 	u8 conceals;
 	u8 zero[7];
@@ -71,14 +71,14 @@ enum {
 	CONCEAL_ALL = 0x0f,
 };
 
-enum panic_action {
-	PANIC_STOP = 0,
-	PANIC_REBOOT = 1
+enum config_panic {
+	CONFIG_PANIC_STOP = 0,
+	CONFIG_PANIC_REBOOT = 1
 };
 
 struct config {
 	u16 serial_port; /* 0: none */
-	enum panic_action panic_action;
+	enum config_panic panic_action;
 	size_t volume_count;
 	struct volume volumes[VOLUME_MAX]; /* keys point into the blob */
 	size_t conceal_count;

@@ -1,0 +1,300 @@
+/*
+ * The configuration blob: what tools/mkconfig writes is read back; what is
+ * missing, broken or of another version is told apart.
+ *
+ * units: core/config.c
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/config.h"
+#include "core/lib/string.h"
+#include "tests/unit/test.h"
+
+void wipe(void *p, size_t n)
+{
+	memset(p, 0, n);
+}
+
+#define KEY_A "5d0c6a3be17f92480a6e35c1f7489bd2e4f01b6c83a95d27b0cc417e2f68d935"
+#define KEY_B                                                              \
+	"81f2c9d04be6375aa01c77d25e3bf8496d20e4b71fc85a933cb6d15e087fa264" \
+	"c7351ae04f9b62d83e05b1fc68d72a94fa9c0b3e7715d64ae2903c5fb86d1e27"
+
+static const char toml[] = "[console]\n"
+			   "serial = 0x3e8\n"
+			   "[panic]\n"
+			   "action = 'reboot'\n"
+			   "[[volume]]\n"
+			   "name = 'root'\n"
+			   "bus = 'ide'\n"
+			   "controller = 2\n"
+			   "channel = 1\n"
+			   "unit = 0\n"
+			   "first_lba = 2048\n"
+			   "last_lba = 'end'\n"
+			   "cipher = 'aes-xts-plain64'\n"
+			   "key = '" KEY_A "'\n"
+			   "[[volume]]\n"
+			   "name = 'data'\n"
+			   "model = 'DISK 1'\n"
+			   "serial = 'S 1'\n"
+			   "first_lba = 100\n"
+			   "sectors = 50\n"
+			   "cipher = 'aes-xts-plain64'\n"
+			   "key = '" KEY_B "'\n"
+			   "[[conceal]]\n"
+			   "class = '0c03'\n"
+			   "[[conceal]]\n"
+			   "vendor = 0x8086\n"
+			   "device = 0x100e\n"
+			   "[[conceal]]\n"
+			   "address = '0001:02:1f.7'\n";
+
+enum {
+	SIZE = 32 + 2 * 188 + 3 * 16,
+	VOLUME_0 = 32,
+	VOLUME_1 = 32 + 188,
+	CONCEAL_0 = 32 + 2 * 188
+};
+
+static u8 good[SIZE], blob[SIZE + 16];
+static struct config config;
+
+/* Compiles @toml with the shipped compiler. */
+static void make_good(void)
+{
+	char dir[] = "/tmp/config_test.XXXXXX", name[64], command[256];
+	FILE *f;
+
+	if (!mkdtemp(dir))
+		abort();
+	snprintf(name, sizeof(name), "%s/t.toml", dir);
+	f = fopen(name, "w");
+	fputs(toml, f);
+	fclose(f);
+	snprintf(command, sizeof(command),
+		 "tools/mkconfig %s -o %s/b 2>/dev/null; cat %s/b; rm -r %s",
+		 name, dir, dir, dir);
+	f = popen(command, "r");
+	EXPECT_EQ(fread(good, 1, SIZE, f), SIZE);
+	EXPECT_EQ(fgetc(f), EOF);
+	EXPECT_EQ(pclose(f), 0);
+}
+
+/* CRC-32 by the nibble, so not the code under test. */
+static u32 crc(const u8 *p, size_t n)
+{
+	static const u32 table[16] = {
+		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
+		0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
+		0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+		0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
+	};
+	u32 c = ~0U;
+
+	for (; n; n--, p++) {
+		c = table[(c ^ *p) & 15] ^ c >> 4;
+		c = table[(c ^ *p >> 4) & 15] ^ c >> 4;
+	}
+	return ~c;
+}
+
+static void seal(size_t size)
+{
+	u32 sum = crc(blob + 20, size - 20), len = (u32)size;
+
+	memcpy(blob + 12, &len, 4);
+	memcpy(blob + 16, &sum, 4);
+}
+
+static int parse(size_t size, const char **why)
+{
+	*why = "(nothing)";
+	return config_parse(blob, size, &config, why);
+}
+
+#define EXPECT_REFUSED(size, err, word)              \
+	do {                                         \
+		const char *why;                     \
+		EXPECT_EQ(parse(size, &why), (err)); \
+		EXPECT(strstr(why, word));           \
+		if (!strstr(why, word))              \
+			printf("says: %s\n", why);   \
+	} while (0)
+
+TEST(config_reads_what_mkconfig_writes)
+{
+	const struct volume *v = config.volumes;
+	const char *why;
+
+	make_good();
+	memcpy(blob, good, SIZE);
+	EXPECT_EQ(parse(SIZE, &why), 0);
+	EXPECT_EQ(config.serial_port, 0x3e8);
+	EXPECT_EQ(config.panic_action, CONFIG_PANIC_REBOOT);
+	EXPECT_EQ(config.volume_count, 2);
+	EXPECT(!strcmp(v[0].name, "root"));
+	EXPECT_EQ(v[0].match.given, 0x0f);
+	EXPECT(!strcmp(v[0].match.bus, "ide"));
+	EXPECT_EQ(v[0].match.controller, 2);
+	EXPECT_EQ(v[0].match.channel, 1);
+	EXPECT_EQ(v[0].first, 2048);
+	EXPECT_EQ(v[0].last, VOLUME_TO_END);
+	EXPECT_EQ(v[0].key_len, 32);
+	EXPECT(v[0].key == blob + VOLUME_0 + 124);
+	EXPECT_EQ(v[0].key[0], 0x5d);
+	EXPECT_EQ(v[0].key[31], 0x35);
+	EXPECT_EQ(v[1].match.given, 0x30);
+	EXPECT(!strcmp(v[1].match.model, "DISK 1"));
+	EXPECT(!strcmp(v[1].match.serial, "S 1"));
+	EXPECT_EQ(v[1].last, 149);
+	EXPECT_EQ(v[1].key_len, 64);
+	EXPECT_EQ(v[1].key[63], 0x27);
+	EXPECT_EQ(config.conceal_count, 3);
+}
+
+TEST(config_conceals_by_rule)
+{
+	struct config_function f = { .vendor = 0x8086, .device = 0x100e };
+
+	EXPECT(config_conceals(&config, &f));
+	f.device = 0x100f;
+	EXPECT(!config_conceals(&config, &f));
+	f.class = 0x0c0330;
+	EXPECT(config_conceals(&config, &f));
+	f.class = 0x0c0430;
+	EXPECT(!config_conceals(&config, &f));
+	f = (struct config_function){
+		.segment = 1, .bus = 2, .dev = 31, .fn = 7
+	};
+	EXPECT(config_conceals(&config, &f));
+	f.segment = 0;
+	EXPECT(!config_conceals(&config, &f));
+}
+
+TEST(config_missing)
+{
+	EXPECT_REFUSED(0, -ENOENT, "no configuration");
+}
+
+TEST(config_other_version)
+{
+	memcpy(blob, good, SIZE);
+	blob[8] = 2;
+	EXPECT_REFUSED(SIZE, -ENOSYS, "newer Shoji");
+	EXPECT_REFUSED(32, -ENOSYS, "newer Shoji");
+	blob[8] = 0;
+	EXPECT_REFUSED(SIZE, -ENOSYS, "older Shoji");
+}
+
+TEST(config_broken_in_any_byte)
+{
+	for (size_t i = 0; i < SIZE; i++) {
+		const char *why;
+
+		memcpy(blob, good, SIZE);
+		blob[i] ^= 0x10;
+		EXPECT_EQ(parse(SIZE, &why),
+			  i >= 8 && i < 12 ? -ENOSYS : -EINVAL);
+	}
+	memcpy(blob, good, SIZE);
+	blob[0] = 's';
+	EXPECT_REFUSED(SIZE, -EINVAL, "does not begin");
+	memcpy(blob, good, SIZE);
+	blob[100]++;
+	EXPECT_REFUSED(SIZE, -EINVAL, "checksum");
+}
+
+TEST(config_broken_in_size)
+{
+	for (size_t size = 1; size < sizeof(blob); size++) {
+		const char *why;
+
+		memcpy(blob, good, SIZE);
+		EXPECT_EQ(parse(size, &why), size == SIZE ? 0 : -EINVAL);
+		seal(size < 32 ? 32 : size);
+		EXPECT_EQ(parse(size, &why), size == SIZE ? 0 : -EINVAL);
+		EXPECT(size == SIZE || strstr(why, "size"));
+	}
+}
+
+/* Values out of bounds under a good checksum: @n bytes at @at become @value. */
+static const struct bad {
+	size_t at;
+	u64 value;
+	size_t n;
+	const char *word;
+} bad[] = {
+	{ 22, 2, 1, "header" },		       /* panic action */
+	{ 23, 17, 1, "header" },	       /* volumes */
+	{ 23, 1, 1, "size" },		       /* volumes */
+	{ 24, 33, 1, "header" },	       /* conceal rules */
+	{ 31, 1, 1, "header" },		       /* must be 0 */
+	{ VOLUME_0, 0, 1, "a volume" },	       /* text after the end */
+	{ VOLUME_0, 0, 4, "a volume" },	       /* no name */
+	{ VOLUME_0 + 1, 0x1b, 1, "a volume" }, /* not printable */
+	{ VOLUME_0 + 2, 0xff, 1, "a volume" },
+	{ VOLUME_0 + 32, 0x6161616161616161, 8, "a volume" }, /* no end */
+	{ VOLUME_0 + 102, 0, 1, "a volume" },	 /* matches anything */
+	{ VOLUME_0 + 102, 0x0e, 1, "a volume" }, /* bus, but not given */
+	{ VOLUME_0 + 102, 0x1f, 1, "a volume" }, /* given, but no model */
+	{ VOLUME_0 + 102, 0x4f, 1, "a volume" },
+	{ VOLUME_0 + 106, 31, 1, "a volume" }, /* key length */
+	{ VOLUME_0 + 106, 255, 1, "a volume" },
+	{ VOLUME_0 + 107, 2, 1, "a volume" }, /* cipher */
+	{ VOLUME_0 + 108, ~0ULL, 8, "a volume" },
+	{ VOLUME_1 + 116, 99, 8, "a volume" },	   /* ends before it begins */
+	{ VOLUME_0 + 124 + 32, 1, 1, "a volume" }, /* key is longer */
+	{ VOLUME_1 + 116, 2048, 8, "overlap" },
+	{ VOLUME_0 + 108, 149, 8, "overlap" },
+	{ CONCEAL_0, 0, 1, "conceal" },
+	{ CONCEAL_0, 0x14, 1, "conceal" },
+	{ CONCEAL_0 + 1, 4, 1, "conceal" },
+	{ CONCEAL_0 + 1, 255, 1, "conceal" },
+	{ CONCEAL_0 + 12, 1, 1, "conceal" }, /* class bytes that do not count */
+	{ CONCEAL_0 + 32 + 9, 32, 1, "conceal" },
+	{ CONCEAL_0 + 32 + 10, 8, 1, "conceal" },
+};
+
+TEST(config_values_out_of_bounds)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		memcpy(blob, good, SIZE);
+		memcpy(blob + bad[i].at, &bad[i].value, bad[i].n);
+		seal(SIZE);
+		EXPECT_REFUSED(SIZE, -EINVAL, bad[i].word);
+	}
+}
+
+TEST(config_weak_keys)
+{
+	memcpy(blob, good, SIZE);
+	memcpy(blob + VOLUME_0 + 124 + 16, blob + VOLUME_0 + 124, 16);
+	seal(SIZE);
+	EXPECT_REFUSED(SIZE, -EINVAL, "weak");
+	memcpy(blob, good, SIZE);
+	memset(blob + VOLUME_1 + 124 + 32, 0, 32);
+	seal(SIZE);
+	EXPECT_REFUSED(SIZE, -EINVAL, "weak");
+}
+
+TEST(config_wipe_forgets_the_keys)
+{
+	const char *why;
+
+	memcpy(blob, good, SIZE);
+	EXPECT_EQ(parse(SIZE, &why), 0);
+	config_wipe(&config, blob, SIZE);
+	EXPECT(!config.volumes[0].key && !config.volumes[1].key);
+	EXPECT(!strcmp(config.volumes[1].match.model, "DISK 1"));
+	for (size_t i = 0; i < SIZE; i++)
+		EXPECT_EQ(blob[i], 0);
+}
+
+TEST_MAIN(CASE(config_reads_what_mkconfig_writes),
+	  CASE(config_conceals_by_rule), CASE(config_missing),
+	  CASE(config_other_version), CASE(config_broken_in_any_byte),
+	  CASE(config_broken_in_size), CASE(config_values_out_of_bounds),
+	  CASE(config_weak_keys), CASE(config_wipe_forgets_the_keys))
