@@ -27,7 +27,7 @@ CFLAGS_CORE := $(CFLAGS_ALL) -mgeneral-regs-only
 
 C_SRCS := $(wildcard boot/*.c core/*.c core/*/*.c core/*/*/*.c \
 	drivers/*.c drivers/*/*.c crypto/*.c crypto/*/*.c)
-S_SRCS := $(wildcard boot/*.S core/*/*.S core/*/*/*.S crypto/*.S)
+S_SRCS := $(wildcard boot/*.S core/*.S core/*/*.S core/*/*/*.S crypto/*.S)
 OBJS := $(C_SRCS:%.c=$(B)/%.o) $(S_SRCS:%.S=$(B)/%.S.o)
 
 .PHONY: all

@@ -13,12 +13,16 @@
 #include "boot/stub.h"
 #include "core/arch/cpuid.h"
 #include "core/arch/x86.h"
+#include "core/config.h"
 #include "core/cpu/apic.h"
 #include "core/cpu/console.h"
 #include "core/cpu/cpu.h"
+#include "core/cpu/fpu.h"
 #include "core/cpu/panic.h"
 #include "core/io/acpi.h"
+#include "core/io/pci.h"
 #include "core/lib/errors.h"
+#include "core/lib/fmt.h"
 #include "core/lib/log.h"
 #include "core/lib/panic.h"
 #include "core/lib/range.h"
@@ -26,14 +30,20 @@
 #include "core/mm/gmem.h"
 #include "core/mm/pool.h"
 #include "core/virt/guest.h"
+#include "crypto/disk/disk.h"
+#include "crypto/xts.h"
+#include "drivers/drivers.h"
 
 #ifndef SHOJI_VERSION
 #define SHOJI_VERSION "0.1"
 #endif
 
+#define COM1 0x3f8
+
 static const struct boot_info *boot;
 static struct guest guest;
 static struct acpi acpi;
+static struct config config;
 
 /* Something the machine lacks: one sentence, and no guest without Shoji. */
 static noreturn void stop(const char *sentence)
@@ -137,7 +147,82 @@ static void release_other_cpus(void)
 		cpu_pause();
 }
 
+/* ---- configuration, devices and keys ------------------------------------ */
+
+static void read_config(void)
+{
+	const char *why = "";
+	int rc = config_parse(config_blob, config_blob_end - config_blob,
+			      &config, &why);
+
+	console_serial_on(rc ? COM1 : config.serial_port);
+	if (rc)
+		stop(why);
+	panic_set_action(config.panic_action == CONFIG_PANIC_REBOOT
+				 ? PANIC_REBOOT
+				 : PANIC_STOP);
+	if (boot->modules)
+		log_line("%u boot module%s not used", boot->modules,
+			 boot->modules == 1 ? "" : "s");
+	if (boot->cmdline[0])
+		log_line("the command line is not used: %s", boot->cmdline);
+}
+
+static void take_keys(void)
+{
+	static const struct disk_fpu fpu = { fpu_begin, fpu_end };
+	int rc;
+
+	fpu_begin();
+	rc = crypto_init();
+	fpu_end();
+	if (rc)
+		stop("The cipher's self-test has failed");
+	panic_set_wipe_fn(disk_keys_wipe);
+	if (disk_init(config.volumes, config.volume_count, &fpu))
+		stop("A key of the configuration cannot be used");
+	config_wipe(&config, config_blob, config_blob_end - config_blob);
+}
+
+static void conceal(void *ctx, struct pci_addr addr, const struct pci_id *id)
+{
+	const struct config_function f = {
+		addr.segment, addr.bus,	  addr.dev,  addr.fn,
+		id->vendor,   id->device, id->class,
+	};
+
+	(void)ctx;
+	if (!config_conceals(&config, &f))
+		return;
+	if (pci_conceal(addr))
+		stop("A PCI function cannot be concealed");
+	log_line("PCI %02x:%02x.%x %04x:%04x is concealed", addr.bus, addr.dev,
+		 addr.fn, id->vendor, id->device);
+}
+
+static void take_devices(void)
+{
+	if (acpi.ecam_base)
+		pci_set_ecam(acpi.ecam_base, acpi.ecam_first_bus,
+			     acpi.ecam_last_bus);
+	if (config.conceal_count)
+		pci_scan(conceal, NULL);
+	if (config.volume_count && drivers_start(disk_filter()))
+		stop("A protected device cannot be secured");
+}
+
 /* ---- the order ---------------------------------------------------------- */
+
+static void banner_volume(const struct volume *v)
+{
+	char end[24] = "the end";
+
+	if (v->last != VOLUME_TO_END)
+		fmt_print(end, sizeof(end), "%llu",
+			  (unsigned long long)v->last);
+	log_line("volume %s: sectors %llu to %s, AES-%u-XTS", v->name,
+		 (unsigned long long)v->first, end, v->key_len * 4);
+}
 
 static void banner(void)
 {
@@ -146,12 +231,15 @@ static void banner(void)
 		 guest.cpus == 1 ? "" : "s",
 		 (unsigned long long)boot->hidden_size >> 20,
 		 (unsigned long long)boot->hidden_start);
+	for (size_t i = 0; i < config.volume_count; i++)
+		banner_volume(&config.volumes[i]);
 }
 
 static noreturn void boot_cpu(struct cpu *c)
 {
 	read_acpi();
 	choose_back_end();
+	take_keys();
 	if (cpu_start_others(acpi.apic_ids, acpi.cpu_count, boot->low_page,
 			     run_other_cpu))
 		stop("Not all CPUs could be started");
@@ -162,11 +250,11 @@ static noreturn void boot_cpu(struct cpu *c)
 		stop("There is too little memory for the nested page table");
 	guest_msr_init(&guest);
 	banner();
+	take_devices();
 
 	guest.stub = boot->low_page;
 	stub_install(phys_to_virt(0), phys_to_virt(boot->low_page),
-		     boot->low_page, boot->boot_drive,
-		     guest.ops == &vmx_ops);
+		     boot->low_page, boot->boot_drive, guest.ops == &vmx_ops);
 	console_vga_off();
 	start_vcpu(c);
 	release_other_cpus();
@@ -178,7 +266,7 @@ void shoji_main(const struct boot_info *info)
 {
 	boot = info;
 	gmem_init(info);
-	console_serial_on(0x3f8);
 	console_vga_on();
+	read_config();
 	cpu_start_boot(boot_cpu);
 }

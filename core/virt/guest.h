@@ -30,8 +30,8 @@ struct guest {
 	/* nested.c */
 	struct lock nested_lock;
 	struct table nested;
-	hpa_t nested_top;  /* everything below is mapped at the start */
-	hpa_t hole_page;   /* all ones: what the guest reads of hidden memory */
+	hpa_t nested_top; /* everything below is mapped at the start */
+	hpa_t hole_page;  /* all ones: what the guest reads of hidden memory */
 	u8 maxphyaddr;
 	struct nested_trap traps[GUEST_TRAPS_MAX];
 	u32 trap_count;
@@ -105,14 +105,15 @@ void guest_emulate(struct vcpu *v, const struct vmexit *exit);
 
 /* ---- one file each ------------------------------------------------------ */
 
-void guest_cpuid(struct vcpu *v, const struct vmexit *exit);	   /* cpuid.c */
-void guest_rdmsr(struct vcpu *v, const struct vmexit *exit);	   /* msr.c */
-void guest_wrmsr(struct vcpu *v, const struct vmexit *exit);	   /* msr.c */
-void guest_msr_init(struct guest *g);				   /* msr.c */
-void guest_cr_write(struct vcpu *v, const struct vmexit *exit);	   /* cr.c */
-void guest_xsetbv(struct vcpu *v, const struct vmexit *exit);	   /* cr.c */
-void guest_io(struct vcpu *v, const struct vmexit *exit);	   /* portio.c */
-void guest_task_switch(struct vcpu *v, const struct vmexit *exit); /* taskio.c */
+void guest_cpuid(struct vcpu *v, const struct vmexit *exit);	/* cpuid.c */
+void guest_rdmsr(struct vcpu *v, const struct vmexit *exit);	/* msr.c */
+void guest_wrmsr(struct vcpu *v, const struct vmexit *exit);	/* msr.c */
+void guest_msr_init(struct guest *g);				/* msr.c */
+void guest_cr_write(struct vcpu *v, const struct vmexit *exit); /* cr.c */
+void guest_xsetbv(struct vcpu *v, const struct vmexit *exit);	/* cr.c */
+void guest_io(struct vcpu *v, const struct vmexit *exit);	/* portio.c */
+void guest_task_switch(struct vcpu *v,
+		       const struct vmexit *exit); /* taskio.c */
 
 /* bioscall.c: a hypercall from the stub in the low page; false if it is not
  * from there. */
@@ -129,7 +130,7 @@ void nested_update_types(struct vcpu *v);
 /* ---- startup.c: INIT, SIPI and the first instruction --------------------- */
 
 int startup_init(struct guest *g) must_check; /* watch the APIC if needed */
-void startup_begin(struct vcpu *v);	/* the boot processor, after POST */
+void startup_begin(struct vcpu *v);	  /* the boot processor, after POST */
 void startup_init_signal(struct vcpu *v); /* INIT has reached this CPU */
 void startup_sipi(struct vcpu *v, u8 vector);
 /* The guest writes @value to the ICR. True: it has been dealt with here. */

@@ -201,7 +201,8 @@ int guest_linear(struct vcpu *v, unsigned int seg, u64 offset, u32 size,
 
 	v->guest->ops->get_seg(v, seg, &s);
 	if (guest_code_bits(v) == 64) {
-		*linear = offset + (seg == SEG_FS || seg == SEG_GS ? s.base : 0);
+		*linear =
+			offset + (seg == SEG_FS || seg == SEG_GS ? s.base : 0);
 		if ((s64)(*linear << 16) >> 16 != (s64)*linear ||
 		    (s64)((*linear + size - 1) << 16) >> 16 !=
 			    (s64)(*linear + size - 1))

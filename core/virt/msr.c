@@ -8,9 +8,17 @@
 #include "core/lib/log.h"
 #include "core/lib/string.h"
 
-enum trap { R = 1, W = 2, RW = R | W };
+enum trap {
+	R = 1,
+	W = 2,
+	RW = R | W
+};
 
-enum vendor { ANY, INTEL, AMD }; /* when an entry applies */
+enum vendor {
+	ANY,
+	INTEL,
+	AMD
+}; /* when an entry applies */
 
 /* Reads as @value, writes give #GP. */
 static enum verdict msr_constant(struct vcpu *v, struct msr_io *io, u64 value)
@@ -75,8 +83,7 @@ static enum verdict msr_efer(struct vcpu *v, struct msr_io *io)
 		return DENY;
 	if ((io->value ^ old) & EFER_LME && ops->get(v, VREG_CR0) & CR0_PG)
 		return DENY;
-	ops->set(v, VREG_EFER,
-		 (io->value & ~EFER_LMA) | (old & EFER_LMA));
+	ops->set(v, VREG_EFER, (io->value & ~EFER_LMA) | (old & EFER_LMA));
 	return DONE;
 }
 
@@ -172,8 +179,8 @@ static bool access_msr(struct vcpu *v, struct msr_io *io)
 {
 	switch (decide(v, io)) {
 	case PASS:
-		return io->write ? wrmsr_safe(io->index, io->value) :
-				   rdmsr_safe(io->index, &io->value);
+		return io->write ? wrmsr_safe(io->index, io->value)
+				 : rdmsr_safe(io->index, &io->value);
 	case DONE:
 		return true;
 	default:

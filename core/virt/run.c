@@ -127,8 +127,7 @@ static void exit_unknown(struct vcpu *v, const struct vmexit *exit)
 
 	log_limited(&limit, "guest CPU %u: exit 0x%llx (0x%llx) at rip 0x%llx",
 		    v->cpu->index, (unsigned long long)exit->raw,
-		    (unsigned long long)exit->info,
-		    (unsigned long long)v->rip);
+		    (unsigned long long)exit->info, (unsigned long long)v->rip);
 	guest_fault(v, VECTOR_UD);
 }
 

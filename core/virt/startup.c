@@ -129,8 +129,8 @@ static void request(struct vcpu *v, u64 icr)
 		__atomic_store_n(&v->sipi_request, 0, __ATOMIC_SEQ_CST);
 		__atomic_store_n(&v->init_request, 1, __ATOMIC_SEQ_CST);
 	} else {
-		__atomic_store_n(&v->sipi_request,
-				 (icr & APIC_ICR_VECTOR) + 1, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&v->sipi_request, (icr & APIC_ICR_VECTOR) + 1,
+				 __ATOMIC_SEQ_CST);
 	}
 	guest_kick(v);
 }

@@ -19,7 +19,7 @@ struct guest;
 
 /* Registers that are not in struct vcpu itself. */
 enum vreg {
-	VREG_CR0,  /* as the guest sees it */
+	VREG_CR0, /* as the guest sees it */
 	VREG_CR2,
 	VREG_CR3,
 	VREG_CR4,  /* as the guest sees it */
@@ -30,27 +30,33 @@ enum vreg {
 	VREG_SYSENTER_CS,
 	VREG_SYSENTER_ESP,
 	VREG_SYSENTER_EIP,
-	VREG_CPL,	   /* get only */
+	VREG_CPL,	       /* get only */
 	VREG_INTERRUPTIBILITY, /* bit 0: STI or MOV SS shadow; set 0 clears it */
 	VREG_COUNT,
 };
 
 /* SEG_ES .. SEG_GS of emul.h, then: */
-enum { SEG_LDTR = 6, SEG_TR, SEG_GDTR, SEG_IDTR, VSEG_COUNT };
+enum {
+	SEG_LDTR = 6,
+	SEG_TR,
+	SEG_GDTR,
+	SEG_IDTR,
+	VSEG_COUNT
+};
 
 struct vseg {
 	u16 selector;
-	u16 attr; /* descriptor bits 40-47 and 52-55 as bits 0-7 and 8-11 */
+	u16 attr;  /* descriptor bits 40-47 and 52-55 as bits 0-7 and 8-11 */
 	u32 limit; /* in bytes */
 	u64 base;
 };
-#define VSEG_TYPE     0x00f
-#define VSEG_S	      0x010
-#define VSEG_DPL      0x060
-#define VSEG_P	      0x080
-#define VSEG_L	      0x200
-#define VSEG_DB	      0x400
-#define VSEG_G	      0x800
+#define VSEG_TYPE 0x00f
+#define VSEG_S	  0x010
+#define VSEG_DPL  0x060
+#define VSEG_P	  0x080
+#define VSEG_L	  0x200
+#define VSEG_DB	  0x400
+#define VSEG_G	  0x800
 
 enum vevent_type { /* as in both vendors' event fields */
 	VEVENT_INTR = 0,
@@ -71,7 +77,7 @@ struct vevent {
 };
 
 enum vmexit_kind {
-	VMEXIT_UNKNOWN,	    /* raw code in .raw */
+	VMEXIT_UNKNOWN, /* raw code in .raw */
 	VMEXIT_CPUID,
 	VMEXIT_RDMSR,
 	VMEXIT_WRMSR,
@@ -79,32 +85,37 @@ enum vmexit_kind {
 	VMEXIT_NESTED_FAULT, /* NPT fault, EPT violation */
 	VMEXIT_CR_WRITE,     /* MOV to CR, LMSW, CLTS: .cr */
 	VMEXIT_CR_READ,
-	VMEXIT_DR,	     /* not asked for; refused */
+	VMEXIT_DR, /* not asked for; refused */
 	VMEXIT_XSETBV,
 	VMEXIT_INVD,
-	VMEXIT_HYPERCALL,    /* VMCALL, VMMCALL */
-	VMEXIT_VIRT_INSN,    /* any other VMX or SVM instruction */
-	VMEXIT_EXCEPTION,    /* one that the back end could not handle itself */
+	VMEXIT_HYPERCALL, /* VMCALL, VMMCALL */
+	VMEXIT_VIRT_INSN, /* any other VMX or SVM instruction */
+	VMEXIT_EXCEPTION, /* one that the back end could not handle itself */
 	VMEXIT_TASK_SWITCH,
 	VMEXIT_INIT,
 	VMEXIT_SIPI,
-	VMEXIT_NMI,	     /* one came, for the guest or as a kick; the host's
+	VMEXIT_NMI,	 /* one came, for the guest or as a kick; the host's
 			      * handler has counted it in cpu->nmi_seen */
-	VMEXIT_WINDOW,	     /* the guest can take the NMI that waits */
-	VMEXIT_SHUTDOWN,     /* triple fault */
+	VMEXIT_WINDOW,	 /* the guest can take the NMI that waits */
+	VMEXIT_SHUTDOWN, /* triple fault */
 	VMEXIT_DEADLINE,
-	VMEXIT_HANDLED,	     /* the back end dealt with it, only count it */
-	VMEXIT_INVALID,	     /* the entry itself was refused: our own bug */
+	VMEXIT_HANDLED, /* the back end dealt with it, only count it */
+	VMEXIT_INVALID, /* the entry itself was refused: our own bug */
 	VMEXIT_KINDS,
 };
 
-enum task_source { TASK_CALL, TASK_IRET, TASK_JMP, TASK_GATE };
+enum task_source {
+	TASK_CALL,
+	TASK_IRET,
+	TASK_JMP,
+	TASK_GATE
+};
 
 struct vmexit {
 	enum vmexit_kind kind;
-	u64 raw;       /* hardware's exit code */
-	u64 info;      /* EXITINFO1 / exit qualification */
-	u8 insn_len;   /* 0: not known; common code fetches and decodes */
+	u64 raw;     /* hardware's exit code */
+	u64 info;    /* EXITINFO1 / exit qualification */
+	u8 insn_len; /* 0: not known; common code fetches and decodes */
 	/* What was being delivered when the exit came: common code puts it back
 	 * with inject() unless it replaces it. */
 	struct vevent delivering;
@@ -126,8 +137,8 @@ struct vmexit {
 			u8 bytes[INSN_MAX];
 		} fault;
 		struct {
-			u8 cr;	  /* 0, 3, 4 or 8 */
-			u8 gpr;	  /* register operand */
+			u8 cr;	/* 0, 3, 4 or 8 */
+			u8 gpr; /* register operand */
 			bool clts;
 			bool lmsw;
 			u16 lmsw_value;
@@ -157,15 +168,25 @@ struct vcpu {
 	u64 exits[VMEXIT_KINDS];
 
 	/* Set by another CPU, read here. */
-	u32 kick;	     /* look at the requests below */
+	u32 kick; /* look at the requests below */
 	u32 init_request;
-	u32 sipi_request;    /* vector + 1, 0: none */
-	u32 flush_request;   /* nested table changed */
-	u32 in_guest;	     /* between entry and exit */
+	u32 sipi_request;  /* vector + 1, 0: none */
+	u32 flush_request; /* nested table changed */
+	u32 in_guest;	   /* between entry and exit */
 };
 
-enum nested_access { NESTED_R = 1, NESTED_W = 2, NESTED_X = 4 };
-enum mem_type { MEM_UC = 0, MEM_WC = 1, MEM_WT = 4, MEM_WP = 5, MEM_WB = 6 };
+enum nested_access {
+	NESTED_R = 1,
+	NESTED_W = 2,
+	NESTED_X = 4
+};
+enum mem_type {
+	MEM_UC = 0,
+	MEM_WC = 1,
+	MEM_WT = 4,
+	MEM_WP = 5,
+	MEM_WB = 6
+};
 
 struct virt_ops {
 	const char *name; /* "AMD-V", "Intel VT-x" */

@@ -95,7 +95,8 @@ void svm_decode_exit(struct vcpu *v, struct vmexit *exit)
 
 	exit->raw = b->exitcode;
 	exit->info = b->exitinfo1;
-	exit->insn_len = svm->features & CPUID_SVM_EDX_NRIPS ? b->nrip - b->rip : 0;
+	exit->insn_len =
+		svm->features & CPUID_SVM_EDX_NRIPS ? b->nrip - b->rip : 0;
 	decode_delivering(b, &exit->delivering);
 
 	switch (b->exitcode) {

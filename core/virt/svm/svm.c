@@ -67,8 +67,8 @@ static void svm_trap_msr(u32 index, bool read, bool write)
 		u32 n = index - first[i];
 
 		if (n < 0x2000)
-			msrpm[i * 0x800 + n / 4] |=
-				(read | write << 1) << n % 4 * 2;
+			msrpm[i * 0x800 + n / 4] |= (read | write << 1)
+						    << n % 4 * 2;
 	}
 }
 
@@ -102,9 +102,9 @@ static void init_control(struct vmcb *b, hpa_t nested_root)
 	b->intercept1 = INTERCEPT_NMI | INTERCEPT_INIT | INTERCEPT_CPUID |
 			INTERCEPT_INVD | INTERCEPT_INVLPGA | INTERCEPT_IOIO |
 			INTERCEPT_MSR | INTERCEPT_SHUTDOWN;
-	b->intercept2 = INTERCEPT_VMRUN | INTERCEPT_VMMCALL |
-			INTERCEPT_VMLOAD | INTERCEPT_VMSAVE | INTERCEPT_STGI |
-			INTERCEPT_CLGI | INTERCEPT_SKINIT;
+	b->intercept2 = INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD |
+			INTERCEPT_VMSAVE | INTERCEPT_STGI | INTERCEPT_CLGI |
+			INTERCEPT_SKINIT;
 	b->iopm_base_pa = virt_to_phys(port_bitmap());
 	b->msrpm_base_pa = virt_to_phys(msrpm);
 	b->guest_asid = 1;
@@ -212,9 +212,9 @@ static void svm_flush_nested(struct vcpu *v)
 {
 	struct svm *svm = svm_of(v);
 
-	svm->vmcb->tlb_control = svm->features & CPUID_SVM_EDX_FLUSH_ASID ?
-					 TLB_FLUSH_ASID :
-					 TLB_FLUSH_ALL;
+	svm->vmcb->tlb_control = svm->features & CPUID_SVM_EDX_FLUSH_ASID
+					 ? TLB_FLUSH_ASID
+					 : TLB_FLUSH_ALL;
 }
 
 const struct virt_ops svm_ops = {

@@ -8,10 +8,10 @@
 struct svm {
 	struct vmcb *vmcb;
 	hpa_t vmcb_pa;
-	hpa_t host_pa;	   /* VMSAVE area of the host */
-	u32 features; /* CPUID 8000000Ah EDX */
-	bool nmi_masked;   /* an NMI was injected, its IRET not yet seen */
-	bool nmi_window;   /* NMI wanted once the IRET is through: VINTR */
+	hpa_t host_pa;	 /* VMSAVE area of the host */
+	u32 features;	 /* CPUID 8000000Ah EDX */
+	bool nmi_masked; /* an NMI was injected, its IRET not yet seen */
+	bool nmi_window; /* NMI wanted once the IRET is through: VINTR */
 };
 
 static inline struct svm *svm_of(const struct vcpu *v)

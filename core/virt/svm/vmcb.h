@@ -50,15 +50,30 @@ enum vmcb_exitcode { /* appendix C */
 #define VMEXIT_CODE_INVALID (~0ULL)
 
 /* EXITINFO1 of IOIO (15.10.2), NPF (15.25.6) */
-enum { IOIO_IN = BIT(0), IOIO_STR = BIT(2), IOIO_REP = BIT(3) };
-enum { NPF_WRITE = BIT(1), NPF_FETCH = BIT(4), NPF_TABLE = BIT(33) };
+enum {
+	IOIO_IN = BIT(0),
+	IOIO_STR = BIT(2),
+	IOIO_REP = BIT(3)
+};
+enum {
+	NPF_WRITE = BIT(1),
+	NPF_FETCH = BIT(4),
+	NPF_TABLE = BIT(33)
+};
 
 /* EVENTINJ and EXITINTINFO (15.20, 15.7.2) */
 #define VMCB_EVENT_EV BIT(11)
 #define VMCB_EVENT_V  BIT(31)
 
-enum { VINTR_V_IRQ = BIT(8), VINTR_V_IGN_TPR = BIT(20) };
-enum { TLB_KEEP = 0, TLB_FLUSH_ALL = 1, TLB_FLUSH_ASID = 3 };
+enum {
+	VINTR_V_IRQ = BIT(8),
+	VINTR_V_IGN_TPR = BIT(20)
+};
+enum {
+	TLB_KEEP = 0,
+	TLB_FLUSH_ALL = 1,
+	TLB_FLUSH_ASID = 3
+};
 
 struct vmcb_seg {
 	le16 selector;
