@@ -9,6 +9,10 @@
 #define DEV_MAX	   64
 #define FACTOR_MAX 8 /* 4096-byte sectors */
 
+/* How long a wipe waits for requests, in TSC ticks: about a second. They do not
+ * end if panic() has stopped their CPUs. */
+#define WIPE_PATIENCE BIT(31)
+
 /*
  * What is known of a device is which volumes lie on it and how large its
  * sectors are; devices that agree in both share a block_dev.
@@ -32,6 +36,8 @@ static struct disk {
 	struct block_dev last_resort[FACTOR_MAX];
 	struct disk_counters counters[VOLUME_MAX];
 	struct disk_fpu fpu;
+	u32 busy;  /* requests that use keys now */
+	u32 wiped; /* there are no keys any more */
 } disk;
 
 /* Pages that hold nothing but keys. */
@@ -233,16 +239,38 @@ static bool is_covered(const struct block_dev *dev, u64 lba, u32 count)
 	return span_covered(dev, span_of(dev, lba, count));
 }
 
+/*
+ * Around a request that uses keys. Once they are wiped, the machine is going
+ * down, and a request that still comes must not end: there is no right data
+ * to answer it with.
+ */
+static void keys_begin(void)
+{
+	__atomic_fetch_add(&disk.busy, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&disk.wiped, __ATOMIC_SEQ_CST)) {
+		__atomic_fetch_sub(&disk.busy, 1, __ATOMIC_SEQ_CST);
+		for (;;)
+			__builtin_ia32_pause();
+	}
+	disk.fpu.begin();
+}
+
+static void keys_end(void)
+{
+	disk.fpu.end();
+	__atomic_fetch_sub(&disk.busy, 1, __ATOMIC_SEQ_CST);
+}
+
 static void filter(const struct transform *t, const struct block_dev *dev,
 		   struct span s, const void *src, void *dst)
 {
 	bool covered = span_covered(dev, s);
 
 	if (covered)
-		disk.fpu.begin();
+		keys_begin();
 	transform_span(t, dev, s, src, dst);
 	if (covered)
-		disk.fpu.end();
+		keys_end();
 }
 
 static void filter_sg(const struct transform *t, const struct block_dev *dev,
@@ -253,10 +281,10 @@ static void filter_sg(const struct transform *t, const struct block_dev *dev,
 	if (!covered && !dst)
 		return;
 	if (covered)
-		disk.fpu.begin();
+		keys_begin();
 	transform_sg(t, dev, s, c, dst);
 	if (covered)
-		disk.fpu.end();
+		keys_end();
 }
 
 static struct cursor cursor_at(const struct sg_list *sg, u64 offset)
@@ -385,6 +413,12 @@ const struct block_filter *disk_filter(void)
 
 void disk_keys_wipe(void)
 {
+	u64 start = __builtin_ia32_rdtsc();
+
+	__atomic_store_n(&disk.wiped, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&disk.busy, __ATOMIC_SEQ_CST) &&
+	       __builtin_ia32_rdtsc() - start < WIPE_PATIENCE)
+		__builtin_ia32_pause();
 	wipe(&disk_keys, sizeof(disk_keys));
 }
 

@@ -32,8 +32,11 @@ int disk_init(const struct volume *volumes, size_t count,
 
 const struct block_filter *disk_filter(void);
 
-/* Zeroises all expanded keys: on panic and shutdown, when no other CPU runs
- * any more. The filter must not be called afterwards. */
+/*
+ * Zeroises all expanded keys, on panic and shutdown. Requests that other CPUs
+ * have begun are let finish, for a second at most. A CPU that comes with a
+ * protected sector afterwards never returns from the filter.
+ */
 void disk_keys_wipe(void);
 
 /* Sectors of 512 bytes that went through a volume so far. */

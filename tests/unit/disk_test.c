@@ -5,9 +5,12 @@
  * libs: -l:libcrypto.a -ldl -lpthread
  */
 #include <errno.h>
-#include <stdarg.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <openssl/evp.h>
 
@@ -534,6 +537,33 @@ TEST(disk_keys_wipe_wipes)
 		EXPECT_EQ(p[i], 0);
 }
 
+/* Neither garbage nor plaintext: the CPU stays in the filter. */
+TEST(disk_no_answer_without_keys)
+{
+	u8 *out = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t child;
+
+	make_volumes();
+	disk_keys_wipe();
+	child = fork();
+	if (!child) {
+		static const u8 in[512] = { 1 };
+
+		disk_filter()->encode(device(512), 0, 1, in, out + 512);
+		disk_filter()->encode(device(512), 100, 1, in, out);
+		_exit(0);
+	}
+	usleep(100000);
+	EXPECT_EQ(waitpid(child, NULL, WNOHANG), 0);
+	EXPECT_EQ(out[512], 1);
+	for (size_t i = 0; i < 512; i++)
+		EXPECT_EQ(out[i], 0);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	munmap(out, 4096);
+}
+
 int main(void)
 {
 	static const struct test_case cases[] = {
@@ -548,6 +578,7 @@ int main(void)
 		CASE(disk_counts_sectors),
 		CASE(disk_refuses_bad_keys),
 		CASE(disk_keys_wipe_wipes),
+		CASE(disk_no_answer_without_keys),
 	};
 	int failed = crypto_init() != 0;
 
