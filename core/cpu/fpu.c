@@ -56,6 +56,8 @@ int fpu_init(struct cpu *c)
 	return c->fpu_area ? 0 : -ENOMEM;
 }
 
+/* What the guest has on stays on: nothing of it may be lost by switching it
+ * off, and most guests then need no XSETBV at all. */
 void fpu_begin(void)
 {
 	struct cpu *c = cpu_self();
@@ -64,8 +66,8 @@ void fpu_begin(void)
 		fxsave64(c->fpu_area);
 	} else {
 		c->guest_xcr0 = xgetbv(0);
-		if (c->guest_xcr0 != host_xcr0)
-			xsetbv(0, host_xcr0);
+		if (host_xcr0 & ~c->guest_xcr0)
+			xsetbv(0, c->guest_xcr0 | host_xcr0);
 		if (have_xsavec)
 			xsavec64(c->fpu_area, host_xcr0);
 		else
@@ -86,6 +88,6 @@ void fpu_end(void)
 		return;
 	}
 	xrstor64(c->fpu_area, host_xcr0);
-	if (c->guest_xcr0 != host_xcr0)
+	if (host_xcr0 & ~c->guest_xcr0)
 		xsetbv(0, c->guest_xcr0);
 }

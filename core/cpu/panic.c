@@ -103,13 +103,13 @@ static void claim(u32 me)
  */
 static void stop_others(u32 me)
 {
-	if (state.stop)
-		state.stop();
 	if (cpu_count() < 2)
 		return;
 	for (u32 i = 0; i < cpu_count(); i++)
 		cpu_get(i)->stop = i != me;
 	mfence();
+	if (state.stop)
+		state.stop();
 	apic_send_nmi_others();
 	delay_us(STOP_DELAY_US);
 	apic_send_nmi_others();

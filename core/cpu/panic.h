@@ -13,7 +13,8 @@
 #include "core/cpu/traps.h"
 #include "core/lib/types.h"
 
-/* Called by the CPU that panics before it signals the others. */
+/* Called by the CPU that panics, if there are others, after panic_active() has
+ * become true: makes those leave the guest that an NMI does not. */
 void panic_set_stop_fn(void (*fn)(void));
 
 /* Zeroises the key page. */
