@@ -6,7 +6,7 @@
 #include "drivers/ata/identify.h"
 #include "drivers/ata/ide.h"
 
-#define IDE_MAX	    8
+#define IDE_MAX 8
 /* Five seconds and more: a port read takes about a microsecond. */
 #define IDE_SPINS   5000000
 

@@ -317,10 +317,10 @@ u8 ide_dma_status(struct ide_channel *ch, u8 st)
 		return st;
 	}
 	if (dma->rq.mediated && !(st & (ATA_ERR | ATA_DF))) {
-		if (dma->rq.out)
-			st = write_rest(ch, st);
-		else
+		if (!dma->rq.out)
 			read_end(ch);
+		else if (dma->sent < dma->length)
+			st = write_rest(ch, st);
 	}
 	dma->active = st & (ATA_BSY | ATA_DRQ);
 	dma->watch = dma->active;

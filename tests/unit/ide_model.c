@@ -491,8 +491,11 @@ static void dma_move(struct model_device *d)
 	n = (u32)min_u64(d->len - d->pos, model.bytes);
 	if (d->phase == M_DMA_IN) {
 		memcpy(dma_address(n), d->buf + d->pos, n);
+		model.dirty_from = (u32)min_u64(model.dirty_from, model.addr);
+		model.dirty_to = (u32)max_u64(model.dirty_to, model.addr + n);
 		if (range_overlap(model.addr, n, MODEL_RAM,
-				  MODEL_MEMORY - MODEL_RAM))
+				  MODEL_MEMORY - MODEL_RAM) &&
+		    (model.addr != model.scratch || n > 2))
 			model.hidden_written += n;
 	} else {
 		memcpy(d->buf + d->pos, dma_address(n), n);
@@ -708,10 +711,17 @@ void hw_outs(u16 port, u8 size, const void *src, u32 count)
 
 void model_init(void)
 {
-	memset(&model, 0, sizeof(model));
+	memset(model.memory, 0, sizeof(model.memory));
 	memset(images, 0, sizeof(images));
+	model_power_on();
+}
+
+void model_power_on(void)
+{
+	memset(&model, 0, offsetof(struct model, memory));
 	hidden_used = 0;
 	model.max_busy = 3;
+	model.dirty_from = MODEL_MEMORY;
 	for (int i = 0; i < 2; i++) {
 		struct model_device *d = &model.dev[i];
 

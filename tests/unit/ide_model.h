@@ -64,8 +64,10 @@ struct model {
 	/* what a test wants to know */
 	u32 ignored; /* commands written while busy */
 	u32 wrong_direction;
-	u32 hidden_written; /* bytes the engine wrote to hidden memory */
+	u32 scratch;	    /* two bytes of hidden memory that do not count */
+	u32 hidden_written; /* bytes the engine wrote to the rest of it */
 	u32 commands;
+	u32 dirty_from, dirty_to; /* where the engine wrote */
 	u32 max_busy;
 	u8 memory[MODEL_MEMORY] __attribute__((aligned(4096)));
 };
@@ -73,6 +75,8 @@ struct model {
 extern struct model model;
 
 void model_init(void);
+/* The same, but for what is in memory and on the disks. */
+void model_power_on(void);
 void model_tick(void);
 u32 model_random(void);
 

@@ -1,0 +1,178 @@
+/*
+ * units: drivers/ata/command.c drivers/ata/identify.c
+ */
+#include <string.h>
+
+#include "drivers/ata/identify.h"
+#include "tests/unit/test.h"
+
+/* Every code that may address user data, with its class: ATA-7, table 9. */
+static const struct {
+	u8 code, class;
+	bool ext;
+} user[] = {
+	{ 0x20, ATA_PIO_IN, false },  { 0x21, ATA_PIO_IN, false },
+	{ 0x24, ATA_PIO_IN, true },   { 0x25, ATA_DMA_IN, true },
+	{ 0x29, ATA_PIO_IN, true },   { 0x30, ATA_PIO_OUT, false },
+	{ 0x31, ATA_PIO_OUT, false }, { 0x34, ATA_PIO_OUT, true },
+	{ 0x35, ATA_DMA_OUT, true },  { 0x39, ATA_PIO_OUT, true },
+	{ 0x3C, ATA_PIO_OUT, false }, { 0x3D, ATA_DMA_OUT, true },
+	{ 0x40, ATA_NONDATA, false }, { 0x41, ATA_NONDATA, false },
+	{ 0x42, ATA_NONDATA, true },  { 0xC4, ATA_PIO_IN, false },
+	{ 0xC5, ATA_PIO_OUT, false }, { 0xC8, ATA_DMA_IN, false },
+	{ 0xC9, ATA_DMA_IN, false },  { 0xCA, ATA_DMA_OUT, false },
+	{ 0xCB, ATA_DMA_OUT, false }, { 0xCE, ATA_PIO_OUT, true },
+};
+
+TEST(user_data_commands)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < 256; i++)
+		n += ata_command(i)->policy == ATA_USER;
+	EXPECT_EQ(n, ARRAY_SIZE(user));
+	for (u32 i = 0; i < ARRAY_SIZE(user); i++) {
+		const struct ata_command *c = ata_command(user[i].code);
+
+		EXPECT_EQ(c->policy, ATA_USER);
+		EXPECT_EQ(c->class, user[i].class);
+		EXPECT_EQ(c->ext, user[i].ext);
+	}
+}
+
+/* What passes moves no user data: only TRIM and logs move any. */
+TEST(passed_commands)
+{
+	for (u32 i = 0; i < 256; i++) {
+		const struct ata_command *c = ata_command(i);
+
+		if (c->policy == ATA_PASS && i != 0x06 && i != 0x2F)
+			EXPECT_EQ(c->class, ATA_NONDATA);
+		if (c->class == ATA_UNKNOWN)
+			EXPECT_EQ(c->policy, ATA_REFUSE);
+	}
+	for (u32 i = 0x80; i < 0x90; i++)
+		EXPECT_EQ(ata_command(i)->policy, ATA_REFUSE);
+	for (u32 i = 0xFA; i < 0x100; i++)
+		EXPECT_EQ(ata_command(i)->policy, ATA_REFUSE);
+}
+
+TEST(ranges)
+{
+	struct ata_geometry g = { 16, 63 };
+	struct ata_taskfile tf = {
+		.cur = { 0, 0, 0x02, 0x33, 0x22, 0x11, 0xE4 },
+		.hob = { 0, 0, 0x01, 0x66, 0x55, 0x44, 0 },
+	};
+	u64 lba;
+	u32 count;
+
+	EXPECT_EQ(ata_range(&tf, false, &g, &lba, &count), 0);
+	EXPECT_EQ(lba, 0x4112233);
+	EXPECT_EQ(count, 2);
+	EXPECT_EQ(ata_range(&tf, true, &g, &lba, &count), 0);
+	EXPECT_EQ(lba, 0x445566112233);
+	EXPECT_EQ(count, 0x102);
+	tf.cur[ATA_COUNT] = tf.hob[ATA_COUNT] = 0;
+	EXPECT_EQ(ata_range(&tf, false, &g, &lba, &count), 0);
+	EXPECT_EQ(count, 256);
+	EXPECT_EQ(ata_range(&tf, true, &g, &lba, &count), 0);
+	EXPECT_EQ(count, 65536);
+}
+
+TEST(cylinder_head_sector)
+{
+	struct ata_geometry g = { 16, 63 }, none = { 0, 0 };
+	struct ata_taskfile tf = { .cur = { 0, 0, 1, 1, 0, 0, 0xA0 } };
+	u64 lba;
+	u32 count;
+
+	EXPECT_EQ(ata_range(&tf, false, &g, &lba, &count), 0);
+	EXPECT_EQ(lba, 0);
+	tf.cur[ATA_LBA_LOW] = 63;
+	tf.cur[ATA_LBA_MID] = 0xFF;
+	tf.cur[ATA_LBA_HIGH] = 0x3F; /* cylinder 16383 */
+	tf.cur[ATA_DEVICE] = 0xAF;
+	EXPECT_EQ(ata_range(&tf, false, &g, &lba, &count), 0);
+	EXPECT_EQ(lba, 16384 * 16 * 63 - 1);
+	EXPECT(ata_range(&tf, false, &none, &lba, &count));
+	tf.cur[ATA_LBA_LOW] = 64;
+	EXPECT(ata_range(&tf, false, &g, &lba, &count));
+	tf.cur[ATA_LBA_LOW] = 0;
+	EXPECT(ata_range(&tf, false, &g, &lba, &count));
+	tf.cur[ATA_LBA_LOW] = 1;
+	g.heads = 15;
+	EXPECT(ata_range(&tf, false, &g, &lba, &count));
+}
+
+TEST(set_range_is_the_inverse)
+{
+	static const u64 lbas[] = { 0, 0xFFFFFFF, 0xABCDEF12345, BIT(48) - 1 };
+	struct ata_geometry g = { 0, 0 };
+	struct ata_taskfile tf = { .cur[ATA_DEVICE] = 0xBF };
+	u64 lba;
+	u32 count;
+
+	for (u32 i = 0; i < 4; i++) {
+		ata_set_range(&tf, i > 1, lbas[i], i > 1 ? 65536 : 256);
+		EXPECT_EQ(ata_range(&tf, i > 1, &g, &lba, &count), 0);
+		EXPECT_EQ(lba, lbas[i]);
+		EXPECT_EQ(count, i > 1 ? 65536 : 256);
+		EXPECT_EQ(tf.cur[ATA_DEVICE] & 0x50, 0x50);
+	}
+}
+
+static void put(u8 *data, u32 word, u16 v)
+{
+	data[2 * word] = (u8)v;
+	data[2 * word + 1] = (u8)(v >> 8);
+}
+
+TEST(identity)
+{
+	u8 data[512] = { 0 };
+	struct ata_identity id;
+
+	memset(data + 54, ' ', 40);
+	memcpy(data + 54, "EQUMH RADDSI K\1", 15);
+	memset(data + 20, ' ', 20);
+	memcpy(data + 20, "  MQ0000", 8);
+	put(data, 1, 10);
+	put(data, 3, 16);
+	put(data, 6, 63);
+	ata_identify_parse(data, &id);
+	EXPECT(!strcmp(id.model, "QEMU HARDDISK"));
+	EXPECT(!strcmp(id.serial, "QM0000"));
+	EXPECT_EQ(id.sectors, 10 * 16 * 63);
+	EXPECT_EQ(id.sector_size, 512);
+	put(data, 49, 0x200);
+	put(data, 60, 0x1234);
+	put(data, 61, 0x0ABC);
+	ata_identify_parse(data, &id);
+	EXPECT_EQ(id.sectors, 0x0ABC1234);
+	put(data, 83, 0x4400);
+	put(data, 102, 1);
+	put(data, 106, 0x5000);
+	put(data, 117, 2048);
+	ata_identify_parse(data, &id);
+	EXPECT_EQ(id.sectors, BIT(32));
+	EXPECT_EQ(id.sector_size, 4096);
+	put(data, 117, 2049);
+	ata_identify_parse(data, &id);
+	EXPECT_EQ(id.sector_size, 0);
+}
+
+TEST(long_strings_fit)
+{
+	u8 data[512];
+	struct ata_identity id;
+
+	memset(data, 'x', sizeof(data));
+	ata_identify_parse(data, &id);
+	EXPECT_EQ(strlen(id.model), 40);
+	EXPECT_EQ(strlen(id.serial), 20);
+}
+
+TEST_MAIN(CASE(user_data_commands), CASE(passed_commands), CASE(ranges),
+	  CASE(cylinder_head_sector), CASE(set_range_is_the_inverse),
+	  CASE(identity), CASE(long_strings_fit))

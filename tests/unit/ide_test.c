@@ -1,0 +1,931 @@
+/*
+ * The IDE driver against a model of the hardware: the disk holds ciphertext
+ * in the protected ranges and nothing else, the guest reads what it wrote.
+ *
+ * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c core/io/port.c core/io/sg.c tests/unit/ide_model.c
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/lib/range.h"
+#include "drivers/ata/ide.h"
+#include "tests/unit/ide_model.h"
+#include "tests/unit/test.h"
+
+#define PRDS 0x1000 /* the guest's lists, of 64 KiB */
+#define DATA 0x20000
+
+static struct ide_channel *ch;
+static u8 plain[2][2 * MODEL_LOW * 512]; /* as the guest sees its disks */
+static u32 exits, dma_exits;
+
+/* ---- a filter whose ciphertext never equals the plaintext ---- */
+
+struct block_dev {
+	int unit;
+};
+static struct block_dev devs[2] = { { 0 }, { 1 } };
+
+static bool sector_covered(u64 lba)
+{
+	return (lba >= 100 && lba < 3000) || lba >= MODEL_HIGH + 100;
+}
+
+static bool covers(const struct block_dev *dev, u64 lba, u32 count)
+{
+	for (u32 i = 0; i < count; i++)
+		if (sector_covered(lba + i))
+			return true;
+	return false;
+}
+
+static u8 key(u64 lba, u32 i)
+{
+	return sector_covered(lba) ? (u8)(1 + (lba * 131 + i * 7) % 255) : 0;
+}
+
+static u32 sector_bytes(const struct block_dev *dev)
+{
+	return model.dev[dev->unit].sector;
+}
+
+static void crypt(const struct block_dev *dev, u64 lba, u32 count,
+		  const void *src, void *dst)
+{
+	u32 size = sector_bytes(dev);
+
+	for (u32 n = 0; n < count; n++)
+		for (u32 i = 0; i < size; i++)
+			((u8 *)dst)[n * size + i] =
+				((const u8 *)src)[n * size + i] ^
+				key(lba + n, i);
+}
+
+static void decode_sg(const struct block_dev *dev, u64 lba, u32 count,
+		      const struct sg_list *sg, u64 offset)
+{
+	u32 size = sector_bytes(dev), seg = 0, pos = 0;
+
+	for (u64 i = 0; i < offset + (u64)count * size; i++) {
+		while (pos == sg->seg[seg].len) {
+			seg++;
+			pos = 0;
+			if (seg >= sg->count)
+				abort();
+		}
+		if (i >= offset)
+			model.memory[sg->seg[seg].gpa + pos] ^= key(
+				lba + (i - offset) / size, (i - offset) % size);
+		pos++;
+	}
+}
+
+static void encode_sg(const struct block_dev *dev, u64 lba, u32 count,
+		      const struct sg_list *sg, u64 offset, void *dst)
+{
+	u32 size = sector_bytes(dev), seg = 0;
+	u64 at = offset;
+
+	while (at >= sg->seg[seg].len)
+		at -= sg->seg[seg++].len;
+	for (u32 i = 0; i < count * size; i++) {
+		while (at == sg->seg[seg].len) {
+			seg++;
+			at = 0;
+			if (seg >= sg->count)
+				abort();
+		}
+		((u8 *)dst)[i] = model.memory[sg->seg[seg].gpa + at++] ^
+				 key(lba + i / size, i % size);
+	}
+}
+
+static const struct block_filter filter = {
+	NULL, covers, crypt, crypt, decode_sg, encode_sg,
+};
+
+/* ---- the machine and its guest ---- */
+
+static void machine(bool protect0, bool protect1, u32 sector)
+{
+	u16 off = 0;
+
+	model_init();
+	memset(plain, 0, sizeof(plain));
+	if (ch) { /* hooks are for ever: switch the old ones off */
+		port_hook_move(&ch->command_hook, off, 0);
+		port_hook_move(&ch->control_hook, off, 0);
+		port_hook_move(&ch->start_hook, off, 0);
+		port_hook_move(&ch->prd_hook, off, 0);
+	}
+	ch = calloc(1, sizeof(*ch)); /* in the list of hooks for ever */
+	ch->filter = &filter;
+	ch->spins = 10000;
+	ch->unit[0].dev = protect0 ? &devs[0] : NULL;
+	ch->unit[1].dev = protect1 ? &devs[1] : NULL;
+	for (int i = 0; i < 2; i++) {
+		struct model_device *d = &model.dev[i];
+
+		d->sector = sector;
+		ch->unit[i].sector_size = sector;
+		ch->unit[i].geometry = (struct ata_geometry){ 16, 63 };
+		for (u64 n = 0; n < 2 * MODEL_LOW * 512 / sector; n++) {
+			u64 half = MODEL_LOW * 512 / sector;
+			u64 lba = n < half ? n : MODEL_HIGH + n - half;
+
+			if (ch->unit[i].dev)
+				for (u32 b = 0; b < sector; b++)
+					d->disk[n * sector + b] = key(lba, b);
+		}
+	}
+	if (ide_channel_start(ch))
+		abort();
+	ide_channel_place(ch, MODEL_BASE, MODEL_CTL, MODEL_BM);
+}
+
+static void access_port(u16 port, u8 size, bool write, u32 count, void *data)
+{
+	struct port_io io = { port, size, write, count, data };
+	bool hooked = false;
+
+	for (u8 i = 0; i < size; i++)
+		hooked |= port_bitmap()[(port + i) / 8] >> (port + i) % 8 & 1;
+	exits += hooked;
+	port_access(&io);
+}
+
+static u32 in(u16 port, u8 size)
+{
+	u32 v = 0;
+
+	access_port(port, size, false, 1, &v);
+	return v;
+}
+
+static void out(u16 port, u8 size, u32 v)
+{
+	access_port(port, size, true, 1, &v);
+}
+
+static void burst(u16 port, u8 size, bool write, u8 *data, u32 bytes)
+{
+	while (bytes) {
+		u32 n = (u32)min_u64(bytes, PORT_BURST_MAX);
+
+		access_port(port, size, write, n / size, data);
+		data += n;
+		bytes -= n;
+	}
+}
+
+enum flow {
+	LINUX,
+	FREEBSD,
+	EARLY,
+	STICKY,
+	POLLED,
+	FLOWS
+};
+
+struct op {
+	int unit;
+	u64 lba;
+	u32 count;
+	u8 code;
+	bool write, ext, chs;
+	enum flow flow;
+};
+
+static u8 alt_wait(u8 mask, u8 want)
+{
+	u8 st = 0;
+
+	for (int i = 0; i < 2000; i++) {
+		st = (u8)in(MODEL_CTL, 1);
+		if ((st & mask) == want)
+			break;
+	}
+	return st;
+}
+
+static void taskfile(const struct op *op)
+{
+	u8 dev = op->unit ? 0xF0 : 0xE0;
+	u64 a = op->lba;
+
+	if (op->chs) {
+		u32 s = 63, h = 16;
+
+		a = (op->lba % s + 1) | op->lba / (s * h) << 8;
+		dev = (dev & ~0x4F) | (op->lba / s % h);
+		in(MODEL_BASE + 7, 1);
+		out(MODEL_BASE + 6, 1, dev);
+		out(MODEL_BASE + 1, 1, 0);
+		out(MODEL_BASE + 2, 1, op->count & 0xFF);
+		for (int i = 0; i < 3; i++)
+			out(MODEL_BASE + 3 + i, 1, a >> 8 * i & 0xFF);
+		return;
+	}
+	in(MODEL_BASE + 7, 1);
+	out(MODEL_BASE + 6, 1, dev);
+	in(MODEL_CTL, 1);
+	in(MODEL_BASE + 7, 1);
+	if (op->ext) {
+		out(MODEL_BASE + 1, 1, 0);
+		out(MODEL_BASE + 2, 1, op->count >> 8 & 0xFF);
+		for (int i = 0; i < 3; i++)
+			out(MODEL_BASE + 3 + i, 1, a >> (24 + 8 * i) & 0xFF);
+	} else {
+		dev |= a >> 24 & 0xF;
+	}
+	out(MODEL_BASE + 1, 1, 0);
+	out(MODEL_BASE + 2, 1, op->count & 0xFF);
+	for (int i = 0; i < 3; i++)
+		out(MODEL_BASE + 3 + i, 1, a >> 8 * i & 0xFF);
+	out(MODEL_BASE + 6, 1, dev);
+	in(MODEL_BASE + 7, 1);
+}
+
+static void put_prd(u32 at, u32 base, u32 bytes, bool last)
+{
+	u8 *p = model.memory + at;
+
+	memcpy(p, &base, 4);
+	p[4] = (u8)bytes;
+	p[5] = (u8)(bytes >> 8);
+	p[6] = 0;
+	p[7] = last ? 0x80 : 0;
+}
+
+/* A list of random pieces, each within 64 KiB, over consecutive memory. */
+static u32 make_list(u32 at, u32 base, u32 bytes, bool small)
+{
+	u32 n = 0;
+
+	while (bytes) {
+		u32 room = 0x10000 - (base & 0xFFFF);
+		u32 len = small ? 2 + model_random() % 700 * 2
+				: 2 + model_random() % 0x10000 / 2 * 2;
+
+		len = (u32)min_u64(min_u64(len, room), bytes);
+		put_prd(at + 8 * n++, base, len, len == bytes);
+		base += len;
+		bytes -= len;
+	}
+	return n;
+}
+
+static u32 op_bytes(const struct op *op)
+{
+	return op->count * model.dev[op->unit].sector;
+}
+
+static void start_engine(bool write)
+{
+	in(MODEL_BM, 1);
+	out(MODEL_BM, 1, write ? 1 : 9);
+}
+
+static u8 dma_finish(const struct op *op)
+{
+	u8 st;
+
+	if (op->flow == POLLED) {
+		for (int i = 0; i < 4000; i++)
+			if (!((st = (u8)in(MODEL_BASE + 7, 1)) & 0x88))
+				break;
+	} else {
+		for (int i = 0; i < 4000; i++)
+			if (in(MODEL_BM + 2, 1) & 4)
+				break;
+	}
+	in(MODEL_BM, 1);
+	out(MODEL_BM, 1, op->write ? 0 : 8);
+	in(MODEL_CTL, 1);
+	st = (u8)in(MODEL_BASE + 7, 1);
+	out(MODEL_BM + 2, 1, 6);
+	return st;
+}
+
+static u8 dma_code(const struct op *op)
+{
+	if (op->ext)
+		return op->write ? model_random() % 2 ? 0x35 : 0x3D : 0x25;
+	return (op->write ? 0xCA : 0xC8) | model_random() % 2;
+}
+
+/* Issues a DMA command, all but waiting for its end. */
+static void dma_issue(const struct op *op)
+{
+	u32 prd = PRDS + model_random() % 16 * 4;
+
+	make_list(prd, DATA + model_random() % 2 * 2, op_bytes(op),
+		  op_bytes(op) < 0x8000 && model_random() % 2);
+	out(MODEL_BM + 2, 1, 6);
+	exits = 0;
+	if (op->flow == STICKY && model.bm_status)
+		out(MODEL_BM + 4, 4, prd); /* once would do */
+	switch (op->flow) {
+	case FREEBSD:
+		taskfile(op);
+		out(MODEL_BASE + 7, 1, dma_code(op));
+		out(MODEL_BM + 4, 4, prd);
+		start_engine(op->write);
+		break;
+	case EARLY:
+		out(MODEL_BM + 4, 4, prd);
+		start_engine(op->write);
+		taskfile(op);
+		out(MODEL_BASE + 7, 1, dma_code(op));
+		break;
+	default:
+		taskfile(op);
+		out(MODEL_BM + 4, 2, prd & 0xFFFF);
+		out(MODEL_BM + 6, 2, prd >> 16);
+		EXPECT_EQ(in(MODEL_BM + 4, 4), prd);
+		exits -= 2; /* beside what an OS does */
+		out(MODEL_BASE + 7, 1, dma_code(op));
+		start_engine(op->write);
+	}
+}
+
+static gpa_t list_base(void)
+{
+	gpa_t gpa;
+
+	memcpy(&gpa, model.memory + (in(MODEL_BM + 4, 4) & ~3u), 4);
+	return (u32)gpa;
+}
+
+static u8 pio_code(const struct op *op, bool multiple)
+{
+	if (op->ext)
+		return op->write ? (multiple ? 0x39 : 0x34)
+				 : (multiple ? 0x29 : 0x24);
+	return op->write ? (multiple ? 0xC5 : 0x30) : (multiple ? 0xC4 : 0x20);
+}
+
+/* All of a PIO command; the status at its end. */
+static u8 pio(const struct op *op, u8 *data)
+{
+	static const u8 sizes[] = { 2, 4, 2, 4 };
+	bool multiple = model_random() % 2;
+	u8 width = sizes[model_random() % 4];
+	u32 size = model.dev[op->unit].sector;
+	u32 left = op->count;
+	u8 st;
+
+	taskfile(op);
+	out(MODEL_BASE + 7, 1, pio_code(op, multiple));
+	while (left) {
+		u32 n = multiple ? (u32)min_u64(left, 8) : 1;
+
+		st = alt_wait(0x80, 0);
+		st = (u8)in(MODEL_BASE + 7, 1);
+		if (!(st & 8))
+			return st;
+		burst(MODEL_BASE, width, op->write, data, n * size);
+		data += n * size;
+		left -= n;
+	}
+	alt_wait(0x80, 0);
+	return (u8)in(MODEL_BASE + 7, 1);
+}
+
+/* ---- what must hold ---- */
+
+static u8 *plain_sector(int unit, u64 lba)
+{
+	return plain[unit] +
+	       (model_sector(&model.dev[unit], lba) - model.dev[unit].disk);
+}
+
+static bool sector_right(int unit, u64 lba, const u8 *expect)
+{
+	const u8 *disk = model_sector(&model.dev[unit], lba);
+	bool crypted = ch->unit[unit].dev;
+
+	for (u32 i = 0; i < model.dev[unit].sector; i++)
+		if (disk[i] != (expect[i] ^ (crypted ? key(lba, i) : 0)))
+			return false;
+	return true;
+}
+
+static bool disks_right(void)
+{
+	for (int unit = 0; unit < 2; unit++) {
+		u64 half = MODEL_LOW * 512 / model.dev[unit].sector;
+
+		for (u64 n = 0; n < 2 * half; n++) {
+			u64 lba = n < half ? n : MODEL_HIGH + n - half;
+
+			if (!sector_right(unit, lba, plain_sector(unit, lba)))
+				return false;
+		}
+	}
+	return !model.hidden_written && !model.wrong_direction;
+}
+
+static void fill(u8 *p, u32 bytes)
+{
+	u8 v = (u8)model_random();
+
+	for (u32 i = 0; i < bytes; i++)
+		p[i] = (u8)(v + i * 3);
+}
+
+static void remember(const struct op *op, const u8 *data)
+{
+	memcpy(plain_sector(op->unit, op->lba), data, op_bytes(op));
+}
+
+static bool same_as_plain(const struct op *op, const u8 *data)
+{
+	return !memcmp(plain_sector(op->unit, op->lba), data, op_bytes(op));
+}
+
+static bool failed(const struct op *op, u8 st)
+{
+	printf("%s unit %d lba %llx count %u ext %d chs %d flow %d: "
+	       "status %02x error %02x%s\n",
+	       op->write ? "write" : "read", op->unit,
+	       (unsigned long long)op->lba, op->count, op->ext, op->chs,
+	       op->flow, st, model.dev[op->unit].error,
+	       op->write || same_as_plain(op, model.memory + DATA) ? ""
+								   : " data");
+	return false;
+}
+
+static bool do_dma(const struct op *op)
+{
+	u8 *data = model.memory + DATA;
+	u8 st;
+
+	fill(data, op_bytes(op) + 2);
+	dma_issue(op);
+	data = model.memory + list_base();
+	exits--;
+	if (op->write)
+		remember(op, data);
+	st = dma_finish(op);
+	dma_exits = exits;
+	if (st == 0x40 && (op->write || same_as_plain(op, data)))
+		return true;
+	return failed(op, st);
+}
+
+static bool do_pio(const struct op *op)
+{
+	u8 *data = model.memory + DATA;
+	u8 st;
+
+	fill(data, op_bytes(op));
+	if (op->write)
+		remember(op, data);
+	st = pio(op, data);
+	if (st == 0x40 && (op->write || same_as_plain(op, data)))
+		return true;
+	return failed(op, st);
+}
+
+static struct op random_op(u32 most)
+{
+	struct op op = { 0 };
+	u64 half = MODEL_LOW * 512 / model.dev[0].sector;
+
+	op.unit = model_random() % 4 == 0;
+	op.count = 1 + model_random() % most;
+	op.lba = model_random() % (half - op.count);
+	if (model_random() % 3 == 0)
+		op.lba = 100 - min_u64(100, op.count / 2);
+	op.write = model_random() % 2;
+	op.ext = model_random() % 2;
+	if (op.ext && model_random() % 2)
+		op.lba = MODEL_HIGH + model_random() % (half - op.count);
+	if (op.count > 256)
+		op.ext = true;
+	op.chs = !op.ext && model_random() % 4 == 0;
+	op.flow = model_random() % FLOWS;
+	return op;
+}
+
+TEST(pio_all_forms)
+{
+	machine(true, false, 512);
+	for (int i = 0; i < 600; i++) {
+		struct op op = random_op(20);
+
+		EXPECT(do_pio(&op));
+		if (test_failures)
+			return;
+	}
+	EXPECT(disks_right());
+	EXPECT_EQ(model.ignored, 0);
+}
+
+TEST(dma_all_forms)
+{
+	machine(true, true, 512);
+	for (int i = 0; i < 1500; i++) {
+		struct op op = random_op(40);
+
+		EXPECT(do_dma(&op));
+		if (test_failures)
+			return;
+	}
+	EXPECT(disks_right());
+	EXPECT_EQ(model.ignored, 0);
+}
+
+TEST(mixed_with_plain_sibling)
+{
+	machine(true, false, 512);
+	for (int i = 0; i < 1500; i++) {
+		struct op op = random_op(20);
+
+		EXPECT(model_random() % 2 ? do_pio(&op) : do_dma(&op));
+		if (test_failures)
+			return;
+	}
+	EXPECT(disks_right());
+}
+
+TEST(large_sectors)
+{
+	machine(true, true, 4096);
+	for (int i = 0; i < 200; i++) {
+		struct op op = random_op(8);
+
+		op.chs = false;
+		EXPECT(model_random() % 2 ? do_pio(&op) : do_dma(&op));
+		if (test_failures)
+			return;
+	}
+	EXPECT(disks_right());
+}
+
+TEST(split_writes)
+{
+	machine(true, false, 512);
+	for (int i = 0; i < 6; i++) {
+		struct op op = { 0,    50 + i, 2561 + 250 * i, 0,
+				 true, true,   false,	       i % FLOWS };
+
+		EXPECT(do_dma(&op));
+		op.write = false;
+		EXPECT(do_dma(&op));
+	}
+	EXPECT(disks_right());
+}
+
+TEST(exits_of_a_read)
+{
+	struct op op = { 0, 200, 8, 0, false, false, false, LINUX };
+
+	machine(true, false, 512);
+	model.max_busy = 1;
+	EXPECT(do_dma(&op));
+	/* device twice, status four times, five other registers, PRD pointer,
+	 * command */
+	EXPECT_EQ(dma_exits, 13);
+}
+
+/* ---- errors, aborts and hostile use ---- */
+
+TEST(media_errors)
+{
+	machine(true, false, 512);
+	model.dev[0].bad_lba = 210;
+	for (int i = 0; i < 40; i++) {
+		struct op op = {
+			0, 205, 10, 0, i & 1, i & 2, false, i % FLOWS
+		};
+
+		fill(model.memory + DATA, op_bytes(&op) + 2);
+		dma_issue(&op);
+		if (op.write)
+			memcpy(plain_sector(0, 205), model.memory + list_base(),
+			       5 * 512);
+		EXPECT(dma_finish(&op) & 1);
+		EXPECT(in(MODEL_BASE + 1, 1) & 0x50);
+		op.count = 5;
+		EXPECT(do_pio(&op));
+	}
+	EXPECT(disks_right());
+}
+
+TEST(error_in_a_split_write)
+{
+	struct op op = { 0, 100, 2800, 0, true, true, false, LINUX };
+
+	machine(true, false, 512);
+	model.dev[0].bad_lba = 100 + 2700;
+	fill(model.memory + DATA, op_bytes(&op) + 2);
+	dma_issue(&op);
+	memcpy(plain_sector(0, 100), model.memory + list_base(), 2700 * 512);
+	EXPECT(dma_finish(&op) & 1);
+	EXPECT(disks_right());
+}
+
+static void soft_reset(void)
+{
+	out(MODEL_CTL, 1, 4);
+	out(MODEL_CTL, 1, 0);
+	alt_wait(0x80, 0);
+}
+
+/* A sector that a broken-off write touched holds the old data or the new. */
+static void settle(const struct op *op, const u8 *data)
+{
+	u32 size = model.dev[op->unit].sector;
+
+	for (u32 i = 0; i < op->count; i++) {
+		u8 *old = plain_sector(op->unit, op->lba + i);
+
+		if (sector_right(op->unit, op->lba + i, old))
+			continue;
+		EXPECT(sector_right(op->unit, op->lba + i, data + i * size));
+		memcpy(old, data + i * size, size);
+	}
+}
+
+static void break_off_dma(void)
+{
+	struct op op = random_op(model_random() % 8 ? 30 : 2700);
+	u32 steps = model_random() % 12;
+
+	if (op.count > 1000)
+		op.lba = op.lba % 1000;
+	op.write = true;
+	fill(model.memory + DATA, op_bytes(&op) + 2);
+	dma_issue(&op);
+	for (u32 i = 0; i < steps; i++)
+		model_random() % 2 ? model_tick() : (void)in(MODEL_BASE + 7, 1);
+	if (model_random() % 2)
+		out(MODEL_BM, 1, 0);
+	if (model_random() % 2)
+		in(MODEL_BASE + 7, 1);
+	soft_reset();
+	out(MODEL_BM, 1, 0);
+	out(MODEL_BM + 2, 1, 6);
+	settle(&op, model.memory + list_base());
+}
+
+static void break_off_pio(void)
+{
+	struct op op = random_op(20);
+	u8 *data = model.memory + DATA;
+	u32 bytes = model_random() % (op_bytes(&op) / 2 + 1) * 2;
+
+	op.write = true;
+	fill(data, op_bytes(&op));
+	taskfile(&op);
+	out(MODEL_BASE + 7, 1, pio_code(&op, false));
+	for (u32 done = 0; done < bytes; done += 512) {
+		alt_wait(0x88, 8);
+		burst(MODEL_BASE, 2, true, data + done,
+		      (u32)min_u64(bytes - done, 512));
+	}
+	if (model_random() % 4 == 0) /* the device does not heed this */
+		out(MODEL_BASE + 6, 1, 0xF0);
+	if (model_random() % 4 == 0)
+		burst(MODEL_BASE, 2, true, data + bytes, 64);
+	soft_reset();
+	burst(MODEL_BASE, 2, true, data, 64);
+	settle(&op, data);
+}
+
+TEST(aborts_at_every_step)
+{
+	machine(true, false, 512);
+	for (int i = 0; i < 400; i++) {
+		struct op op = random_op(10);
+
+		model_random() % 2 ? break_off_dma() : break_off_pio();
+		EXPECT(model_random() % 2 ? do_pio(&op) : do_dma(&op));
+		if (test_failures) {
+			printf("round %d\n", i);
+			return;
+		}
+	}
+	EXPECT(disks_right());
+}
+
+static u8 command_status(u8 dev, u8 code)
+{
+	out(MODEL_BASE + 6, 1, dev);
+	out(MODEL_BASE + 7, 1, code);
+	alt_wait(0x80, 0);
+	return (u8)in(MODEL_BASE + 7, 1);
+}
+
+TEST(refused_commands)
+{
+	static const u8 codes[] = { 0x22, 0x32, 0x3F, 0x37, 0x38, 0x45, 0x57,
+				    0x5E, 0x61, 0x80, 0x92, 0xA0, 0xB1, 0xB4,
+				    0xC0, 0xE8, 0xE9, 0xF1, 0xF4, 0xF9, 0xFF };
+	u32 before;
+
+	machine(true, false, 512);
+	for (size_t i = 0; i < sizeof(codes); i++) {
+		before = model.interrupts;
+		EXPECT_EQ(command_status(0xE0, codes[i]), 0x41);
+		EXPECT_EQ(in(MODEL_BASE + 1, 1), 0x04);
+		EXPECT_EQ(model.interrupts, before + 1);
+		EXPECT_EQ(model.dev[0].command, 0);
+	}
+	command_status(0xF0, 0x92); /* the sibling decides for itself */
+	EXPECT_EQ(model.dev[1].command, 0x92);
+	out(MODEL_BASE + 1, 1, 0xD6);
+	command_status(0xE0, 0xB0);
+	EXPECT_EQ(model.dev[0].command, 0);
+	out(MODEL_BASE + 1, 1, 0xD0);
+	command_status(0xE0, 0xB0);
+	EXPECT_EQ(model.dev[0].command, 0xB0);
+}
+
+TEST(lists_into_hidden_memory)
+{
+	struct op op = { 0, 200, 4, 0, false, false, false, LINUX };
+	static const struct {
+		u32 base, bytes;
+	} bad[] = { { MODEL_RAM, 2048 },
+		    { MODEL_RAM - 1024, 2048 },
+		    { 0xFFFFF000, 2048 },
+		    { 0xFEE00000, 0 } };
+
+	machine(true, false, 512);
+	for (int unit = 0; unit < 2; unit++)
+		for (int i = 0; i < 4 * FLOWS; i++) {
+			op.unit = unit;
+			op.flow = i % FLOWS;
+			op.write = i & 1;
+			dma_issue(&op);
+			soft_reset();
+			out(MODEL_BM, 1, 0);
+			put_prd(PRDS, bad[i / FLOWS].base, bad[i / FLOWS].bytes,
+				true);
+			taskfile(&op);
+			out(MODEL_BM + 4, 4, PRDS);
+			out(MODEL_BASE + 7, 1, dma_code(&op));
+			start_engine(op.write);
+			EXPECT_EQ(dma_finish(&op), 0x41);
+		}
+	/* A list that is not RAM itself, and one without an end. */
+	for (int i = 0; i < 2; i++) {
+		for (u32 n = 0; n < 9000; n++)
+			put_prd(0x100000 + 8 * n, DATA, 2, false);
+		op.unit = i;
+		op.count = 128;
+		taskfile(&op);
+		out(MODEL_BM + 4, 4, i ? 0x100000 : MODEL_RAM + 0x1000);
+		out(MODEL_BASE + 7, 1, 0xC8);
+		start_engine(false);
+		EXPECT_EQ(dma_finish(&op), 0x41);
+	}
+	EXPECT_EQ(model.hidden_written, 0);
+}
+
+TEST(list_at_the_end_of_ram)
+{
+	struct op op = { 0, 200, 4, 0, true, false, false, LINUX };
+
+	machine(true, false, 512);
+	fill(model.memory + DATA, 2048);
+	put_prd(MODEL_RAM - 8, DATA, 2048, true);
+	remember(&op, model.memory + DATA);
+	taskfile(&op);
+	out(MODEL_BM + 4, 4, MODEL_RAM - 8);
+	out(MODEL_BASE + 7, 1, 0xCA);
+	start_engine(true);
+	EXPECT_EQ(dma_finish(&op), 0x40);
+	EXPECT(disks_right());
+}
+
+/* Longer lists are cut; with shorter ones the device waits for ever. */
+TEST(list_longer_or_shorter)
+{
+	struct op op = { 0, 200, 4, 0, true, false, false, LINUX };
+
+	machine(true, false, 512);
+	for (u32 bytes = 600; bytes <= 4096; bytes += 3496) {
+		fill(model.memory + DATA, 4096);
+		put_prd(PRDS, DATA, bytes, true);
+		taskfile(&op);
+		out(MODEL_BM + 4, 4, PRDS);
+		out(MODEL_BASE + 7, 1, 0xCA);
+		start_engine(true);
+		EXPECT_EQ(dma_finish(&op), bytes > 600 ? 0x40 : 0x48);
+		soft_reset();
+		memcpy(plain_sector(0, 200), model.memory + DATA,
+		       bytes > 600 ? 2048 : 512);
+	}
+	EXPECT(disks_right());
+}
+
+TEST(atapi_sibling)
+{
+	u8 cdb[12] = { 0x28 };
+	u32 i;
+
+	machine(true, false, 512);
+	model.dev[1].atapi = true;
+	memset(model.dev[1].disk, 0x5A, 4096);
+	for (i = 0; i < 6; i++) {
+		bool bad = i >= 4;
+
+		put_prd(PRDS, bad ? MODEL_RAM + 4096 : DATA, 2048, true);
+		memset(model.memory + DATA, 0, 2048);
+		out(MODEL_BASE + 6, 1, 0xB0);
+		out(MODEL_BASE + 1, 1, 1);
+		if (!(i & 1))
+			out(MODEL_BM + 4, 4, PRDS);
+		out(MODEL_BASE + 7, 1, 0xA0);
+		alt_wait(0x88, 8);
+		burst(MODEL_BASE, 2, true, cdb, 12);
+		if (i & 1)
+			out(MODEL_BM + 4, 4, PRDS);
+		start_engine(false);
+		for (int n = 0; n < 500; n++)
+			in(MODEL_CTL, 1);
+		if (bad)
+			EXPECT_EQ(model.running, false);
+		else
+			EXPECT_EQ(model.memory[DATA + 2047], 0x5A);
+		out(MODEL_BM, 1, 0);
+		out(MODEL_BASE + 7, 1, 0x08);
+	}
+	EXPECT_EQ(model.hidden_written, 0);
+}
+
+TEST(identify_is_adjusted)
+{
+	u8 id[512], sum = 0;
+
+	machine(true, false, 512);
+	out(MODEL_BASE + 6, 1, 0xA0);
+	out(MODEL_BASE + 7, 1, 0xEC);
+	alt_wait(0x88, 8);
+	burst(MODEL_BASE, 2, false, id, 256);
+	EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x48);
+	EXPECT_EQ(in(MODEL_CTL, 1), 0x48);
+	burst(MODEL_BASE, 4, false, id + 256, 256);
+	EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x40);
+	for (int i = 0; i < 512; i++)
+		sum += id[i];
+	EXPECT_EQ(sum, 0);
+	EXPECT_EQ(id[76 * 2 + 1] & 1, 0); /* NCQ */
+	EXPECT_EQ(id[83 * 2] & 3, 0);	  /* microcode, queued */
+	EXPECT_EQ(id[83 * 2 + 1] & 4, 4); /* 48-bit stays */
+}
+
+TEST(wide_register_access)
+{
+	machine(true, false, 512);
+	out(MODEL_BASE + 2, 4, 0x00030201); /* count 1, LBA 000302h */
+	out(MODEL_BASE + 6, 2, 0x20E0);
+	alt_wait(0x88, 8);
+	EXPECT_EQ(model.dev[0].lba, 0x303);
+	EXPECT_EQ(model.dev[0].phase, M_PIO_IN);
+}
+
+TEST(command_while_busy)
+{
+	struct op op = { 0, 200, 1, 0, true, false, false, LINUX };
+
+	machine(true, false, 512);
+	taskfile(&op);
+	out(MODEL_BASE + 7, 1, 0x30);
+	alt_wait(0x88, 8);
+	out(MODEL_BASE + 6, 1, 0xF0);
+	out(MODEL_BASE + 7, 1, 0x30);
+	memset(model.memory + DATA, 0x11, 512);
+	burst(MODEL_BASE, 2, true, model.memory + DATA, 512);
+	memset(plain_sector(0, 200), 0x11, 512);
+	EXPECT(disks_right());
+}
+
+TEST(ports_that_move)
+{
+	struct op op = { 0, 200, 4, 0, true, false, false, LINUX };
+
+	machine(true, false, 512);
+	ide_channel_place(ch, 0, 0, 0);
+	exits = 0;
+	in(MODEL_BASE + 7, 1);
+	in(MODEL_BM + 4, 4);
+	EXPECT_EQ(exits, 0);
+	ide_channel_place(ch, MODEL_BASE, MODEL_CTL, MODEL_BM);
+	EXPECT(do_dma(&op));
+	EXPECT(disks_right());
+}
+
+TEST_MAIN(CASE(pio_all_forms), CASE(dma_all_forms),
+	  CASE(mixed_with_plain_sibling), CASE(large_sectors),
+	  CASE(split_writes), CASE(exits_of_a_read), CASE(media_errors),
+	  CASE(error_in_a_split_write), CASE(aborts_at_every_step),
+	  CASE(refused_commands), CASE(lists_into_hidden_memory),
+	  CASE(list_at_the_end_of_ram), CASE(list_longer_or_shorter),
+	  CASE(atapi_sibling), CASE(identify_is_adjusted),
+	  CASE(wide_register_access), CASE(command_while_busy),
+	  CASE(ports_that_move))
