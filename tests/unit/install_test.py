@@ -1,0 +1,122 @@
+#!/usr/bin/python3
+"""tools/install and the GRUB script, in a directory of their own.
+
+Prints a line "PASS name" or "FAIL name" for each test.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+# Answers as for a /boot on the first DOS partition of the first disk.
+GRUB_PROBE = """#!/bin/sh
+for a; do case $a in
+--target=device) echo /dev/sda1 ;;
+--target=fs) echo ext2 ;;
+--target=partmap) echo msdos ;;
+--target=compatibility_hint) echo hd0,msdos1 ;;
+--target=fs_uuid) echo 0b5a5bd5-1c2f-4b2c-9d3e-6a0b5d3c1e77 ;;
+esac; done
+"""
+
+
+def run(directory, what, **env):
+    return subprocess.run(
+        [os.path.join(ROOT, "tools", "install"), what], check=False,
+        capture_output=True, text=True,
+        env={**os.environ, "DESTDIR": os.path.join(directory, "dest"), **env})
+
+
+def install(directory):
+    image = os.path.join(directory, "image")
+    with open(image, "wb") as f:
+        f.write(b"an image")
+    return run(directory, "install", IMAGE=image)
+
+
+def files(directory):
+    dest = os.path.join(directory, "dest")
+    found = []
+    for top, _, names in os.walk(dest):
+        for name in names:
+            path = os.path.join(top, name)
+            mode = os.stat(path).st_mode & 0o777
+            found.append(f"{os.path.relpath(path, dest)} {mode:o}")
+    return sorted(found)
+
+
+def test_installs(directory):
+    """The image, which holds keys, is for root only; twice is as once."""
+    return all(install(directory).returncode == 0 and files(directory) == [
+        "boot/shoji.elf 600", "etc/grub.d/09_shoji 755"] for _ in range(2))
+
+
+def test_uninstalls(directory):
+    install(directory)
+    other = os.path.join(directory, "dest", "boot", "vmlinuz")
+    with open(other, "wb"):
+        os.chmod(other, 0o644)
+    return all(run(directory, "uninstall").returncode == 0 and
+               files(directory) == ["boot/vmlinuz 644"] for _ in range(2))
+
+
+def test_refuses_without_image(directory):
+    got = run(directory, "install", IMAGE=os.path.join(directory, "none"))
+    return (got.returncode == 1 and "run make first" in got.stderr and
+            files(directory) == [])
+
+
+def test_refuses_other_words(directory):
+    return run(directory, "remove").returncode == 2
+
+
+def grub_script(directory, image):
+    """What grub-mkconfig would get for an image of that path."""
+    with open(os.path.join(ROOT, "tools", "grub", "09_shoji"),
+              encoding="ascii") as f:
+        script = f.read().replace("image=/boot/shoji.elf", "image=" + image)
+    probe = os.path.join(directory, "grub-probe")
+    with open(probe, "w", encoding="ascii") as f:
+        f.write(GRUB_PROBE)
+    os.chmod(probe, 0o755)
+    return subprocess.run(["sh"], input=script, text=True, check=True,
+                          capture_output=True,
+                          env={**os.environ, "grub_probe": probe}).stdout
+
+
+def test_grub_script(directory):
+    """Syntax, and how the second pass is told from the first."""
+    install(directory)
+    image = os.path.join(directory, "dest", "boot", "shoji.elf")
+    config = grub_script(directory, image)
+    check = subprocess.run(["grub-script-check"], input=config, text=True,
+                           check=False)
+    lines = [line.strip() for line in config.splitlines()]
+    return check.returncode == 0 and all(x in lines for x in (
+        'if [ "$grub_platform" = pc ]; then',
+        'if [ "$shoji_mark" != 4a4f4853 -o '
+        '"$shoji_vector" != "$shoji_int15" ]; then',
+        "set root='hd0,msdos1'",
+        f"if multiboot2 {image}; then"))
+
+
+def test_grub_script_without_image(directory):
+    return grub_script(directory, directory + "/none") == ""
+
+
+def main():
+    failed = 0
+    for name, fn in list(globals().items()):
+        if not name.startswith("test_"):
+            continue
+        with tempfile.TemporaryDirectory() as directory:
+            ok = fn(directory)
+        failed += not ok
+        print("PASS" if ok else "FAIL", "install_" + name[5:])
+    sys.exit(failed != 0)
+
+
+if __name__ == "__main__":
+    main()
