@@ -50,19 +50,24 @@ $(B)/%.S.o: %.S
 # The configuration, checked and turned into a blob; rebuilt when CONFIG
 # names another file or the file has changed.
 $(B)/config.blob: $(CONFIG) tools/mkconfig $(B)/config.name
-	$(Q)/usr/bin/python3 tools/mkconfig $(CONFIG) -o $@
+	$(Q)/usr/bin/python3 tools/mkconfig $(CONFIG) -o $@ --deps $@.d
 
 $(B)/config.name: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CONFIG)' | cmp -s - $@ || echo '$(CONFIG)' > $@
 
 $(B)/core/config_blob.S.o: $(B)/config.blob
+# They hold the keys: nobody else may read them.
+$(B)/core/config_blob.S.o: core/config_blob.S
+	@mkdir -p $(@D)
+	$(Q)umask 077 && $(CC) $(CFLAGS_CORE) -MMD -MP -c -o $@ $<
+
 $(B)/core/config_blob.S.o: CFLAGS_CORE += -DCONFIG_BLOB='"$(B)/config.blob"'
 
 $(B)/shoji.elf: $(OBJS) $(LIBCRYPTO_OBJ) boot/shoji.ld tools/mksymbols
-	$(Q)tools/mksymbols '$(CC)' $(B) boot/shoji.ld $(OBJS) $(LIBCRYPTO_OBJ)
+	$(Q)umask 077 && tools/mksymbols '$(CC)' $(B) boot/shoji.ld $(OBJS) $(LIBCRYPTO_OBJ)
 
--include $(OBJS:.o=.d)
+-include $(OBJS:.o=.d) $(B)/config.blob.d
 
 .PHONY: FORCE
 FORCE:
@@ -70,25 +75,123 @@ FORCE:
 # ---- tests --------------------------------------------------------------
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*_test.c))
+UNIT_SCRIPTS := $(wildcard tests/unit/*_test.py)
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
-# "units:" in the first comment of a test names what it is linked with.
+FUZZ_SECONDS ?= 3600
+HEADERS := $(wildcard boot/*.h core/*.h core/*/*.h core/*/*/*.h drivers/*.h \
+	drivers/*/*.h crypto/*.h crypto/*/*.h tests/*/*.h)
+# "units:" in the first comment of a test names what it is linked with, "libs:"
+# the libraries.
 units = $(shell sed -n 's/^.*units: *//p' $(1))
 libs = $(shell sed -n 's/^.*libs: *//p' $(1))
 
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -g -O1
 CFLAGS_HOST := -std=gnu11 -I. -Wall -Wextra -Wshadow -Wno-unused-parameter \
-	-Werror -mno-red-zone
+	-Werror
 
 .SECONDEXPANSION:
-$(B)/unit/%: tests/unit/%.c tests/unit/test.h $$(call units,tests/unit/$$*.c) $(wildcard core/*/*.h core/*/*/*.h drivers/*/*.h crypto/*.h crypto/*/*.h)
+$(B)/unit/%: tests/unit/%.c $$(call units,tests/unit/$$*.c) $(HEADERS)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(CFLAGS_HOST) $(SAN) -o $@ $(filter %.c,$^) $(call libs,$<)
 
-$(B)/fuzz/%: tests/fuzz/%.c $$(call units,tests/fuzz/$$*.c) $(wildcard core/*/*.h core/*/*/*.h drivers/*/*.h crypto/*.h crypto/*/*.h)
+$(B)/fuzz/%: tests/fuzz/%.c $$(call units,tests/fuzz/$$*.c) $(HEADERS)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(CFLAGS_HOST) $(SAN) -fsanitize=fuzzer -o $@ \
 		$(filter %.c,$^) $(call libs,$<)
 
-.PHONY: unit fuzzers
-unit: $(UNIT_TESTS)
-fuzzers: $(FUZZERS)
+# What a run prints is kept in build/logs: one PASS or FAIL line per test.
+$(B)/logs/unit-%.log: $(B)/unit/%
+	@mkdir -p $(@D)
+	$(Q)tests/run-one $* $@ $<
+
+$(B)/logs/unit-%.py.log: tests/unit/%.py FORCE
+	@mkdir -p $(@D)
+	$(Q)tests/run-one $* $@ /usr/bin/python3 $<
+
+# The short version: the same inputs each time.
+$(B)/logs/fuzz-%.log: $(B)/fuzz/%
+	@mkdir -p $(@D)
+	$(Q)tests/run-one $* $@ $< -seed=1 -runs=60000 -max_total_time=20
+
+UNIT_LOGS := $(UNIT_TESTS:$(B)/unit/%=$(B)/logs/unit-%.log) \
+	$(UNIT_SCRIPTS:tests/unit/%.py=$(B)/logs/unit-%.py.log)
+FUZZ_LOGS := $(FUZZERS:$(B)/fuzz/%=$(B)/logs/fuzz-%.log)
+
+.PHONY: setup layers format clang unit fuzz-short machine
+setup:
+	$(Q)tools/setup
+
+layers:
+	$(Q)tools/check-layers
+
+C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+format:
+	$(Q)clang-format --dry-run -Werror $(C_FILES)
+
+# The same image by the other compiler, for its warnings.
+clang:
+	$(Q)$(MAKE) --no-print-directory CC=$(CLANG) B=$(B)/clang all
+
+unit: $(UNIT_LOGS)
+fuzz-short: $(FUZZ_LOGS)
+
+machine: all
+	@mkdir -p $(B)/logs
+	$(Q)B=$(B) ACCEL=$(ACCEL) tests/machine/run > $(B)/logs/machine.log 2>&1; \
+		cat $(B)/logs/machine.log
+
+.PHONY: check test fuzz bench size run install uninstall clean help
+check: setup
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) layers format all clang unit
+	$(Q)tests/summary $(B)/logs/unit-*.log
+
+test: setup
+	$(Q)rm -rf $(B)/logs
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) layers format all clang
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) unit fuzz-short
+	$(Q)$(MAKE) --no-print-directory machine
+	$(Q)tests/summary $(B)/logs/*.log
+
+# Each target for FUZZ_SECONDS, from what earlier runs have found.
+fuzz: setup
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) $(FUZZERS)
+	$(Q)for f in $(FUZZERS); do mkdir -p $$f.corpus && \
+		$$f -max_total_time=$(FUZZ_SECONDS) $$f.corpus || exit 1; done
+
+bench: setup
+	$(Q)$(MAKE) --no-print-directory all $(B)/bench/xts
+	$(Q)$(B)/bench/xts
+	$(Q)B=$(B) ACCEL=$(ACCEL) /usr/bin/python3 tests/bench/bench.py
+
+# The host's optimiser, no sanitizers: the shipped sources at their speed.
+$(B)/bench/%: tests/bench/%.c $$(call units,tests/bench/$$*.c) $(HEADERS)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(CFLAGS_HOST) -O2 -o $@ $(filter %.c,$^) $(call libs,$<)
+
+size: all
+	$(Q)tools/size
+
+run: setup
+	$(Q)B=$(B) tools/run
+
+install:
+	$(Q)DESTDIR=$(DESTDIR) IMAGE=$(B)/shoji.elf tools/install install
+
+uninstall:
+	$(Q)DESTDIR=$(DESTDIR) tools/install uninstall
+
+clean:
+	rm -rf $(B)
+
+help:
+	@sed -n 's/^#help //p' Makefile
+
+#help make [CONFIG=file.toml]  build/shoji.elf for a configuration
+#help make run                 a demo: an encrypted Linux in an emulated PC
+#help make check               layers, format, warnings of GCC and Clang, unit tests
+#help make test                everything: check, short fuzzing, whole machines
+#help make fuzz                long fuzzing: FUZZ_SECONDS for each target
+#help make bench               exits, CPU seconds and bytes per second, as ratios
+#help make size                code lines by part against their budgets
+#help make install, uninstall  the image and its GRUB script; DESTDIR is honoured
+#help make clean               removes build/

@@ -6,7 +6,8 @@
  * guest's memory map (core/mm/gmem.c), the log's ring and sinks (core/lib/
  * log.c), the array of CPUs (core/cpu/cpu.c), the IDT (core/cpu/traps.c), the
  * consoles and panic()'s settings (core/cpu), the hook lists (core/io), the
- * volumes and their keys (crypto/disk/disk.c), the guest's pointer in
+ * volumes and their keys (crypto/disk/disk.c), the cipher's path (crypto/xts.c),
+ * the registers of sleep and reset (core/virt/power.c), the guest's pointer in
  * core/virt/nested.c, and what stands here.
  */
 #include "boot/boot_info.h"
@@ -30,6 +31,7 @@
 #include "core/mm/gmem.h"
 #include "core/mm/pool.h"
 #include "core/virt/guest.h"
+#include "core/virt/power.h"
 #include "crypto/disk/disk.h"
 #include "crypto/xts.h"
 #include "drivers/drivers.h"
@@ -71,6 +73,8 @@ static void read_acpi(void)
 
 	if (acpi_parse(&mem, boot->rsdp, &acpi))
 		log_line("no ACPI tables: one CPU, no sleep states");
+	if (acpi.cpus_left_out)
+		stop("This machine has more than 64 CPUs");
 	if (!acpi.cpu_count) {
 		acpi.apic_ids[0] = apic_id();
 		acpi.cpu_count = 1;
@@ -182,6 +186,7 @@ static void take_keys(void)
 	if (disk_init(config.volumes, config.volume_count, &fpu))
 		stop("A key of the configuration cannot be used");
 	config_wipe(&config, config_blob, config_blob_end - config_blob);
+	power_init(&acpi, config.volume_count ? disk_keys_wipe : NULL);
 }
 
 static void conceal(void *ctx, struct pci_addr addr, const struct pci_id *id)

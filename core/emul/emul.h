@@ -16,8 +16,24 @@
 #define INSN_MAX 15
 
 /* Registers by their encoding. */
-enum { GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI };
-enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
+enum {
+	GPR_RAX,
+	GPR_RCX,
+	GPR_RDX,
+	GPR_RBX,
+	GPR_RSP,
+	GPR_RBP,
+	GPR_RSI,
+	GPR_RDI
+};
+enum {
+	SEG_ES,
+	SEG_CS,
+	SEG_SS,
+	SEG_DS,
+	SEG_FS,
+	SEG_GS
+};
 
 /* The part of a guest's state that an instruction uses. */
 struct emul_cpu {
@@ -46,7 +62,9 @@ struct emul_mem {
 	void *ctx;
 };
 
-enum { EMUL_MEM_FAULT = 1 };
+enum {
+	EMUL_MEM_FAULT = 1
+};
 
 /* The most iterations of a REP that one call executes; the rest follows when
  * the guest executes the instruction again (RIP stays). */

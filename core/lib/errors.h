@@ -5,20 +5,20 @@
 #ifndef CORE_LIB_ERRORS_H
 #define CORE_LIB_ERRORS_H
 
-#define EPERM  1
-#define ENOENT 2
-#define EIO    5
-#define ENXIO  6
-#define ENOMEM 12
-#define EFAULT 14
-#define EBUSY  16
-#define EEXIST 17
-#define ENODEV 19
-#define EINVAL 22
-#define ENOSPC 28
-#define ERANGE 34
-#define ENOSYS 38
-#define EPROTO 71
+#define EPERM	  1
+#define ENOENT	  2
+#define EIO	  5
+#define ENXIO	  6
+#define ENOMEM	  12
+#define EFAULT	  14
+#define EBUSY	  16
+#define EEXIST	  17
+#define ENODEV	  19
+#define EINVAL	  22
+#define ENOSPC	  28
+#define ERANGE	  34
+#define ENOSYS	  38
+#define EPROTO	  71
 #define EOVERFLOW 75
 
 #endif

@@ -10,10 +10,10 @@
 
 noreturn void panic(const char *format, ...) format_printf(1, 2);
 
-#define assert(cond)                                                           \
-	do {                                                                   \
-		if (!(cond))                                                   \
-			panic("%s:%d: %s", __FILE__, __LINE__, #cond);         \
+#define assert(cond)                                                   \
+	do {                                                           \
+		if (!(cond))                                           \
+			panic("%s:%d: %s", __FILE__, __LINE__, #cond); \
 	} while (0)
 
 #endif

@@ -30,19 +30,19 @@ typedef u64 hpa_t; /* a physical address of the machine */
 
 #define static_assert _Static_assert
 
-#define packed	      __attribute__((packed))
-#define must_check    __attribute__((warn_unused_result))
-#define noreturn      __attribute__((noreturn))
+#define packed			 __attribute__((packed))
+#define must_check		 __attribute__((warn_unused_result))
+#define noreturn		 __attribute__((noreturn))
 #define format_printf(fmt, args) __attribute__((format(printf, fmt, args)))
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define container_of(ptr, type, member)                                        \
+#define ARRAY_SIZE(a)		 (sizeof(a) / sizeof((a)[0]))
+#define container_of(ptr, type, member) \
 	((type *)((char *)(ptr)-offsetof(type, member)))
 
-#define BIT(n)	       (1ULL << (n))
-#define BITS(hi, lo)   ((~0ULL >> (63 - (hi))) & (~0ULL << (lo)))
+#define BIT(n)	     (1ULL << (n))
+#define BITS(hi, lo) ((~0ULL >> (63 - (hi))) & (~0ULL << (lo)))
 
-#define PAGE_SHIFT     12
-#define PAGE_SIZE      4096UL
+#define PAGE_SHIFT   12
+#define PAGE_SIZE    4096UL
 
 #endif

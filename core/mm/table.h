@@ -12,16 +12,17 @@
 #include "core/lib/types.h"
 
 struct table_format {
-	u64 nonleaf;	 /* bits of an entry that points to a table */
-	u64 present;	 /* any of these set: the entry is present */
-	u64 large;	 /* the bit that makes an entry above level 1 a leaf */
-	unsigned int max_level; /* largest leaf: 1 = 4 KiB, 2 = 2 MiB, 3 = 1 GiB */
+	u64 nonleaf; /* bits of an entry that points to a table */
+	u64 present; /* any of these set: the entry is present */
+	u64 large;   /* the bit that makes an entry above level 1 a leaf */
+	unsigned int
+		max_level; /* largest leaf: 1 = 4 KiB, 2 = 2 MiB, 3 = 1 GiB */
 };
 
 struct table {
 	const struct table_format *format;
 	u64 *root;
-	void *(*alloc)(void);	/* a zeroed page, or NULL */
+	void *(*alloc)(void); /* a zeroed page, or NULL */
 };
 
 /* -ENOMEM if @alloc fails. */

@@ -10,13 +10,17 @@
 
 struct walk_cpu {
 	u64 cr0, cr3, cr4, efer, rflags;
-	u64 pdpte[4];	  /* PAE: the CPU's loaded ones, see use_pdpte */
-	bool use_pdpte;	  /* else they are read through CR3 */
-	bool user;	  /* CPL 3 */
-	u8 maxphyaddr;	  /* of the CPU, CPUID 80000008h */
+	u64 pdpte[4];	/* PAE: the CPU's loaded ones, see use_pdpte */
+	bool use_pdpte; /* else they are read through CR3 */
+	bool user;	/* CPL 3 */
+	u8 maxphyaddr;	/* of the CPU, CPUID 80000008h */
 };
 
-enum walk_access { WALK_READ = 0, WALK_WRITE = 1, WALK_FETCH = 2 };
+enum walk_access {
+	WALK_READ = 0,
+	WALK_WRITE = 1,
+	WALK_FETCH = 2
+};
 
 /* Guest memory by physical address: 0 or -EFAULT. cmpxchg stores @new_value if
  * the entry (of @size 4 or 8 bytes) still is @old, else it should return 1 and
@@ -38,7 +42,7 @@ struct walk_mem {
  * lies outside of memory.
  */
 int walk_linear(const struct walk_cpu *cpu, const struct walk_mem *mem,
-		u64 linear, unsigned int access, gpa_t *gpa, u32 *error_code)
-	must_check;
+		u64 linear, unsigned int access, gpa_t *gpa,
+		u32 *error_code) must_check;
 
 #endif

@@ -134,6 +134,7 @@ static const struct {
 	{ MSR_TOP_MEM, MSR_TOP_MEM, W, ANY, msr_read_only },
 	{ MSR_TOP_MEM2, MSR_TOP_MEM2, W, ANY, msr_read_only },
 	{ MSR_PATCH_LOADER, MSR_PATCH_LOADER, W, ANY, msr_microcode },
+	{ MSR_MMIO_CFG_BASE, MSR_MMIO_CFG_BASE, W, ANY, msr_read_only },
 	{ MSR_SMM_BASE, 0xc0010113, W, ANY, msr_read_only },
 	{ MSR_VM_CR, MSR_VM_CR, RW, ANY, msr_vm_cr },
 	{ MSR_SMM_CTL, MSR_SVM_KEY, RW, ANY, msr_absent },

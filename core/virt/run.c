@@ -4,11 +4,11 @@
 #include "core/arch/regs.h"
 #include "core/arch/x86.h"
 #include "core/cpu/panic.h"
-#include "core/cpu/reset.h"
 #include "core/emul/insn.h"
 #include "core/cpu/panic.h"
 #include "core/lib/log.h"
 #include "core/lib/panic.h"
+#include "core/virt/power.h"
 
 void guest_fault_error(struct vcpu *v, u8 vector, u32 error)
 {
@@ -19,7 +19,7 @@ void guest_fault_error(struct vcpu *v, u8 vector, u32 error)
 	bool was_exception = first.valid && first.type == VEVENT_EXCEPTION;
 
 	if (was_exception && first.vector == VECTOR_DF)
-		machine_reset();
+		power_reset();
 	if (was_exception && first.vector < 32 && vector < 32 &&
 	    ((BIT(first.vector) & contributory && BIT(vector) & contributory) ||
 	     (first.vector == VECTOR_PF &&
@@ -98,7 +98,7 @@ static void exit_shutdown(struct vcpu *v, const struct vmexit *exit)
 	(void)exit;
 	log_line("guest CPU %u: triple fault at rip 0x%llx, resetting",
 		 v->cpu->index, (unsigned long long)v->rip);
-	machine_reset();
+	power_reset();
 }
 
 /* For the boot processor it is a way of reset. */
@@ -106,7 +106,7 @@ static void exit_init(struct vcpu *v, const struct vmexit *exit)
 {
 	(void)exit;
 	if (v->cpu->index == 0)
-		machine_reset();
+		power_reset();
 	startup_init_signal(v);
 }
 

@@ -140,6 +140,18 @@ static void refused(const struct vcpu *v, struct vmexit *e, u64 raw)
 	log_refusal(v, e);
 }
 
+/*
+ * Not if it is a kick; nor if it was sent to a CPU that waited for SIPI, where
+ * INIT does nothing, but stays pending and is seen now, before the first
+ * instruction.
+ */
+static bool is_guests_init(const struct vcpu *v, struct vmx_cpu *x)
+{
+	if (x->sipi_taken && v->rip == 0)
+		return false;
+	return !__atomic_exchange_n(&x->kicked, 0, __ATOMIC_SEQ_CST);
+}
+
 static void vmx_run(struct vcpu *v, struct vmexit *e)
 {
 	struct vmx_cpu *x = v->hw;
@@ -176,9 +188,9 @@ static void vmx_run(struct vcpu *v, struct vmexit *e)
 	vmx_decode_exit(e);
 	if (e->kind == VMEXIT_DEADLINE && x->polling)
 		e->kind = VMEXIT_WINDOW;
-	if (e->kind == VMEXIT_INIT &&
-	    __atomic_exchange_n(&x->kicked, 0, __ATOMIC_SEQ_CST))
+	if (e->kind == VMEXIT_INIT && !is_guests_init(v, x))
 		e->kind = VMEXIT_HANDLED;
+	x->sipi_taken = e->kind == VMEXIT_SIPI || (x->sipi_taken && !v->rip);
 }
 
 /* ---- waiting ------------------------------------------------------------ */

@@ -29,7 +29,8 @@ struct vmx_cpu {
 	bool polling;	   /* the preemption timer runs, see vmx.c */
 	bool flush_nested; /* before the next entry */
 	bool flush_linear;
-	u32 kicked; /* an INIT is on its way that is not the guest's */
+	bool sipi_taken; /* by the exit before */
+	u32 kicked;	 /* an INIT is on its way that is not the guest's */
 };
 
 #define VMX_VPID 1 /* one guest; every CPU has TLBs of its own */
