@@ -63,7 +63,7 @@ noreturn void cpu_start_boot(void (*entry)(struct cpu *c));
  * Starts every other processor that @apic_ids lists by INIT/SIPI through the
  * page at @trampoline (below 640 KiB, not in use); each then calls @entry in
  * host mode on its own stack. Returns when all have reached the host, or
- * -EIO if one did not answer within a second, -EINVAL for more than CPU_MAX
+ * -EIO if one did not answer within five seconds, -EINVAL for more than CPU_MAX
  * processors or a bad page, -ENOMEM. The page is zeroed afterwards.
  *
  * It needs pages 0 to 4 GiB in phys_to_virt's map, the local APIC included.

@@ -13,8 +13,8 @@
 
 #define INIT_DELAY_US 10000
 #define SIPI_POLL_US  200
-#define SIPI_POLLS    50   /* then it gets a second one */
-#define START_POLLS   5000 /* one second */
+#define SIPI_POLLS    50    /* then it gets a second one */
+#define START_POLLS   25000 /* five seconds: an emulator may be starved */
 #define LOW_MEMORY    0xa0000
 
 struct trampoline_args { /* trampoline.S */
