@@ -86,6 +86,9 @@ int guest_linear(struct vcpu *v, unsigned int seg, u64 offset, u32 size,
 		 unsigned int access, u64 *linear,
 		 struct guest_mem_fault *fault) must_check;
 
+/* With the access bits of walk.h: as the CPU itself reads descriptors. */
+#define GUEST_SYSTEM 0x100
+
 /*
  * Memory as an instruction at the current CPL sees it, by linear address.
  * MMIO goes through its hooks. EMUL_MEM_FAULT and *@fault if paging says so.

@@ -45,20 +45,20 @@ static int walk_cmpxchg(void *ctx, gpa_t gpa, u64 old, u64 new_value,
 {
 	void *p = gmem_ptr(gpa, size);
 	u32 old32 = old;
+	bool done;
 
 	(void)ctx;
 	if (!p)
 		return -EFAULT;
-	/* If it fails the guest has changed the entry: it will be walked
-	 * again when the guest executes the instruction again. */
 	if (size == 8)
-		__atomic_compare_exchange_n((u64 *)p, &old, new_value, false,
-					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		done = __atomic_compare_exchange_n((u64 *)p, &old, new_value,
+						   false, __ATOMIC_SEQ_CST,
+						   __ATOMIC_SEQ_CST);
 	else
-		__atomic_compare_exchange_n((u32 *)p, &old32, (u32)new_value,
-					    false, __ATOMIC_SEQ_CST,
-					    __ATOMIC_SEQ_CST);
-	return 0;
+		done = __atomic_compare_exchange_n(
+			(u32 *)p, &old32, (u32)new_value, false,
+			__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	return !done;
 }
 
 static const struct walk_mem walk_mem = {
@@ -79,8 +79,14 @@ static int translate(struct vcpu *v, u64 linear, unsigned int access,
 		.maxphyaddr = v->guest->maxphyaddr,
 	};
 	u32 error = 0;
-	int rc = walk_linear(&cpu, &walk_mem, linear, access, gpa, &error);
+	int rc;
 
+	if (access & GUEST_SYSTEM) {
+		cpu.user = false;
+		cpu.rflags &= ~RFLAGS_AC;
+		access &= ~(unsigned int)GUEST_SYSTEM;
+	}
+	rc = walk_linear(&cpu, &walk_mem, linear, access, gpa, &error);
 	if (!rc)
 		return 0;
 	/* Tables outside of memory read as ones: reserved bits are set. */

@@ -1,8 +1,126 @@
+/* The task switches of task.c, on the guest itself. */
 #include "core/virt/guest.h"
-#include "core/lib/panic.h"
+
+#include "core/arch/regs.h"
+#include "core/mm/walk.h"
+#include "core/virt/task.h"
+
+/* What the CPU does by itself has supervisor rights. */
+static int access(void *ctx, u32 linear, void *data, u32 size, unsigned int how,
+		  struct task_fault *fault)
+{
+	struct guest_mem_fault f = { 0 };
+
+	if (!guest_mem(ctx, linear, data, size, how | GUEST_SYSTEM, &f))
+		return 0;
+	*fault = (struct task_fault){ f.vector, true, f.error, f.cr2 };
+	return TASK_FAULT;
+}
+
+static int task_probe_write(void *ctx, u32 linear, u32 size,
+			    struct task_fault *fault)
+{
+	struct guest_mem_fault f = { 0 };
+
+	if (!guest_probe(ctx, linear, size, WALK_WRITE | GUEST_SYSTEM, &f))
+		return 0;
+	*fault = (struct task_fault){ f.vector, true, f.error, f.cr2 };
+	return TASK_FAULT;
+}
+
+static int task_read(void *ctx, u32 linear, void *dst, u32 size,
+		     struct task_fault *fault)
+{
+	return access(ctx, linear, dst, size, WALK_READ, fault);
+}
+
+static int task_write(void *ctx, u32 linear, const void *src, u32 size,
+		      struct task_fault *fault)
+{
+	u8 copy[128];
+
+	if (size > sizeof(copy) || task_probe_write(ctx, linear, size, fault))
+		return TASK_FAULT;
+	__builtin_memcpy(copy, src, size);
+	return access(ctx, linear, copy, size, WALK_WRITE, fault);
+}
+
+static u64 task_get(void *ctx, enum vreg reg)
+{
+	struct vcpu *v = ctx;
+
+	return v->guest->ops->get(v, reg);
+}
+
+static void task_set(void *ctx, enum vreg reg, u64 value)
+{
+	struct vcpu *v = ctx;
+
+	v->guest->ops->set(v, reg, value);
+}
+
+static int task_set_cr3(void *ctx, u32 cr3, struct task_fault *fault)
+{
+	(void)fault;
+	task_set(ctx, VREG_CR3, cr3);
+	return 0;
+}
+
+static void task_get_seg(void *ctx, unsigned int seg, struct vseg *s)
+{
+	struct vcpu *v = ctx;
+
+	v->guest->ops->get_seg(v, seg, s);
+}
+
+static void task_set_seg(void *ctx, unsigned int seg, const struct vseg *s)
+{
+	struct vcpu *v = ctx;
+
+	v->guest->ops->set_seg(v, seg, s);
+}
+
+static bool by_software(const struct vevent *e)
+{
+	return e->type == VEVENT_SOFT_INT || e->type == VEVENT_SW_EXCEPTION ||
+	       e->type == VEVENT_PRIV_SW_EXCEPTION;
+}
+
 void guest_task_switch(struct vcpu *v, const struct vmexit *exit)
 {
-	(void)v;
-	(void)exit;
-	panic("task switch");
+	const struct task_ops ops = {
+		task_read,    task_write,   task_probe_write,
+		task_get,     task_set,	    task_set_cr3,
+		task_get_seg, task_set_seg, v,
+	};
+	const struct vevent *e = &exit->delivering;
+	bool event = exit->task.source == TASK_GATE && e->valid;
+	struct task_request req = {
+		.selector = exit->task.selector,
+		.source = exit->task.source,
+		.external = event && !by_software(e),
+		.has_error = event && e->has_error,
+		.error = e->error,
+	};
+	struct emul_cpu cpu = { .rip = v->rip, .rflags = v->rflags };
+	struct task_fault fault = { 0 };
+	int rc;
+
+	if (!event)
+		req.insn_len = exit->insn_len;
+	else if (by_software(e))
+		req.insn_len = e->insn_len;
+	__builtin_memcpy(cpu.gpr, v->gpr, sizeof(cpu.gpr));
+	rc = task_switch(&ops, &req, &cpu, &fault);
+	__builtin_memcpy(v->gpr, cpu.gpr, sizeof(cpu.gpr));
+	v->rip = cpu.rip;
+	v->rflags = cpu.rflags;
+	task_set(v, VREG_INTERRUPTIBILITY, 0);
+	if (!rc) {
+		v->event.valid = false;
+		return;
+	}
+	if (fault.vector == VECTOR_PF)
+		task_set(v, VREG_CR2, fault.cr2);
+	guest_fault_error(v, fault.vector, fault.error);
 }
