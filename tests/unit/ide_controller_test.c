@@ -1,0 +1,236 @@
+/*
+ * Discovery: which devices are offered to the filter, and what is hooked.
+ *
+ * units: drivers/ata/ide_controller.c drivers/ata/command.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c core/io/port.c core/io/sg.c tests/unit/ide_model.c
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/io/pci.h"
+#include "drivers/ata/ide.h"
+#include "drivers/ata/ide_controller.h"
+#include "tests/unit/ide_model.h"
+#include "tests/unit/test.h"
+
+/* ---- one PCI function ---- */
+
+static struct pci_id function = { 0x8086, 0x7010, 0x010180 };
+static u32 bars[6] = { 0, 0, 0, 0, MODEL_BM | 1, 0 };
+static struct pci_claim *claimed;
+
+void pci_scan(void (*found)(void *ctx, struct pci_addr addr,
+			    const struct pci_id *id),
+	      void *ctx)
+{
+	struct pci_id bridge = { 0x8086, 0x7000, 0x060100 };
+
+	found(ctx, (struct pci_addr){ 0, 0, 1, 0 }, &bridge);
+	found(ctx, (struct pci_addr){ 0, 0, 1, 1 }, &function);
+}
+
+int pci_claim(struct pci_claim *claim)
+{
+	claimed = claim;
+	claim->id = function;
+	for (int i = 0; i < 6; i++)
+		claim->bars[i] = (struct pci_bar){ bars[i] & 1, true,
+						   bars[i] & ~3u, 16 };
+	return 0;
+}
+
+u32 pci_config_read(struct pci_addr addr, u16 reg, u8 size)
+{
+	return reg == 4 ? 5 : bars[(reg - 0x10) / 4];
+}
+
+/* ---- a filter that takes what the test says ---- */
+
+static struct block_id seen[4];
+static int seen_count, wanted = -1;
+
+static struct block_dev *attach(const struct block_id *id)
+{
+	seen[seen_count++] = *id;
+	return id->unit == wanted ? (struct block_dev *)seen : NULL;
+}
+
+static bool covers(const struct block_dev *dev, u64 lba, u32 count)
+{
+	return true;
+}
+
+static const struct block_filter filter = { attach, covers, NULL,
+					    NULL,   NULL,   NULL };
+
+static bool hooked(u16 port)
+{
+	return port_bitmap()[port / 8] >> port % 8 & 1;
+}
+
+/* The driver keeps its controllers for ever: each case has its own process. */
+static void in_child(void (*fn)(void))
+{
+	int status = 0;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		model_init();
+		fn();
+		fflush(stdout);
+		_exit(test_failures != 0);
+	}
+	waitpid(pid, &status, 0);
+	EXPECT_EQ(status, 0);
+}
+
+static void check_identity(void)
+{
+	model.dev[1].present = false;
+	EXPECT_EQ(ide_start(&filter), 0);
+	EXPECT_EQ(seen_count, 1);
+	EXPECT(!strcmp(seen[0].bus, "ide"));
+	EXPECT(!strcmp(seen[0].model, "MODEL DISK1"));
+	EXPECT(!strcmp(seen[0].serial, "1S32"));
+	EXPECT_EQ(seen[0].channel, 0);
+	EXPECT_EQ(seen[0].unit, 0);
+	EXPECT_EQ(seen[0].sector_size, 512);
+	EXPECT_EQ(seen[0].sectors, MODEL_HIGH + MODEL_LOW);
+	EXPECT(!claimed);
+	for (u16 port = 0; port < 0xFFFF; port++)
+		EXPECT(!hooked(port));
+	EXPECT_EQ(model.interrupts, 0);
+	EXPECT_EQ(model.control & 6, 0);
+	EXPECT_EQ(model.device & 0x10, 0);
+}
+
+static void check_both(void)
+{
+	model.device = 0xB0;
+	EXPECT_EQ(ide_start(&filter), 0);
+	EXPECT_EQ(seen_count, 2);
+	EXPECT_EQ(seen[1].unit, 1);
+	EXPECT_EQ(model.device, 0xB0);
+}
+
+static void check_atapi(void)
+{
+	model.dev[0].atapi = true;
+	EXPECT_EQ(ide_start(&filter), 0);
+	EXPECT_EQ(seen_count, 1);
+	EXPECT_EQ(seen[0].unit, 1);
+}
+
+static void check_nothing(void)
+{
+	model.dev[0].present = model.dev[1].present = false;
+	EXPECT_EQ(ide_start(&filter), 0);
+	EXPECT_EQ(seen_count, 0);
+}
+
+static void expect_hooks(u16 base, u16 bm)
+{
+	for (u16 i = 0; i < 8; i++) {
+		EXPECT(hooked(base + i));
+		EXPECT_EQ(hooked(bm + i), i >= 4);
+		EXPECT(!hooked(bm + 8 + i)); /* the other channel */
+		EXPECT(!hooked(0x170 + i));
+	}
+	EXPECT(!hooked(MODEL_CTL));
+}
+
+static enum verdict config_write(u16 reg, u8 size, u32 value)
+{
+	struct pci_io io = { claimed->addr, reg, size, true, value };
+
+	return claimed->config(claimed->ctx, &io);
+}
+
+static void check_protected(void)
+{
+	wanted = 0;
+	EXPECT_EQ(ide_start(&filter), 0);
+	EXPECT(claimed);
+	EXPECT_EQ(claimed->addr.fn, 1);
+	expect_hooks(MODEL_BASE, MODEL_BM);
+	claimed->bars[4].base = 0xD000;
+	claimed->bar_changed(claimed->ctx, 4);
+	expect_hooks(MODEL_BASE, 0xD000);
+	EXPECT(!hooked(MODEL_BM + 4));
+	claimed->bars[4].enabled = false;
+	claimed->bar_changed(claimed->ctx, 4);
+	EXPECT(!hooked(0xD004));
+	EXPECT(hooked(MODEL_BASE));
+	/* the mode stays as it is */
+	EXPECT_EQ(config_write(0x09, 1, 0x8F), DONE);
+	EXPECT_EQ(config_write(0x08, 4, 0x01018F00), DONE);
+	EXPECT_EQ(config_write(0x04, 2, 7), PASS);
+	EXPECT_EQ(config_write(0x20, 4, 0xD001), PASS);
+	EXPECT_EQ(config_write(0x90, 1, 0x40), DONE);
+}
+
+static void check_native(void)
+{
+	wanted = 1;
+	function.class = 0x01018F;
+	bars[0] = MODEL_BASE | 1;
+	bars[1] = (MODEL_CTL - 2) | 1;
+	bars[2] = 0xE001;
+	bars[3] = 0xE101;
+	EXPECT_EQ(ide_start(&filter), 0);
+	EXPECT_EQ(seen_count, 2);
+	expect_hooks(MODEL_BASE, MODEL_BM);
+	claimed->bars[0].base = 0xE200;
+	claimed->bar_changed(claimed->ctx, 0);
+	expect_hooks(0xE200, MODEL_BM);
+	EXPECT(!hooked(MODEL_BASE));
+}
+
+static void check_odd_sectors(void)
+{
+	wanted = 0;
+	model.dev[0].sector = 520;
+	EXPECT_EQ(ide_start(&filter), 0);
+	EXPECT(claimed); /* protected all the same: user data is refused */
+	hw_out(MODEL_BASE + 6, 1, 0xE0);
+	port_access(&(struct port_io){ MODEL_BASE + 7, 1, true, 1,
+				       (u8[]){ 0x20 } });
+	EXPECT_EQ(model.dev[0].status, 0x41);
+}
+
+TEST(says_who_the_disk_is)
+{
+	in_child(check_identity);
+}
+TEST(offers_both_units)
+{
+	in_child(check_both);
+}
+TEST(leaves_atapi_alone)
+{
+	in_child(check_atapi);
+}
+TEST(sees_an_empty_channel)
+{
+	in_child(check_nothing);
+}
+TEST(hooks_a_protected_channel)
+{
+	in_child(check_protected);
+}
+TEST(native_mode)
+{
+	in_child(check_native);
+}
+TEST(sector_size_not_handled)
+{
+	in_child(check_odd_sectors);
+}
+
+TEST_MAIN(CASE(says_who_the_disk_is), CASE(offers_both_units),
+	  CASE(leaves_atapi_alone), CASE(sees_an_empty_channel),
+	  CASE(hooks_a_protected_channel), CASE(native_mode),
+	  CASE(sector_size_not_handled))
