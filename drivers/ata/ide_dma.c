@@ -297,11 +297,28 @@ static bool engine_done(struct ide_channel *ch)
 	return false;
 }
 
+/*
+ * True if the registers hold the signature of a reset that we did not see
+ * (ATA-7 volume 2, 9.12): then the memory may be in other use by now. A read
+ * of sector 1 may leave the same there.
+ */
+static bool was_reset(struct ide_channel *ch)
+{
+	const struct ide_request *rq = &ch->dma.rq;
+
+	return hw_in(ch->base + ATA_FEATURES, 1) == 1 &&
+	       hw_in(ch->base + ATA_COUNT, 1) == 1 &&
+	       hw_in(ch->base + ATA_LBA_LOW, 1) == 1 &&
+	       hw_in(ch->base + ATA_LBA_MID, 1) == 0 &&
+	       hw_in(ch->base + ATA_LBA_HIGH, 1) == 0 &&
+	       (rq->lba != 1 || rq->count != 1);
+}
+
 static void read_end(struct ide_channel *ch)
 {
 	const struct ide_dma *dma = &ch->dma;
 
-	if (engine_done(ch))
+	if (engine_done(ch) && !was_reset(ch))
 		ch->filter->decode_sg(ch->unit[dma->rq.unit].dev, dma->rq.lba,
 				      dma->length, &dma->sg, 0);
 }
