@@ -3,7 +3,6 @@
 
 #include "core/arch/regs.h"
 #include "core/lib/bytes.h"
-#include "core/lib/errors.h"
 #include "core/lib/range.h"
 
 #define SELECTOR_TI  4
