@@ -143,6 +143,14 @@ static noreturn void run_other_cpu(struct cpu *c)
 	guest_run(c->vcpu);
 }
 
+/* For panic(): a CPU that runs the guest finds out when it leaves it. */
+static void kick_other_cpus(void)
+{
+	for (u32 i = 0; i < guest.cpus; i++)
+		if (i != cpu_self()->index)
+			guest_kick(&guest.vcpu[i]);
+}
+
 /* All are in host mode, with their own part of the guest, when this ends. */
 static void release_other_cpus(void)
 {
@@ -263,6 +271,7 @@ static noreturn void boot_cpu(struct cpu *c)
 	console_vga_off();
 	start_vcpu(c);
 	release_other_cpus();
+	panic_set_stop_fn(kick_other_cpus);
 	startup_begin(c->vcpu);
 	guest_run(c->vcpu);
 }

@@ -76,6 +76,7 @@
 #define DR6_INIT       0xffff0ff0
 #define DR6_BS	       BIT(14) /* single step */
 #define DR7_INIT       0x400
+#define DR7_ENABLES    0xff /* L0 to G3 */
 
 #define XCR0_X87       BIT(0)
 #define XCR0_SSE       BIT(1)

@@ -96,6 +96,10 @@ int guest_linear(struct vcpu *v, unsigned int seg, u64 offset, u32 size,
 int guest_mem(struct vcpu *v, u64 linear, void *data, u32 size,
 	      unsigned int access, struct guest_mem_fault *fault) must_check;
 
+/* Through the guest's page tables; EMUL_MEM_FAULT and *@fault if they say so. */
+int guest_translate(struct vcpu *v, u64 linear, unsigned int access, gpa_t *gpa,
+		    struct guest_mem_fault *fault) must_check;
+
 /* Would an access to these bytes fault? Sets A and D as the access would. */
 int guest_probe(struct vcpu *v, u64 linear, u32 size, unsigned int access,
 		struct guest_mem_fault *fault) must_check;
@@ -114,7 +118,11 @@ void guest_wrmsr(struct vcpu *v, const struct vmexit *exit);	/* msr.c */
 void guest_msr_init(struct guest *g);				/* msr.c */
 void guest_cr_write(struct vcpu *v, const struct vmexit *exit); /* cr.c */
 void guest_xsetbv(struct vcpu *v, const struct vmexit *exit);	/* cr.c */
-void guest_io(struct vcpu *v, const struct vmexit *exit);	/* portio.c */
+/* IN or OUT of AL, AX or EAX, without moving RIP. portio.c */
+void guest_io_access(struct vcpu *v, u16 port, u8 size, bool write);
+/* ahead.c: after the access to @port by the instruction that was at @rip. */
+void guest_run_ahead(struct vcpu *v, u64 rip, u16 port);
+void guest_io(struct vcpu *v, const struct vmexit *exit); /* portio.c */
 void guest_task_switch(struct vcpu *v,
 		       const struct vmexit *exit); /* taskio.c */
 

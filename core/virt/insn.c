@@ -66,8 +66,8 @@ static const struct walk_mem walk_mem = {
 	.cmpxchg = walk_cmpxchg,
 };
 
-static int translate(struct vcpu *v, u64 linear, unsigned int access,
-		     gpa_t *gpa, struct guest_mem_fault *fault)
+int guest_translate(struct vcpu *v, u64 linear, unsigned int access, gpa_t *gpa,
+		    struct guest_mem_fault *fault)
 {
 	struct walk_cpu cpu = {
 		.cr0 = get(v, VREG_CR0),
@@ -138,7 +138,7 @@ int guest_mem(struct vcpu *v, u64 linear, void *data, u32 size,
 		gpa_t gpa;
 		void *ram;
 
-		if (translate(v, linear, access, &gpa, fault))
+		if (guest_translate(v, linear, access, &gpa, fault))
 			return EMUL_MEM_FAULT;
 		ram = mmio_hooked(gpa) ? NULL : gmem_ptr(gpa, n);
 		if (ram)
@@ -158,11 +158,12 @@ int guest_probe(struct vcpu *v, u64 linear, u32 size, unsigned int access,
 	u64 last = linear + size - 1;
 	gpa_t gpa;
 
-	if (translate(v, linear, access, &gpa, fault))
+	if (guest_translate(v, linear, access, &gpa, fault))
 		return EMUL_MEM_FAULT;
 	if (last / PAGE_SIZE == linear / PAGE_SIZE)
 		return 0;
-	return translate(v, align_down(last, PAGE_SIZE), access, &gpa, fault);
+	return guest_translate(v, align_down(last, PAGE_SIZE), access, &gpa,
+			       fault);
 }
 
 /* ---- segmentation ------------------------------------------------------- */
@@ -285,7 +286,8 @@ size_t guest_fetch(struct vcpu *v, u8 *bytes)
 	while (done < INSN_MAX) {
 		n = min_u64(INSN_MAX - done,
 			    PAGE_SIZE - (linear + done) % PAGE_SIZE);
-		if (translate(v, linear + done, WALK_FETCH, &gpa, &fault) ||
+		if (guest_translate(v, linear + done, WALK_FETCH, &gpa,
+				    &fault) ||
 		    gmem_read(gpa, bytes + done, n))
 			break;
 		done += n;

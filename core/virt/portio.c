@@ -6,24 +6,33 @@
 #include "core/lib/bytes.h"
 #include "core/lib/range.h"
 
-static void simple_io(struct vcpu *v, const struct vmexit *exit)
+void guest_io_access(struct vcpu *v, u16 port, u8 size, bool write)
 {
-	u32 value = v->gpr[GPR_RAX] & mask_bytes(exit->io.size);
+	u32 value = v->gpr[GPR_RAX] & mask_bytes(size);
 	struct port_io io = {
-		.port = exit->io.port,
-		.size = exit->io.size,
-		.write = exit->io.write,
+		.port = port,
+		.size = size,
+		.write = write,
 		.count = 1,
 		.data = &value,
 	};
 
 	port_access(&io);
-	if (!io.write && io.size == 4)
-		v->gpr[GPR_RAX] = value;
-	else if (!io.write)
-		v->gpr[GPR_RAX] =
-			(v->gpr[GPR_RAX] & ~mask_bytes(io.size)) | value;
+	if (write)
+		return;
+	if (size < 4)
+		value |= (u32)v->gpr[GPR_RAX] & ~(u32)mask_bytes(size);
+	v->gpr[GPR_RAX] =
+		size == 4 ? value : (v->gpr[GPR_RAX] & ~0xffffffffULL) | value;
+}
+
+static void simple_io(struct vcpu *v, const struct vmexit *exit)
+{
+	u64 rip = v->rip;
+
+	guest_io_access(v, exit->io.port, exit->io.size, exit->io.write);
 	guest_skip(v, exit);
+	guest_run_ahead(v, rip, exit->io.port);
 }
 
 /* What the back end may leave open of a string instruction: its prefixes. */

@@ -179,9 +179,16 @@ static void take_requests(struct vcpu *v)
 	sipi = __atomic_exchange_n(&v->sipi_request, 0, __ATOMIC_ACQ_REL);
 	if (sipi)
 		startup_sipi(v, sipi - 1);
-	/* The NMI that kicked us was not for the guest. */
-	if (!v->guest->ops->kick && v->cpu->nmi_seen)
-		__atomic_fetch_sub(&v->cpu->nmi_seen, 1, __ATOMIC_RELAXED);
+}
+
+/* Was there an NMI for the guest? The one that kicked us was not. */
+static bool take_nmi(struct vcpu *v)
+{
+	u32 n = __atomic_exchange_n(&v->cpu->nmi_seen, 0, __ATOMIC_SEQ_CST);
+
+	if (n && __atomic_exchange_n(&v->kick_nmi, 0, __ATOMIC_SEQ_CST))
+		n--;
+	return n;
 }
 
 static void before_entry(struct vcpu *v)
@@ -189,7 +196,7 @@ static void before_entry(struct vcpu *v)
 	if (panic_active())
 		panic_stop();
 	take_requests(v);
-	if (__atomic_exchange_n(&v->cpu->nmi_seen, 0, __ATOMIC_RELAXED))
+	if (take_nmi(v))
 		v->nmi_pending = true;
 	if (v->nmi_pending && !v->event.valid && !v->waiting_sipi &&
 	    !v->guest->ops->nmi_blocked(v)) {

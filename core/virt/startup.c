@@ -6,6 +6,11 @@
  * Where the hardware has no wait-for-SIPI state for guests (AMD-V) no CPU may
  * get a real INIT or SIPI: writes to the ICR are watched, and a CPU waits in
  * the stub's HLT loop with interrupts off.
+ *
+ * Where it has (VT-x), the ICR is watched until all CPUs have been started
+ * once, only to drop INITs to CPUs that wait for SIPI: the INIT would stay
+ * pending and end the guest's run again and again after the SIPI (in Bochs;
+ * on silicon it may cost the SIPI).
  */
 #include "core/virt/guest.h"
 
@@ -82,8 +87,19 @@ void startup_init_signal(struct vcpu *v)
 	reset_state(v);
 	apic_init_reset();
 	v->waiting_sipi = true;
-	if (!v->guest->ops->wait_sipi(v))
+	v->waits_in_hw = v->guest->ops->wait_sipi(v);
+	if (!v->waits_in_hw)
 		go_to_stub(v, STUB_PARK_IP);
+}
+
+/* With all CPUs started, hardware can do the rest. */
+static void stop_watching(struct guest *g)
+{
+	for (u32 i = 0; i < g->cpus; i++)
+		if (g->vcpu[i].waiting_sipi)
+			return;
+	if (mmio_hook_move(&g->apic_hook, 0, 0))
+		log_line("the local APIC stays watched: no memory");
 }
 
 void startup_sipi(struct vcpu *v, u8 vector)
@@ -93,6 +109,8 @@ void startup_sipi(struct vcpu *v, u8 vector)
 	v->waiting_sipi = false;
 	set_real_seg(v, SEG_CS, vector << 8, (u64)vector << 12);
 	v->rip = 0;
+	if (v->waits_in_hw)
+		stop_watching(v->guest);
 }
 
 /* ---- the interrupt command register (SDM vol. 3, 10.6.1) ---------------- */
@@ -100,9 +118,7 @@ void startup_sipi(struct vcpu *v, u8 vector)
 void guest_kick(struct vcpu *target)
 {
 	__atomic_store_n(&target->kick, 1, __ATOMIC_SEQ_CST);
-	if (target->guest->ops->kick)
-		target->guest->ops->kick(target);
-	else
+	if (!__atomic_exchange_n(&target->kick_nmi, 1, __ATOMIC_SEQ_CST))
 		apic_send_nmi(target->cpu->apic_id);
 }
 
@@ -135,6 +151,22 @@ static void request(struct vcpu *v, u64 icr)
 	guest_kick(v);
 }
 
+/* INIT does nothing to a CPU that waits for SIPI. */
+static bool init_is_void(struct vcpu *v, u64 icr, u32 dest)
+{
+	struct guest *g = v->guest;
+	bool found = false;
+
+	for (u32 i = 0; i < g->cpus; i++) {
+		if (!is_target(v, &g->vcpu[i], icr, dest))
+			continue;
+		if (!g->vcpu[i].waiting_sipi)
+			return false;
+		found = true;
+	}
+	return found;
+}
+
 bool startup_icr(struct vcpu *v, u64 icr)
 {
 	static struct log_limit limit;
@@ -148,6 +180,8 @@ bool startup_icr(struct vcpu *v, u64 icr)
 	if (delivery == APIC_ICR_INIT && icr & APIC_ICR_LEVEL &&
 	    !(icr & APIC_ICR_ASSERT))
 		return true;
+	if (g->vcpu[g->cpus - 1].waits_in_hw)
+		return delivery == APIC_ICR_INIT && init_is_void(v, icr, dest);
 	if (icr & APIC_ICR_LOGICAL && !(icr & APIC_ICR_SHORTHAND))
 		log_limited(&limit, "INIT or SIPI to a logical destination");
 	for (u32 i = 0; i < g->cpus; i++)
@@ -183,7 +217,7 @@ bool startup_apic_base_ok(struct vcpu *v, u64 value)
 int startup_init(struct guest *g)
 {
 	g->apic_base = rdmsr(MSR_APIC_BASE) & APIC_BASE_ADDR;
-	if (g->ops->nested_types || g->cpus == 1)
+	if (g->cpus == 1)
 		return 0;
 	g->apic_hook = (struct mmio_hook){
 		.start = g->apic_base,

@@ -152,6 +152,8 @@ struct vmexit {
 	};
 };
 
+#define AHEAD_PLACES 64
+
 struct vcpu {
 	/* What nearly every exit touches; loaded and stored by run(). */
 	u64 gpr[16]; /* by encoding; [GPR_RSP] is RSP */
@@ -163,12 +165,15 @@ struct vcpu {
 	void *hw; /* the back end's own: VMCB, VMCS ... */
 
 	bool waiting_sipi;   /* INIT received, no SIPI yet */
+	bool waits_in_hw;    /* ... in the hardware's state for that */
 	bool nmi_pending;    /* an NMI that the guest has to get */
 	struct vevent event; /* to be injected at the next entry */
 	u64 exits[VMEXIT_KINDS];
+	u8 ahead_skip[AHEAD_PLACES]; /* ahead.c: where it was of no use */
 
 	/* Set by another CPU, read here. */
-	u32 kick; /* look at the requests below */
+	u32 kick;     /* look at the requests below */
+	u32 kick_nmi; /* an NMI that only kicks is on its way */
 	u32 init_request;
 	u32 sipi_request;  /* vector + 1, 0: none */
 	u32 flush_request; /* nested table changed */
@@ -231,10 +236,6 @@ struct virt_ops {
 
 	/* Before the next entry on this CPU, forget nested translations. */
 	void (*flush_nested)(struct vcpu *v);
-
-	/* From any CPU: makes @target leave the guest, with VMEXIT_HANDLED,
-	 * now or right after it has entered it. NULL: an NMI does that. */
-	void (*kick)(struct vcpu *target);
 };
 
 extern const struct virt_ops svm_ops; /* core/virt/svm/svm.c */

@@ -64,15 +64,16 @@ static const char *check_controls(void)
 
 	caps.revision = basic & BASIC_REVISION;
 	caps.inout_info = basic & BASIC_INOUT_INFO;
-	if (!use_controls(MSR_VMX_PINBASED_CTLS + shift, PIN_PREEMPTION_TIMER,
-			  &caps.pin))
-		return "this CPU's VT-x has no preemption timer";
-	caps.pin &= ~PIN_PREEMPTION_TIMER; /* switched on when needed */
+	if (!use_controls(MSR_VMX_PINBASED_CTLS + shift,
+			  PIN_NMI_EXITING | PIN_VIRTUAL_NMIS, &caps.pin))
+		return "this CPU's VT-x has no virtual NMIs";
 	if (!use_controls(MSR_VMX_PROCBASED_CTLS + shift,
-			  PROC_IO_BITMAPS | PROC_MSR_BITMAPS, &caps.proc))
+			  PROC_IO_BITMAPS | PROC_MSR_BITMAPS | PROC_NMI_WINDOW,
+			  &caps.proc))
 		return "this CPU's VT-x has no I/O and MSR bitmaps";
 	if (caps.proc & (PROC_CR3_LOAD | PROC_CR3_STORE))
 		return "this CPU's VT-x cannot leave CR3 to the guest";
+	caps.proc &= ~PROC_NMI_WINDOW; /* switched on when needed */
 	if (!use_controls(MSR_VMX_PROCBASED_CTLS + shift,
 			  caps.proc | PROC_SECONDARY, &caps.proc))
 		return "this CPU has no extended page tables (EPT)";
@@ -85,7 +86,7 @@ static const char *check_controls(void)
 
 const char *vmx_check(void)
 {
-	u64 feature, misc;
+	u64 feature;
 
 	if (!(cpuid(CPUID_FEATURES).ecx & CPUID_01_ECX_VMX))
 		return "this CPU has no Intel VT-x";
@@ -94,9 +95,7 @@ const char *vmx_check(void)
 	    !(feature & FEATURE_CONTROL_VMX))
 		return "Intel VT-x is switched off by the firmware; "
 		       "switch it on in its set-up program";
-	misc = rdmsr(MSR_VMX_MISC);
-	caps.wait_sipi = misc & MISC_WAIT_SIPI;
-	caps.timer_shift = misc & MISC_TIMER_SHIFT;
+	caps.wait_sipi = rdmsr(MSR_VMX_MISC) & MISC_WAIT_SIPI;
 	/* Unrestricted guest frees PE and PG, whatever the MSR says. */
 	caps.cr0_mask = rdmsr(MSR_VMX_CR0_FIXED0) & ~(CR0_PE | CR0_PG);
 	caps.cr4_fixed = rdmsr(MSR_VMX_CR4_FIXED0);

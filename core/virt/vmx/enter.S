@@ -84,4 +84,12 @@ vmx_exit_entry:
 	pop	%rbp
 	ret
 	.size	vmx_enter, . - vmx_enter
+
+	.globl	vmx_take_nmi
+	.type	vmx_take_nmi, @function
+vmx_take_nmi:
+	int	$2
+	ret
+	.size	vmx_take_nmi, . - vmx_take_nmi
+
 	.section .note.GNU-stack, "", @progbits

@@ -67,9 +67,12 @@ static void decode_ept_misconfiguration(struct vmexit *e)
 		 (unsigned long long)vmread(GUEST_PHYSICAL_ADDRESS));
 }
 
+/* NMIs are the only ones that we ask for. */
 static void decode_exception(struct vmexit *e)
 {
 	e->exception = vmx_decode_event(vmread(EXIT_INTERRUPTION_INFO), 0, 0);
+	if (e->exception.type == VEVENT_NMI)
+		e->kind = VMEXIT_NMI;
 }
 
 static void decode_sipi(struct vmexit *e)
@@ -86,6 +89,7 @@ static const struct {
 	[REASON_TRIPLE_FAULT] = { VMEXIT_SHUTDOWN, false, NULL },
 	[REASON_INIT] = { VMEXIT_INIT, false, NULL },
 	[REASON_SIPI] = { VMEXIT_SIPI, false, decode_sipi },
+	[REASON_NMI_WINDOW] = { VMEXIT_WINDOW, false, NULL },
 	[REASON_TASK_SWITCH] = { VMEXIT_TASK_SWITCH, true, decode_task_switch },
 	[REASON_CPUID] = { VMEXIT_CPUID, true, NULL },
 	[REASON_GETSEC] = { VMEXIT_VIRT_INSN, true, NULL },

@@ -64,7 +64,6 @@ enum vmcs_field {
 	GUEST_INTERRUPTIBILITY = 0x4824,
 	GUEST_ACTIVITY_STATE = 0x4826,
 	GUEST_IA32_SYSENTER_CS = 0x482a,
-	PREEMPTION_TIMER_VALUE = 0x482e,
 	HOST_IA32_SYSENTER_CS = 0x4c00,
 	/* natural width */
 	CR0_GUEST_HOST_MASK = 0x6000,
@@ -97,11 +96,13 @@ enum vmcs_field {
 };
 
 /* Pin-based controls. */
-#define PIN_PREEMPTION_TIMER BIT(6)
+#define PIN_NMI_EXITING	 BIT(3)
+#define PIN_VIRTUAL_NMIS BIT(5)
 
 /* Primary processor-based controls. */
 #define PROC_CR3_LOAD	 BIT(15)
 #define PROC_CR3_STORE	 BIT(16)
+#define PROC_NMI_WINDOW	 BIT(22)
 #define PROC_IO_BITMAPS	 BIT(25)
 #define PROC_MSR_BITMAPS BIT(28)
 #define PROC_SECONDARY	 BIT(31)
@@ -158,6 +159,7 @@ enum exit_reason {
 	REASON_TRIPLE_FAULT = 2,
 	REASON_INIT = 3,
 	REASON_SIPI = 4,
+	REASON_NMI_WINDOW = 8,
 	REASON_TASK_SWITCH = 9,
 	REASON_CPUID = 10,
 	REASON_GETSEC = 11,
@@ -195,8 +197,7 @@ enum exit_reason {
 #define BASIC_TRUE_CONTROLS BIT(55)
 
 /* IA32_VMX_MISC */
-#define MISC_TIMER_SHIFT 0x1f
-#define MISC_WAIT_SIPI	 BIT(8)
+#define MISC_WAIT_SIPI BIT(8)
 
 /* IA32_VMX_EPT_VPID_CAP */
 #define EPT_CAP_4_LEVELS BIT(6)

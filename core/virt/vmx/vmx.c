@@ -4,7 +4,6 @@
 #include "core/arch/msr.h"
 #include "core/arch/regs.h"
 #include "core/arch/x86.h"
-#include "core/cpu/apic.h"
 #include "core/cpu/cpu.h"
 #include "core/lib/errors.h"
 #include "core/lib/log.h"
@@ -85,25 +84,14 @@ static void inject(struct vevent *event)
 	event->valid = false;
 }
 
-/*
- * While an NMI waits, the preemption timer ends the guest's run after so many
- * ticks of the TSC, to look again. NMI-window exiting would need NMI exiting
- * and with it an exit for every NMI; the monitor trap flag would end every
- * instruction of an NMI handler. NMIs that find us in host mode are rare, and
- * most of them can be injected at once.
- */
-#define POLL_TICKS 0x4000
-
-static void set_polling(struct vmx_cpu *x, bool on)
+/* Ends the guest's run as soon as the NMI that waits can be injected. */
+static void set_nmi_window(struct vmx_cpu *x, bool on)
 {
-	u32 timer = on ? PIN_PREEMPTION_TIMER : 0;
-
-	if (x->polling == on)
+	if (x->nmi_window == on)
 		return;
-	x->polling = on;
-	vmwrite(PIN_BASED_CONTROLS, vmx_caps->pin | timer);
-	vmwrite(PREEMPTION_TIMER_VALUE,
-		(POLL_TICKS >> vmx_caps->timer_shift) + 1);
+	x->nmi_window = on;
+	vmwrite(PROC_BASED_CONTROLS,
+		vmx_caps->proc | (on ? PROC_NMI_WINDOW : 0));
 }
 
 static void log_refusal(const struct vcpu *v, const struct vmexit *e)
@@ -140,18 +128,6 @@ static void refused(const struct vcpu *v, struct vmexit *e, u64 raw)
 	log_refusal(v, e);
 }
 
-/*
- * Not if it is a kick; nor if it was sent to a CPU that waited for SIPI, where
- * INIT does nothing, but stays pending and is seen now, before the first
- * instruction.
- */
-static bool is_guests_init(const struct vcpu *v, struct vmx_cpu *x)
-{
-	if (x->sipi_taken && v->rip == 0)
-		return false;
-	return !__atomic_exchange_n(&x->kicked, 0, __ATOMIC_SEQ_CST);
-}
-
 static void vmx_run(struct vcpu *v, struct vmexit *e)
 {
 	struct vmx_cpu *x = v->hw;
@@ -159,7 +135,7 @@ static void vmx_run(struct vcpu *v, struct vmexit *e)
 	u64 result;
 
 	vmx_flush(x);
-	set_polling(x, v->nmi_pending);
+	set_nmi_window(x, v->nmi_pending);
 	if (event.valid)
 		inject(&v->event);
 	vmwrite(GUEST_RIP, v->rip);
@@ -186,11 +162,8 @@ static void vmx_run(struct vcpu *v, struct vmexit *e)
 	v->gpr[GPR_RSP] = vmread(GUEST_RSP);
 	v->rflags = vmread(GUEST_RFLAGS);
 	vmx_decode_exit(e);
-	if (e->kind == VMEXIT_DEADLINE && x->polling)
-		e->kind = VMEXIT_WINDOW;
-	if (e->kind == VMEXIT_INIT && !is_guests_init(v, x))
-		e->kind = VMEXIT_HANDLED;
-	x->sipi_taken = e->kind == VMEXIT_SIPI || (x->sipi_taken && !v->rip);
+	if (e->kind == VMEXIT_NMI)
+		vmx_take_nmi();
 }
 
 /* ---- waiting ------------------------------------------------------------ */
@@ -217,21 +190,6 @@ static void vmx_flush_nested(struct vcpu *v)
 	((struct vmx_cpu *)v->hw)->flush_nested = true;
 }
 
-/*
- * INIT makes a guest exit and waits while the CPU is in host mode (SDM vol. 3,
- * 24.2, 25.2). At most one is on its way, so that an exit more is the guest's
- * own INIT. A CPU that waits for SIPI will look at its requests when it runs.
- */
-static void vmx_kick(struct vcpu *target)
-{
-	struct vmx_cpu *x = target->hw;
-
-	if (!x || target->waiting_sipi)
-		return;
-	if (!__atomic_exchange_n(&x->kicked, 1, __ATOMIC_SEQ_CST))
-		apic_send_init(target->cpu->apic_id);
-}
-
 const struct virt_ops vmx_ops = {
 	.name = "Intel VT-x",
 	.check = vmx_check,
@@ -249,5 +207,4 @@ const struct virt_ops vmx_ops = {
 	.wait_sipi = vmx_wait_sipi,
 	.nmi_blocked = vmx_nmi_blocked,
 	.flush_nested = vmx_flush_nested,
-	.kick = vmx_kick,
 };

@@ -14,7 +14,6 @@ struct vmx_caps {
 	u64 cr4_fixed;
 	u64 ept_cap;
 	u8 maxphyaddr;
-	u8 timer_shift;	 /* of the TSC, to the preemption timer's unit */
 	bool inout_info; /* exits say how INS and OUTS address memory */
 	bool wait_sipi;
 };
@@ -26,11 +25,9 @@ struct vmx_cpu {
 	void *vmcs;
 	u64 eptp;
 	bool launched;
-	bool polling;	   /* the preemption timer runs, see vmx.c */
+	bool nmi_window;   /* NMI-window exiting is on */
 	bool flush_nested; /* before the next entry */
 	bool flush_linear;
-	bool sipi_taken; /* by the exit before */
-	u32 kicked;	 /* an INIT is on its way that is not the guest's */
 };
 
 #define VMX_VPID 1 /* one guest; every CPU has TLBs of its own */
@@ -76,5 +73,9 @@ void vmx_exit_entry(void);
 void vmx_enter_first(void);
 void vmx_enter_end(void);
 void vmx_enter_abort(void);
+
+/* enter.S: the host's NMI handler, with IRET, which ends the blocking of NMIs
+ * by the exit that an NMI has caused. */
+void vmx_take_nmi(void);
 
 #endif
