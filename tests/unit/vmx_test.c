@@ -78,7 +78,7 @@ TEST(check_accepts_the_machine)
 {
 	machine();
 	EXPECT(!vmx_check());
-	EXPECT_EQ(vmx_caps->pin, 0x16);
+	EXPECT_EQ(vmx_caps->pin, 0x3e);
 	EXPECT_EQ(vmx_caps->proc, 0x96006172);
 	EXPECT_EQ(vmx_caps->proc2, 0x10aa);
 	EXPECT_EQ(vmx_caps->cr0_mask, 0x20);
@@ -99,8 +99,8 @@ TEST(check_names_what_is_missing)
 	fake.msr[0x3a] = 0;
 	EXPECT(!vmx_check());
 	machine();
-	fake.msr[0x48d] &= ~(0x40ULL << 32);
-	EXPECT(says("preemption timer"));
+	fake.msr[0x48d] &= ~(0x20ULL << 32);
+	EXPECT(says("virtual NMIs"));
 	machine();
 	fake.msr[0x48e] &= ~(1ULL << 60);
 	EXPECT(says("MSR bitmaps"));
@@ -162,6 +162,11 @@ TEST(exit_of_an_instruction)
 	EXPECT_EQ(e.raw, 77);
 	e = exit_with(6, 0);
 	EXPECT_EQ(e.kind, VMEXIT_UNKNOWN);
+	e = exit_with(8, 0);
+	EXPECT_EQ(e.kind, VMEXIT_WINDOW);
+	fake.vmcs[EXIT_INTERRUPTION_INFO] = 0x80000202;
+	e = exit_with(0, 0);
+	EXPECT_EQ(e.kind, VMEXIT_NMI);
 }
 
 TEST(exit_of_io)

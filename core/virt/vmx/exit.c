@@ -171,9 +171,8 @@ static void fix_interruptibility(u32 reason, const struct vmexit *e)
 	u32 old = vmread(GUEST_INTERRUPTIBILITY);
 	u32 state = fix_nmi_blocking(old, reason, e);
 
-	/* We are never in SMM, but Bochs says so after INIT and SIPI. */
-	if (reason == REASON_INIT)
-		state &= ~BLOCKED_BY_SMI;
+	/* The guest is never in SMM, but after SIPI Bochs says so. */
+	state &= ~BLOCKED_BY_SMI;
 	if (reason == REASON_SIPI) {
 		state = 0;
 		vmwrite(GUEST_ACTIVITY_STATE, ACTIVITY_ACTIVE);
