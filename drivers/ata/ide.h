@@ -86,10 +86,13 @@ struct ide_pio {
 	u8 data[IDE_SECTOR_MAX];
 };
 
+/* What a start of the engine means; unless idle, BMICX is hooked. */
 enum ide_armed {
 	IDE_IDLE,
-	IDE_ARMED_COMMAND, /* dma.rq is sent when the engine is started */
-	IDE_ARMED_LIST,	   /* the list is looked at when it is started */
+	IDE_ARMED_COMMAND, /* dma.rq is sent first */
+	IDE_ARMED_LIST,	   /* the list is looked at first */
+	IDE_ARMED_ONCE,	   /* no second start for this command */
+	IDE_ARMED_NEVER,   /* no start */
 };
 
 struct ide_dma {

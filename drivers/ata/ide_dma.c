@@ -170,15 +170,54 @@ static int dma_prepare(struct ide_channel *ch)
 	return 0;
 }
 
+/* True for a write with sectors that stay as they are. */
+static bool writes_plain(struct ide_channel *ch)
+{
+	const struct ide_request *rq = &ch->dma.rq;
+
+	if (!rq->mediated || !rq->out)
+		return false;
+	for (u32 i = 0; i < rq->count; i++)
+		if (!ch->filter->covers(ch->unit[rq->unit].dev, rq->lba + i, 1))
+			return true;
+	return false;
+}
+
+/*
+ * The engine is stopped and has the empty list. If it were started twice, the
+ * device would get the first sectors' data for later sectors: that must not
+ * bring plain data into a protected range.
+ */
 static void dma_send(struct ide_channel *ch)
 {
 	if (dma_prepare(ch)) {
 		ide_refuse(ch, ch->dma.rq.code);
 		return;
 	}
+	if (writes_plain(ch)) {
+		ch->dma.armed = IDE_ARMED_ONCE;
+		ide_hooks_update(ch);
+		engine_stop(ch);
+	}
 	hw_out(ch->bm + BMIDTPX, 4, (u32)ch->dma.table_pa);
 	ide_send(ch, &ch->dma.rq);
 	ch->dma.active = true;
+}
+
+/* A write to BMICX, with the start only if there may be one. */
+static void bm_command(struct ide_channel *ch, u8 value)
+{
+	enum ide_armed armed = ch->dma.armed;
+
+	if (value & BMICX_SSBM) {
+		if (armed == IDE_ARMED_ONCE)
+			ch->dma.armed = IDE_ARMED_NEVER;
+		else if (armed == IDE_ARMED_LIST ||
+			 (armed == IDE_ARMED_NEVER &&
+			  !(hw_in(ch->bm + BMICX, 1) & BMICX_SSBM)))
+			value &= ~BMICX_SSBM;
+	}
+	hw_out(ch->bm + BMICX, 1, value);
 }
 
 /*
@@ -199,7 +238,7 @@ void ide_dma_begin(struct ide_channel *ch, const struct ide_request *rq)
 	ch->dma.rq = *rq;
 	if (ch->dma.fresh || command & BMICX_SSBM) {
 		dma_send(ch);
-		hw_out(ch->bm + BMICX, 1, command);
+		bm_command(ch, command);
 	} else {
 		ch->dma.armed = IDE_ARMED_COMMAND;
 	}
@@ -216,27 +255,33 @@ void ide_dma_packet(struct ide_channel *ch)
 		engine_stop(ch);
 }
 
+static void start_list(struct ide_channel *ch)
+{
+	if (list_copy(ch, ~0ULL)) {
+		log_limited(&ch->refused, "ide: bad PRD list");
+		ch->dma.armed = IDE_ARMED_LIST;
+		return;
+	}
+	table_from_list(&ch->dma);
+	hw_out(ch->bm + BMIDTPX, 4, (u32)ch->dma.table_pa);
+}
+
 void ide_dma_start_write(struct ide_channel *ch, u8 value)
 {
 	enum ide_armed armed = ch->dma.armed;
 
-	if (value & BMICX_SSBM && armed != IDE_IDLE) {
+	if (value & BMICX_SSBM &&
+	    (armed == IDE_ARMED_COMMAND || armed == IDE_ARMED_LIST)) {
 		engine_stop(ch);
 		ch->dma.armed = IDE_IDLE;
 		ch->dma.fresh = false;
-		if (armed == IDE_ARMED_COMMAND) {
+		if (armed == IDE_ARMED_COMMAND)
 			dma_send(ch);
-		} else if (!list_copy(ch, ~0ULL)) {
-			table_from_list(&ch->dma);
-			hw_out(ch->bm + BMIDTPX, 4, (u32)ch->dma.table_pa);
-		} else {
-			log_limited(&ch->refused, "ide: bad PRD list");
-			ch->dma.armed = IDE_ARMED_LIST;
-			value &= ~BMICX_SSBM;
-		}
-		ide_hooks_update(ch);
+		else
+			start_list(ch);
 	}
-	hw_out(ch->bm + BMICX, 1, value);
+	bm_command(ch, value);
+	ide_hooks_update(ch);
 }
 
 /* The device's status once it is neither busy nor moving data. */
@@ -341,6 +386,8 @@ u8 ide_dma_status(struct ide_channel *ch, u8 st)
 	}
 	dma->active = st & (ATA_BSY | ATA_DRQ);
 	dma->watch = dma->active;
+	if (!dma->active && dma->armed >= IDE_ARMED_ONCE)
+		dma->armed = IDE_IDLE;
 	ide_hooks_update(ch);
 	return st;
 }

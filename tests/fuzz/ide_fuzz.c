@@ -89,26 +89,24 @@ static void check_write(u64 lba, const u8 *data)
 			abort();
 }
 
+/* Hooks stay in the list for ever: the channel is used again. */
 static struct ide_channel *new_channel(void)
 {
-	static struct ide_channel *ch;
+	static struct ide_channel channel;
+	struct ide_channel *ch = &channel;
+	struct port_hook command, control, engine, prd;
 
-	if (!ch) {
-		ch = calloc(1, sizeof(*ch));
-	} else {
-		struct port_hook hooks[] = { ch->command_hook, ch->control_hook,
-					     ch->start_hook, ch->prd_hook };
-
-		/* Hooks stay in the list for ever: use them again. */
-		ide_channel_place(ch, 0, 0, 0);
-		memset(ch, 0, sizeof(*ch));
-		ch->command_hook = hooks[0];
-		ch->control_hook = hooks[1];
-		ch->start_hook = hooks[2];
-		ch->prd_hook = hooks[3];
-		ch->command_hook.count = ch->control_hook.count = 0;
-		ch->start_hook.count = ch->prd_hook.count = 0;
-	}
+	channel.dma.armed = IDE_IDLE;
+	ide_channel_place(ch, 0, 0, 0);
+	command = ch->command_hook;
+	control = ch->control_hook;
+	engine = ch->start_hook;
+	prd = ch->prd_hook;
+	memset(ch, 0, sizeof(*ch));
+	ch->command_hook = command;
+	ch->control_hook = control;
+	ch->start_hook = engine;
+	ch->prd_hook = prd;
 	return ch;
 }
 

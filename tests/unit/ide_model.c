@@ -18,7 +18,8 @@
 struct model model;
 static u8 images[2][2 * MODEL_LOW * 512];
 static u32 hidden_used;
-static u64 seed = 88172645463325252ULL;
+#define SEED 88172645463325252ULL
+static u64 seed = SEED;
 
 u32 model_random(void)
 {
@@ -720,6 +721,7 @@ void model_power_on(void)
 {
 	memset(&model, 0, offsetof(struct model, memory));
 	hidden_used = 0;
+	seed = SEED;
 	model.max_busy = 3;
 	model.dirty_from = MODEL_MEMORY;
 	for (int i = 0; i < 2; i++) {

@@ -738,6 +738,38 @@ TEST(reset_read_leaves_memory_alone)
 	}
 }
 
+/* Started again, the engine would bring sector 90 to where 100 belongs. */
+TEST(no_second_start_across_a_border)
+{
+	struct op op = { 0, 90, 40, 0, true, false, false, LINUX };
+	u8 *data = model.memory + DATA;
+
+	machine(true, false, 512);
+	model.max_busy = 1;
+	for (int i = 0; i < 40; i++) {
+		op.flow = i % FLOWS;
+		fill(data, op_bytes(&op) + 2);
+		dma_issue(&op);
+		data = model.memory + list_base();
+		model_tick();
+		out(MODEL_BM, 1, 0);
+		out(MODEL_BM, 1, 1);
+		out(MODEL_BM, 2, 0);
+		out(MODEL_BM, 2, 1);
+		for (int n = 0; n < 50; n++)
+			model_tick();
+		soft_reset();
+		for (u32 n = 0; n < 30; n++)
+			for (u32 m = 0; m < 10; m++)
+				EXPECT(memcmp(
+					model_sector(&model.dev[0], 100 + n),
+					data + m * 512, 512));
+		settle(&op, data);
+		EXPECT(do_dma(&op));
+	}
+	EXPECT(disks_right());
+}
+
 static u8 command_status(u8 dev, u8 code)
 {
 	out(MODEL_BASE + 6, 1, dev);
@@ -951,7 +983,8 @@ TEST_MAIN(CASE(pio_all_forms), CASE(dma_all_forms),
 	  CASE(mixed_with_plain_sibling), CASE(large_sectors),
 	  CASE(split_writes), CASE(exits_of_a_read), CASE(media_errors),
 	  CASE(error_in_a_split_write), CASE(aborts_at_every_step),
-	  CASE(reset_read_leaves_memory_alone), CASE(refused_commands),
+	  CASE(reset_read_leaves_memory_alone),
+	  CASE(no_second_start_across_a_border), CASE(refused_commands),
 	  CASE(lists_into_hidden_memory), CASE(list_at_the_end_of_ram),
 	  CASE(list_longer_or_shorter), CASE(atapi_sibling),
 	  CASE(identify_is_adjusted), CASE(wide_register_access),
