@@ -180,8 +180,7 @@ TEST(inc_dec_short_forms)
 	cpu.rflags &= ~RFLAGS_CF;
 	EXPECT_EQ(STEP("\x66\x4f"), 0); /* dec di */
 	EXPECT_EQ(cpu.gpr[GPR_RDI], 0xffff);
-	EXPECT_EQ(cpu.rflags,
-		  2 | RFLAGS_SF | RFLAGS_PF | RFLAGS_AF);
+	EXPECT_EQ(cpu.rflags, 2 | RFLAGS_SF | RFLAGS_PF | RFLAGS_AF);
 }
 
 TEST(flags_by_hand)
