@@ -82,8 +82,9 @@ static u64 reserved_64(const struct walk *w, unsigned int level, u64 entry)
 
 	if (!w->lma)
 		high |= BITS(62, 52);
+	/* Bit 5 is reserved too, but QEMU sets it, as an A flag. */
 	if (is_pdpte(w, level))
-		return high | BIT(63) | BITS(8, 5) | BITS(2, 1);
+		return high | BIT(63) | BITS(8, 6) | BITS(2, 1);
 	if (!(w->cpu->efer & EFER_NXE))
 		high |= PTE_NX;
 	if (level > 3)

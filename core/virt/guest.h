@@ -107,6 +107,10 @@ int guest_probe(struct vcpu *v, u64 linear, u32 size, unsigned int access,
 void guest_inject_mem_fault(struct vcpu *v,
 			    const struct guest_mem_fault *fault);
 
+/* Is VMRUN, VMLOAD, VMSAVE, STGI, CLGI, SKINIT or INVLPGA next? They raise #GP
+ * instead of #UD where SVM is on, which the guest must not see. */
+bool guest_at_svm_insn(struct vcpu *v);
+
 /* Executes the instruction at RIP, whose memory access was trapped. */
 void guest_emulate(struct vcpu *v, const struct vmexit *exit);
 

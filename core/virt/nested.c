@@ -200,6 +200,12 @@ void guest_nested_fault(struct vcpu *v, const struct vmexit *exit)
 	}
 	if (!mmio_hooked(exit->fault.gpa) && map_late(v, exit->fault.gpa))
 		return;
+	/* No instruction did this: an event's frame does not fit the stack, or
+	 * its gate cannot be read. Never again for the same event. */
+	if (exit->delivering.valid) {
+		guest_fault(v, VECTOR_DF);
+		return;
+	}
 	/* An emulated instruction cannot fetch from, or keep its page tables
 	 * in, a device that is mediated. */
 	if (exit->fault.exec || exit->fault.table) {

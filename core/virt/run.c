@@ -86,6 +86,18 @@ static void exit_virt_insn(struct vcpu *v, const struct vmexit *exit)
 	guest_fault(v, VECTOR_UD);
 }
 
+/* The back end has kept it from the guest, to which it belongs; but see
+ * guest_at_svm_insn(). */
+static void exit_exception(struct vcpu *v, const struct vmexit *exit)
+{
+	if (exit->exception.vector == VECTOR_GP && !exit->delivering.valid &&
+	    guest_at_svm_insn(v))
+		guest_fault(v, VECTOR_UD);
+	else
+		guest_fault_error(v, exit->exception.vector,
+				  exit->exception.error);
+}
+
 /* Dirty lines of the caches may be ours: write them back. */
 static void exit_invd(struct vcpu *v, const struct vmexit *exit)
 {
@@ -153,7 +165,7 @@ static void (*const handlers[VMEXIT_KINDS])(struct vcpu *,
 	[VMEXIT_INVD] = exit_invd,
 	[VMEXIT_HYPERCALL] = exit_hypercall,
 	[VMEXIT_VIRT_INSN] = exit_virt_insn,
-	[VMEXIT_EXCEPTION] = exit_unknown,
+	[VMEXIT_EXCEPTION] = exit_exception,
 	[VMEXIT_TASK_SWITCH] = guest_task_switch,
 	[VMEXIT_INIT] = exit_init,
 	[VMEXIT_SIPI] = exit_sipi,

@@ -1,6 +1,7 @@
 #include "core/virt/svm/svm.h"
 
 #include "core/arch/cpuid.h"
+#include "core/arch/regs.h"
 #include "core/lib/string.h"
 
 /*
@@ -88,6 +89,18 @@ static void decode_vintr(struct svm *svm, struct vmexit *exit)
 	exit->kind = VMEXIT_WINDOW;
 }
 
+static void decode_gp(const struct vmcb *b, struct vmexit *exit)
+{
+	exit->kind = VMEXIT_EXCEPTION;
+	exit->exception = (struct vevent){
+		.valid = true,
+		.vector = VECTOR_GP,
+		.type = VEVENT_EXCEPTION,
+		.has_error = true,
+		.error = b->exitinfo1,
+	};
+}
+
 void svm_decode_exit(struct vcpu *v, struct vmexit *exit)
 {
 	struct svm *svm = svm_of(v);
@@ -100,6 +113,9 @@ void svm_decode_exit(struct vcpu *v, struct vmexit *exit)
 	decode_delivering(b, &exit->delivering);
 
 	switch (b->exitcode) {
+	case VMEXIT_CODE_EXCP_GP:
+		decode_gp(b, exit);
+		break;
 	case VMEXIT_CODE_NMI:
 		exit->kind = VMEXIT_NMI;
 		break;

@@ -105,6 +105,9 @@ static void init_control(struct vmcb *b, hpa_t nested_root)
 	b->intercept2 = INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD |
 			INTERCEPT_VMSAVE | INTERCEPT_STGI | INTERCEPT_CLGI |
 			INTERCEPT_SKINIT;
+	/* EFER.SVME is set, so some SVM instructions give #GP, by privilege
+	 * or operand, before they exit; without it they give #UD. */
+	b->intercept_exceptions = BIT(VECTOR_GP);
 	b->iopm_base_pa = virt_to_phys(port_bitmap());
 	b->msrpm_base_pa = virt_to_phys(msrpm);
 	b->guest_asid = 1;
@@ -155,8 +158,10 @@ static void inject(struct svm *svm, struct vevent *e)
 
 	if (type == VEVENT_PRIV_SW_EXCEPTION || type == VEVENT_SW_EXCEPTION)
 		type = VEVENT_EXCEPTION;
-	b->eventinj = VMCB_EVENT_V | e->vector | type << 8 |
-		      (e->has_error ? VMCB_EVENT_EV : 0) | (u64)e->error << 32;
+	b->eventinj =
+		VMCB_EVENT_V | e->vector | type << 8 | (u64)e->error << 32;
+	if (e->has_error && b->cr0 & CR0_PE)
+		b->eventinj |= VMCB_EVENT_EV;
 	if (type == VEVENT_NMI) {
 		svm->nmi_masked = true;
 		b->intercept1 |= INTERCEPT_IRET;

@@ -28,6 +28,7 @@ enum vmcb_intercept2 { /* offset 010h */
 };
 
 enum vmcb_exitcode { /* appendix C */
+	VMEXIT_CODE_EXCP_GP = 0x4d,
 	VMEXIT_CODE_NMI = 0x61,
 	VMEXIT_CODE_INIT = 0x63,
 	VMEXIT_CODE_VINTR = 0x64,
