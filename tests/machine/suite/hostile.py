@@ -1,0 +1,227 @@
+"""A hostile guest: the tests' own kernel (tests/machine/kernel) attacks.
+
+Where a fault can be compared with that of the bare machine, it runs there as
+well, and what it prints has to be the same.
+"""
+
+import hashlib
+import json
+import os
+import re
+import socket
+import subprocess
+import threading
+import time
+
+import case as cases
+import image
+from case import BOOT_MIB, ROOT, ROOT_MIB, Fail, case, shoji_image
+
+build_lock = threading.Lock()
+
+
+def test_kernel():
+    out = os.path.join(cases.WORK, "kernel")
+    with build_lock:
+        run = subprocess.run(
+            ["make", "-s", "-C", os.path.join(cases.HERE, "kernel"),
+             f"OUT={out}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if run.returncode:
+        raise Fail("make:\n" + run.stdout.decode(errors="replace"))
+    return os.path.join(out, "test.elf")
+
+
+def root_contents():
+    """Of the range that is encrypted: any bytes, no two sectors alike."""
+    return b"".join(hashlib.sha512(str(i).encode()).digest()
+                    for i in range(ROOT_MIB << 14))
+
+
+def kernel_disk(t, words, bare, volumes=(ROOT,), name="disk"):
+    """A disk that boots the kernel with @words on its command line."""
+    boot, root, disk, tree = (t.path(name + s)
+                              for s in (".boot", ".root", ".img", ".tree"))
+    files = {"test.elf": test_kernel()}
+    if not bare:
+        files["shoji.elf"] = shoji_image("".join(v.toml() for v in volumes))
+    image.boot_tree(tree, files, image.grub_cfg(
+        "" if bare else "multiboot2 /boot/shoji.elf",
+        f"multiboot /boot/test.elf {words}"))
+    image.make_fs(boot, tree, BOOT_MIB)
+    with open(root, "wb") as f:
+        f.write(root_contents())
+    image.make_disk(disk, [boot, root])
+    image.install_grub(disk)
+    for part in (boot, root):
+        os.unlink(part)
+    if not bare and ROOT in volumes:
+        ROOT.encrypt(disk)
+    return disk
+
+
+def kernel(t, words, bare=None, name="run", ends=True, volumes=(ROOT,),
+           root=True, **more):
+    """Runs the kernel to its end, which has to be free of failures and to
+    leave the disk's root as it was unless not @root; returns the result."""
+    bare = t.bare if bare is None else bare
+    disk = kernel_disk(t, words, bare, volumes, name)
+    result = t.run([disk], name, **more)
+    plain = ROOT.plain(disk) if not bare and ROOT in volumes else \
+        image.read_sectors(disk, ROOT.first, ROOT.last - ROOT.first + 1)
+    os.unlink(disk)
+    for text in (result.console, result.shoji):
+        bad = re.findall(r"@@ FAIL.*|PANIC.*|panic.*", text)
+        if bad:
+            raise Fail(f"{name}: {bad[0].strip()} ({len(bad)} in all)")
+    if ends and "@@ end" not in result.console:
+        raise Fail(f"{name}: the kernel did not come to its end")
+    if not bare and "GRUB: second pass" not in result.console:
+        raise Fail(f"{name}: it did not run under Shoji")
+    t.true(f"{name}: the root has changed",
+           not root or plain == root_contents())
+    return result
+
+
+def words_of(result, word):
+    return re.findall(rf"@@ {word} ([^\r\n]*)", result.console)
+
+
+def same_as_bare(t, words, word="got", **more):
+    """Runs it twice; the lines "@@ got ..." have to be the same."""
+    here = words_of(kernel(t, words, name="shoji", **more), word)
+    bare = words_of(kernel(t, words, bare=True, name="bare", **more), word)
+    differing = [f"{b!r}, bare {a!r}" for a, b in zip(bare, here) if a != b]
+    for line in differing:
+        t.note(line)
+    if differing or len(bare) != len(here):
+        raise Fail(f"{len(differing)} lines differ from the bare machine's, "
+                   f"{len(here)} to {len(bare)}: {differing[:1]}")
+
+
+# ---- what the emulator's monitor does ------------------------------------
+
+class Monitor:
+    """QEMU's QMP socket."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        end = time.monotonic() + 60
+        while True:
+            try:
+                self.socket.connect(path)
+                break
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+        self.file = self.socket.makefile("rw")
+        self.file.readline()
+        self.do("qmp_capabilities")
+
+    def do(self, command, **arguments):
+        json.dump({"execute": command, "arguments": arguments}, self.file)
+        self.file.flush()
+        while True:
+            answer = json.loads(self.file.readline())
+            if "error" in answer:
+                raise Fail(f"{command}: {answer['error']}")
+            if "return" in answer:
+                return answer["return"]
+
+    def memory(self, start, size, path):
+        self.do("pmemsave", val=start, size=size, filename=path)
+        with open(path, "rb") as f:
+            data = f.read()
+        os.unlink(path)
+        return data
+
+    def key(self):
+        self.do("send-key", keys=[{"type": "qcode", "data": "a"}])
+
+
+def constant_part(elf):
+    """(place in the file, length in memory) of the text and the constants."""
+    text = subprocess.run(["readelf", "-SW", elf], check=True,
+                          stdout=subprocess.PIPE).stdout.decode()
+    place = {name: [int(x, 16) for x in where.split()]
+             for name, where in re.findall(
+                 r" (\.text|\.rodata) +PROGBITS +(\w+ \w+ \w+)", text)}
+    address, offset, _ = place[".text"]
+    return offset, place[".rodata"][0] + place[".rodata"][2] - address
+
+
+def snapshots(t, name, found):
+    """While the kernel waits for a key, twice: the constant part of Shoji as
+    it lies in the machine's memory, into @found."""
+    try:
+        monitor = Monitor(t.path(name + ".qmp"))
+        console = t.path(f"{name}-console.log")
+        shoji = t.path(f"{name}-shoji.log")
+        for count in (1, 2):
+            while True:
+                with open(console, "rb") as f:
+                    if f.read().count(b"@@ key") >= count:
+                        break
+                time.sleep(0.1)
+            with open(shoji, "rb") as f:
+                where = re.search(rb"(\d+) MiB of memory hidden at 0x(\w+)",
+                                  f.read())
+            size, start = int(where[1]) << 20, int(where[2], 16)
+            found.append(monitor.memory(start, size, t.path(name + ".mem")))
+            monitor.key()
+    except (OSError, ValueError) as e:      # the machine has gone
+        t.note(f"monitor: {e!r}")
+
+
+def check_snapshots(t, found):
+    elf = shoji_image(ROOT.toml())
+    offset, length = constant_part(elf)
+    with open(elf, "rb") as f:
+        f.seek(offset)
+        head = f.read(4096)
+    t.equal("snapshots", len(found), 2)
+    at = found[0].find(head)
+    t.true("the image is not where the banner says", at >= 0)
+    t.true("Shoji's text or constants have changed",
+           found[0][at:at + length] == found[1][at:at + length])
+    t.note(f"{length} bytes of text and constants, at {at:#x} in the hidden "
+           "memory, are unchanged")
+
+
+@case(vendor=("amd", "intel"), weight=10)
+def hostile_memory(t):
+    """Reads, writes and executes the hidden memory in every mode and by DMA."""
+    found, more, keys, watch = [], {}, "", None
+    if t.vendor == "amd" and not t.bare:
+        keys = " keys=1"
+        more["extra"] = ("-qmp", f"unix:{t.path('run.qmp')},"
+                         "server=on,wait=off")
+        watch = threading.Thread(target=snapshots, args=(t, "run", found),
+                                 daemon=True)
+        watch.start()
+    result = kernel(t, f"test=memory disk={ROOT.first}{keys}", **more)
+    if t.bare:
+        return
+    banner = re.search(r"(\d+) MiB of memory hidden at (0x\w+)",
+                       result.shoji)
+    t.equal("hidden, as the guest's map has it", words_of(result, "hidden"),
+            [f"{banner[1]} MiB at {banner[2]}"])
+    if watch:
+        watch.join(60)
+        check_snapshots(t, found)
+
+
+@case(vendor=("amd", "intel"), weight=5)
+def hostile_virt(t):
+    """Every VMX and SVM instruction, in every mode: #UD."""
+    if not t.bare:
+        kernel(t, "test=virt")
+
+
+@case(vendor=("amd", "intel"), weight=5)
+def hostile_cr3(t):
+    """Page tables in the hidden memory: the machine resets."""
+    if t.bare:
+        return
+    kernel(t, "test=cr3", ends=False, until=r"(?s)@@ cr3.*@@ cr3",
+           expect="text", reboots=True)
