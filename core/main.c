@@ -7,8 +7,9 @@
  * log.c), the array of CPUs (core/cpu/cpu.c), the IDT (core/cpu/traps.c), the
  * consoles and panic()'s settings (core/cpu), the hook lists (core/io), the
  * volumes and their keys (crypto/disk/disk.c), the cipher's path (crypto/xts.c),
- * the registers of sleep and reset (core/virt/power.c), the guest's pointer in
- * core/virt/nested.c, and what stands here.
+ * the IDE controllers (drivers/ata/ide_controller.c), the registers of sleep and
+ * reset (core/virt/power.c), the guest's pointer in core/virt/nested.c, and what
+ * stands here.
  */
 #include "boot/boot_info.h"
 #include "boot/stub.h"
@@ -222,6 +223,11 @@ static void take_devices(void)
 		pci_scan(conceal, NULL);
 	if (config.volume_count && drivers_start(disk_filter()))
 		stop("A protected device cannot be secured");
+	/* It may be there but slow to answer; the guest would find it bare. */
+	if (disk_unattached()) {
+		log_line("volume %s: no such device", disk_unattached()->name);
+		stop("A protected device is missing");
+	}
 }
 
 /* ---- the order ---------------------------------------------------------- */

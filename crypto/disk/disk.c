@@ -36,8 +36,9 @@ static struct disk {
 	struct block_dev last_resort[FACTOR_MAX];
 	struct disk_counters counters[VOLUME_MAX];
 	struct disk_fpu fpu;
-	u32 busy;  /* requests that use keys now */
-	u32 wiped; /* there are no keys any more */
+	u16 attached; /* volumes that a device was found for, by bit */
+	u32 busy;     /* requests that use keys now */
+	u32 wiped;    /* there are no keys any more */
 } disk;
 
 /* Pages that hold nothing but keys. */
@@ -392,7 +393,16 @@ static struct block_dev *attach(const struct block_id *id)
 		return NULL;
 	factor = min_u64(max_u64(factor, 1), FACTOR_MAX);
 	log_volumes(id, set, factor);
+	disk.attached |= set;
 	return dev_find(set, (u16)factor);
+}
+
+const struct volume *disk_unattached(void)
+{
+	for (size_t i = 0; i < disk.volume_count; i++)
+		if (!(disk.attached & 1u << i))
+			return &disk.volumes[i];
+	return NULL;
 }
 
 const struct block_filter *disk_filter(void)
@@ -459,6 +469,7 @@ int disk_init(const struct volume *volumes, size_t count,
 	}
 	disk.volumes = volumes;
 	disk.volume_count = count;
+	disk.attached = 0;
 	return 0;
 }
 

@@ -32,6 +32,9 @@ int disk_init(const struct volume *volumes, size_t count,
 
 const struct block_filter *disk_filter(void);
 
+/* A volume that no device has been attached for; NULL if there is none. */
+const struct volume *disk_unattached(void);
+
 /*
  * Zeroises all expanded keys, on panic and shutdown. Requests that other CPUs
  * have begun are let finish, for a second at most. A CPU that comes with a

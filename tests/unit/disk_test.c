@@ -435,6 +435,23 @@ TEST(disk_matches_all_that_is_given)
 	EXPECT(attached(&id));
 }
 
+/* Each volume has to find a device before the guest may start. */
+TEST(disk_unattached_volume_is_told)
+{
+	struct block_id id = id_of("ide", 512);
+
+	volume_count = 0;
+	add_volume("ide", 0, 9)->match = match(MATCH_BUS | MATCH_UNIT, 0, 0);
+	add_volume("ide", 20, 29)->match = match(MATCH_BUS | MATCH_UNIT, 0, 1);
+	EXPECT_EQ(disk_init(volumes, 2, &fpu), 0);
+	EXPECT(disk_unattached() == &volumes[0]);
+	EXPECT(attached(&id));
+	EXPECT(disk_unattached() == &volumes[1]);
+	id.unit = 1;
+	EXPECT(attached(&id));
+	EXPECT(!disk_unattached());
+}
+
 TEST(disk_no_volume_passes)
 {
 	struct block_id id = id_of("ide", 512);
@@ -571,6 +588,7 @@ int main(void)
 		CASE(disk_encode_sg_random),
 		CASE(disk_buffers_random),
 		CASE(disk_matches_all_that_is_given),
+		CASE(disk_unattached_volume_is_told),
 		CASE(disk_no_volume_passes),
 		CASE(disk_same_device_again),
 		CASE(disk_many_devices_stay_protected),
