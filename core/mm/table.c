@@ -55,22 +55,31 @@ static int make_table(struct table *t, u64 *entry, unsigned int level)
 	return 0;
 }
 
-/* The entry of @level for @va. NULL in *@found if that would take a new table
- * just to unmap what is not mapped. */
-static int find_entry(struct table *t, u64 va, unsigned int level, bool unmap,
+/*
+ * The entry for @va of *@level, or of the level below which there is no table:
+ * what was split stays so, since its page could not be used again. NULL in
+ * *@found if that would take a new table just to unmap what is not mapped.
+ */
+static int find_entry(struct table *t, u64 va, unsigned int *level, bool unmap,
 		      u64 **found)
 {
 	u64 *table = t->root;
 
-	for (unsigned int l = TOP_LEVEL; l > level; l--) {
+	for (unsigned int l = TOP_LEVEL;; l--) {
 		u64 *entry = entry_of(table, va, l);
 		bool present = *entry & t->format->present;
+		bool points = present && !is_leaf(t, *entry, l);
 
+		if (l <= *level && !points) {
+			*level = l;
+			*found = entry;
+			return 0;
+		}
 		if (!present && unmap) {
 			*found = NULL;
 			return 0;
 		}
-		if (!present || is_leaf(t, *entry, l)) {
+		if (!points) {
 			int err = make_table(t, entry, l);
 
 			if (err)
@@ -78,8 +87,6 @@ static int find_entry(struct table *t, u64 va, unsigned int level, bool unmap,
 		}
 		table = phys_to_virt(*entry & ENTRY_ADDR);
 	}
-	*found = entry_of(table, va, level);
-	return 0;
 }
 
 static unsigned int largest_level(const struct table *t, u64 bits, u64 len)
@@ -106,14 +113,14 @@ int table_map(struct table *t, u64 va, u64 pa, u64 len, u64 attr)
 	while (len) {
 		u64 bits = attr ? va | pa : va;
 		unsigned int level = largest_level(t, bits, len);
-		u64 size = level_size(level);
-		u64 *entry;
-		int err = find_entry(t, va, level, !attr, &entry);
+		u64 *entry, size;
+		int err = find_entry(t, va, &level, !attr, &entry);
 
 		if (err)
 			return err;
 		if (entry)
 			set_entry(entry, make_leaf(t, pa, attr, level));
+		size = level_size(level);
 		va += size;
 		pa += size;
 		len -= size;

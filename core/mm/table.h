@@ -1,7 +1,8 @@
 /*
  * One builder for every 4-level page table: the host's, EPT and NPT. It uses
  * the largest pages that alignment, the CPU and the table's limits allow, and
- * splits a large page when part of it is mapped anew.
+ * splits a large page when part of it is mapped anew, for good: so a guest
+ * that has a range mapped again and again does not use up the pages.
  *
  * Pages come from @alloc and are never freed. Changing a present entry is
  * done with one aligned 64-bit store; flushing TLBs is the caller's work.
