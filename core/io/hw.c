@@ -2,6 +2,7 @@
 #include "core/arch/x86.h"
 #include "core/io/mmio.h"
 #include "core/io/port.h"
+#include "core/mm/host.h"
 #include "core/mm/pool.h"
 
 u32 hw_in(u16 port, u8 size)
@@ -61,10 +62,14 @@ void hw_outs(u16 port, u8 size, const void *src, u32 count)
 	}
 }
 
+/* The guest can name any address; far above RAM and devices there is nothing.
+ */
 u64 hw_mmio_read(hpa_t pa, u8 size)
 {
 	const volatile void *p = phys_to_virt(pa);
 
+	if (!host_maps(pa, size))
+		return ~0ULL;
 	switch (size) {
 	case 1:
 		return *(const volatile u8 *)p;
@@ -81,6 +86,8 @@ void hw_mmio_write(hpa_t pa, u8 size, u64 value)
 {
 	volatile void *p = phys_to_virt(pa);
 
+	if (!host_maps(pa, size))
+		return;
 	switch (size) {
 	case 1:
 		*(volatile u8 *)p = (u8)value;

@@ -21,6 +21,7 @@ static struct table_format format = {
 	.max_level = 2,
 };
 static struct table tables;
+static u64 direct_end;
 
 static void *alloc_page(void)
 {
@@ -68,8 +69,10 @@ static int map_image(void)
 static int map_direct(u64 phys_end)
 {
 	hpa_t code = virt_to_phys(image_start);
-	int err = table_map(&tables, HOST_DIRECT, 0, direct_size(phys_end), RW);
+	int err;
 
+	direct_end = direct_size(phys_end);
+	err = table_map(&tables, HOST_DIRECT, 0, direct_end, RW);
 	if (err)
 		return err;
 	return table_map(&tables, HOST_DIRECT + code, code,
@@ -90,6 +93,11 @@ int host_build(u64 phys_end, hpa_t *root)
 	if (!err)
 		*root = virt_to_phys(tables.root);
 	return err;
+}
+
+bool host_maps(hpa_t pa, u64 len)
+{
+	return range_ok(pa, len, direct_end);
 }
 
 int host_unmap_page(const void *page)

@@ -32,6 +32,9 @@ extern const char image_end[];
  */
 int host_build(u64 phys_end, hpa_t *root) must_check;
 
+/* Does the direct map reach all of [pa, pa + len)? */
+bool host_maps(hpa_t pa, u64 len);
+
 /* Takes one page out of the direct map (a guard below a stack, say). The
  * caller flushes TLBs, or has not used the page yet. */
 int host_unmap_page(const void *page) must_check;
