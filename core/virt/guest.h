@@ -146,7 +146,7 @@ void nested_update_types(struct vcpu *v);
 
 int startup_init(struct guest *g) must_check; /* watch the APIC if needed */
 void startup_begin(struct vcpu *v);	  /* the boot processor, after POST */
-void startup_init_signal(struct vcpu *v); /* INIT has reached this CPU */
+void startup_init_signal(struct vcpu *v); /* INIT: a reset if this is CPU 0 */
 void startup_sipi(struct vcpu *v, u8 vector);
 /* The guest writes @value to the ICR. True: it has been dealt with here. */
 bool startup_icr(struct vcpu *v, u64 value);

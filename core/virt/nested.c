@@ -15,6 +15,8 @@
 #include "core/mm/pool.h"
 #include "core/virt/mtrr.h"
 
+#define NESTED_BITS 48 /* of an address in a table of four levels */
+
 /* For mmio_set_trap_fn(), which has no argument for it. */
 static struct guest *guest;
 
@@ -101,9 +103,12 @@ static void flush_others(struct guest *g, const struct vcpu *self)
 			continue;
 		__atomic_store_n(&v->flush_request, 1, __ATOMIC_SEQ_CST);
 		__atomic_store_n(&v->kick, 1, __ATOMIC_SEQ_CST);
+		/* It looks before it runs the guest. Without a hardware state
+		 * for it, waiting for SIPI is the guest's code as well. */
 		if (!__atomic_load_n(&v->in_guest, __ATOMIC_SEQ_CST) ||
-		    __atomic_load_n(&v->waiting_sipi, __ATOMIC_SEQ_CST))
-			continue; /* it looks before it runs the guest */
+		    (__atomic_load_n(&v->waiting_sipi, __ATOMIC_SEQ_CST) &&
+		     __atomic_load_n(&v->waits_in_hw, __ATOMIC_SEQ_CST)))
+			continue;
 		guest_kick(v);
 		while (__atomic_load_n(&v->in_guest, __ATOMIC_SEQ_CST) &&
 		       __atomic_load_n(&v->flush_request, __ATOMIC_SEQ_CST))
@@ -166,7 +171,7 @@ static bool map_late(struct vcpu *v, gpa_t gpa)
 	unsigned int level;
 	int rc = 0;
 
-	if (gpa < g->nested_top || gpa >> g->maxphyaddr)
+	if (gpa < g->nested_top || gpa >> min_u64(g->maxphyaddr, NESTED_BITS))
 		return false;
 	gpa = align_down(gpa, step);
 	lock_acquire(&g->nested_lock);
@@ -207,9 +212,9 @@ void guest_nested_fault(struct vcpu *v, const struct vmexit *exit)
 		return;
 	}
 	/* An emulated instruction cannot fetch from, or keep its page tables
-	 * in, a device that is mediated. */
-	if (exit->fault.exec || exit->fault.table) {
-		log_limited(&limit, "fetch or page walk on gpa 0x%llx: #GP",
+	 * or an event's stack in, a device that is mediated. */
+	if (exit->fault.exec || exit->fault.table || exit->delivering.valid) {
+		log_limited(&limit, "fetch, walk or event on gpa 0x%llx: #GP",
 			    (unsigned long long)exit->fault.gpa);
 		guest_fault(v, VECTOR_GP);
 		return;

@@ -22,6 +22,7 @@
 #include "core/io/mmio.h"
 #include "core/lib/log.h"
 #include "core/lib/string.h"
+#include "core/virt/power.h"
 
 /* ---- state -------------------------------------------------------------- */
 
@@ -52,6 +53,7 @@ static void reset_state(struct vcpu *v)
 	v->rflags = RFLAGS_FIXED;
 	v->event.valid = false;
 	v->nmi_pending = false;
+	ops->flush_nested(v); /* what was translated with paging on, too */
 	ops->set(v, VREG_CR0, cr0 | CR0_ET);
 	ops->set(v, VREG_CR2, 0);
 	ops->set(v, VREG_CR3, 0);
@@ -84,6 +86,9 @@ void startup_begin(struct vcpu *v)
 
 void startup_init_signal(struct vcpu *v)
 {
+	/* The boot processor would start anew, in the firmware. */
+	if (v->cpu->index == 0)
+		power_reset();
 	reset_state(v);
 	apic_init_reset();
 	v->waiting_sipi = true;
@@ -190,13 +195,23 @@ bool startup_icr(struct vcpu *v, u64 icr)
 	return true;
 }
 
+/*
+ * Registers are written by 32 bits at a multiple of 16 (SDM vol. 3, 10.4.1).
+ * Other writes reach a register under another address on some machines, the
+ * ICR too: they are lost, and so are those of the ID, by which kicks find
+ * their CPU.
+ */
 static enum verdict apic_write_seen(void *ctx, struct mmio_io *io)
 {
 	struct guest *g = ctx;
 	struct vcpu *v = cpu_self()->vcpu;
-	u64 high;
+	u64 offset = io->gpa - g->apic_base, high;
 
-	if (!io->write || io->gpa != g->apic_base + APIC_ICR)
+	if (!io->write)
+		return PASS;
+	if (io->size != 4 || offset % 16 || offset == APIC_ID)
+		return DONE;
+	if (offset != APIC_ICR)
 		return PASS;
 	high = apic_mode() == APIC_XAPIC ? apic_read(APIC_ICR_HIGH) : 0;
 	return startup_icr(v, high << 32 | (u32)io->value) ? DONE : PASS;
