@@ -146,20 +146,23 @@ def install_grub(path):
 
 
 def grub_cfg(shoji, linux, serial=1):
-    """The two passes: Shoji first, the guest's kernel when Shoji runs.
+    """The two passes: Shoji first, the guest's kernel when Shoji runs, as
+    tools/grub/09_shoji does it for an installed system.
 
-    @shoji, @linux: GRUB commands, @shoji "" for a disk without Shoji.
-    Shoji leaves the bytes "SHOJ" at physical 0x4F0."""
+    @shoji, @linux: GRUB commands, @shoji "" for a disk without Shoji."""
     text = f"""serial --unit={serial} --speed=115200
 terminal_output console serial
 """
     if shoji:
-        text += f"""set shoji=
-read_dword -v shoji 0x4f0
-if [ "$shoji" != 4a4f4853 ]; then
+        text += f"""read_dword -v mark 0x4f0
+read_dword -v vector 0x4f4
+read_dword -v int15 0x54
+if [ "$mark" != 4a4f4853 -o "$vector" != "$int15" ]; then
 	echo "GRUB: first pass, loading Shoji"
 	{shoji}
 	boot
+	sleep 5
+	halt
 fi
 echo "GRUB: second pass, under Shoji"
 """

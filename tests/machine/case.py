@@ -81,6 +81,9 @@ class Volume:
         """The decrypted contents of the range in the disk image @path."""
         return image.decrypted(path, self.first, self.last, self.key)
 
+    def encrypt(self, path):
+        image.encrypt_range(path, self.first, self.last, self.key)
+
 
 ROOT = Volume("root", ROOT_FIRST, ROOT_LAST)
 
@@ -112,7 +115,8 @@ def build_shoji(toml):
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if run.returncode:
         raise Fail("make:\n" + run.stdout.decode(errors="replace"))
-    shutil.copyfile(os.path.join(objects, "shoji.elf"), stem + ".elf")
+    for kind in (".elf", ".debug"):         # .debug: its symbols
+        shutil.copyfile(os.path.join(objects, "shoji" + kind), stem + kind)
     return stem + ".elf"
 
 
@@ -139,11 +143,11 @@ class Test:
 
     def boot_disk(self, script, volumes=(ROOT,), bare=None, tools=(),
                   files=None, kernel="tiny", cmdline="", name="disk",
-                  shoji=None, parts=()):
+                  shoji=None, parts=(), root_mib=ROOT_MIB, sectors=0):
         """A disk with a boot partition and a root that runs @script; returns
         the path of the image. The root is encrypted if ROOT is among
         @volumes. @shoji: another image than the one for @volumes. @parts:
-        files that become partitions 3 and 4."""
+        files that become partitions 3 and 4. @sectors: the least size."""
         bare = self.bare if bare is None else bare
         if bare:
             elf = None
@@ -153,16 +157,15 @@ class Test:
         boot, root, disk = (self.path(name + s)
                             for s in (".boot", ".root", ".img"))
         guest.root_tree(tree, script, tools, files)
-        image.make_fs(root, tree, ROOT_MIB)
+        image.make_fs(root, tree, root_mib)
         shutil.rmtree(tree)
         self.make_boot(tree, boot, elf, kernel, cmdline)
-        where = image.make_disk(disk, [boot, root] + list(parts))
-        assert where[1] == (ROOT_FIRST, ROOT_LAST), where
+        image.make_disk(disk, [boot, root] + list(parts), sectors)
         image.install_grub(disk)
         os.unlink(boot)
         os.unlink(root)
         if not bare and ROOT in volumes:
-            image.encrypt_range(disk, ROOT.first, ROOT.last, ROOT.key)
+            ROOT.encrypt(disk)
         return disk
 
     def make_boot(self, tree, boot, elf, kernel, cmdline):
@@ -185,7 +188,8 @@ class Test:
         image.make_fs(boot, tree, BOOT_MIB)
         shutil.rmtree(tree)
 
-    def run(self, disks, name="run", until=None, expect="off", **more):
+    def run(self, disks, name="run", until=None, expect="off", limit=1200,
+            steps=(), **more):
         """Runs a machine with @disks (paths or Disks; the first is the boot
         disk) to its end, which has to be @expect."""
         disks = [d if isinstance(d, Disk) else Disk(d, i // 2, i % 2)
@@ -193,7 +197,7 @@ class Test:
         more.setdefault("cpus", self.cpus)
         more.setdefault("vendor", self.vendor)
         result = Machine(self.folder, disks=disks, name=name,
-                         **more).run(until)
+                         **more).run(until, limit, steps)
         self.seconds += result.seconds
         self.note(f"{name}: ended by {result.ended}, status {result.status}, "
                   f"{result.seconds:.1f} CPU seconds")
@@ -219,10 +223,6 @@ class Test:
     def true(self, what, value):
         if not value:
             raise Fail(what)
-
-
-def ok(result, name):
-    return f"@@ ok {name}" in result.console
 
 
 def sums(result):

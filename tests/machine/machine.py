@@ -12,6 +12,7 @@ COM1 is Shoji's log, COM2 the guest's console; each is a file.
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -68,22 +69,26 @@ class Result:
     """What a run left: the two serial logs and the emulator's CPU seconds.
 
     @ended: "off" (the emulator ended by itself), "text" (the awaited text
-    came) or "time" (the limit was reached)."""
+    came) or "time" (the limit was reached). @screen: the text on the screen
+    when the text had come, if it was asked for (QEMU only)."""
 
-    def __init__(self, console, shoji, ended, status, seconds):
+    def __init__(self, console, shoji, ended, status, seconds, screen):
         self.console, self.shoji = console, shoji
         self.ended, self.status, self.seconds = ended, status, seconds
+        self.screen = screen
 
 
 class Machine:
     """One PC. @folder takes its logs, @name tells several runs apart."""
 
     def __init__(self, folder, vendor="amd", cpus=1, mem=256, disks=(),
-                 name="run", cpu=None, extra=(), reboots=False):
+                 name="run", cpu=None, extra=(), reboots=False, screen=False):
         self.folder, self.vendor, self.cpus, self.mem = \
             folder, vendor, cpus, mem
         self.disks, self.name, self.cpu = list(disks), name, cpu
         self.extra, self.reboots = list(extra), reboots
+        self.screen = os.path.join(folder, f"{name}-screen") if screen else ""
+        self.monitor = os.path.join(folder, f"{name}-monitor")
         self.com1 = os.path.join(folder, f"{name}-shoji.log")
         self.com2 = os.path.join(folder, f"{name}-console.log")
         self.log = os.path.join(folder, f"{name}-emulator.log")
@@ -98,7 +103,9 @@ class Machine:
                "-m", str(self.mem), "-smp", str(self.cpus),
                "-machine", "pc,smm=off", "-display", "none", "-vga", "std",
                "-nodefaults", "-serial", f"file:{self.com1}",
-               "-serial", f"file:{self.com2}", "-monitor", "none"]
+               "-serial", f"file:{self.com2}"]
+        cmd += ["-monitor", f"unix:{self.monitor},server=on,wait=off"
+                if self.screen else "none"]
         if not self.reboots:
             cmd += ["-no-reboot"]
         for disk in self.disks:
@@ -118,36 +125,73 @@ class Machine:
             f.write("c\n" * 16)        # each reset stops the debugger
         return ["bochs", "-q", "-f", rc, "-rc", dbg]
 
-    def run(self, until=None, limit=900):
+    def run(self, until=None, limit=900, steps=()):
         """Powers on and waits for the end; @until is a pattern that ends the
-        run when it appears in either log."""
-        in_bochs = self.vendor == "intel" and ACCEL == "tcg" and \
-            not (self.cpu and "," in self.cpu or self.extra)
+        run when it appears in either log. @steps: (pattern, function) pairs;
+        each function is called once, in their order, when its pattern has
+        appeared, and @until counts only after the last of them."""
+        in_bochs = self.vendor == "intel" and ACCEL == "tcg"
         for name in (self.com1, self.com2):
             open(name, "w").close()
         with open(self.log + ".out", "w") as out:
             child = subprocess.Popen(
-                self.bochs() if in_bochs else self.qemu(),
+                ["setpriv", "--pdeathsig", "KILL"] +
+                (self.bochs() if in_bochs else self.qemu()),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                 start_new_session=True)
-            ended, status, usage = self.wait(child, until, limit)
+            ended, status, usage = self.wait(child, until, limit,
+                                             list(steps))
         child.returncode = status
         return Result(self.text(self.com2), self.text(self.com1), ended,
-                      status, usage.ru_utime + usage.ru_stime)
+                      status, usage.ru_utime + usage.ru_stime,
+                      self.screen_text() if ended == "text" else "")
 
-    def wait(self, child, until, limit):
+    def wait(self, child, until, limit, steps):
         end, ended = time.monotonic() + limit, "off"
         while True:
             pid, status, usage = os.wait4(child.pid, os.WNOHANG)
             if pid:
                 return ended, os.waitstatus_to_exitcode(status), usage
-            if ended == "off" and until and self.seen(until):
+            if steps and self.seen(steps[0][0]):
+                self.step(child, steps.pop(0)[1])
+            elif ended == "off" and not steps and until and self.seen(until):
                 ended = "text"
+                if self.screen:
+                    self.save_screen()
             if ended == "off" and time.monotonic() > end:
                 ended = "time"
             if ended != "off":
                 os.kill(child.pid, signal.SIGKILL)
             time.sleep(POLL)
+
+    @staticmethod
+    def step(child, function):
+        """The machine does not outlive a step that fails."""
+        try:
+            function()
+        except BaseException:
+            os.kill(child.pid, signal.SIGKILL)
+            os.waitpid(child.pid, 0)
+            raise
+
+    def save_screen(self):
+        """The text screen's memory, through QEMU's monitor."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(self.monitor)
+            s.settimeout(60)
+            s.sendall(f"pmemsave 0xb8000 4000 \"{self.screen}\"\n"
+                      "info name\n".encode())
+            seen = b""
+            while seen.count(b"(qemu)") < 3:
+                seen += s.recv(4096)
+
+    def screen_text(self):
+        if not self.screen:
+            return ""
+        with open(self.screen, "rb") as f:
+            cells = f.read()[::2].decode("ascii", errors="replace")
+        return "\n".join(cells[i:i + 80].rstrip()
+                         for i in range(0, len(cells), 80))
 
     def seen(self, pattern):
         return any(re.search(pattern, self.text(n))

@@ -225,3 +225,47 @@ def hostile_cr3(t):
         return
     kernel(t, "test=cr3", ends=False, until=r"(?s)@@ cr3.*@@ cr3",
            expect="text", reboots=True)
+
+
+# MSRs that are there on the bare machine and not for the guest: what belongs to
+# VMX and SVM, and processor trace.
+HIDDEN_MSRS = set(range(0x480, 0x493)) | set(range(0x560, 0x588)) | \
+    {0x9b} | set(range(0xc0010116, 0xc001011a))
+HIDDEN_MSRS -= {0x3a}
+
+
+def faults(result):
+    """{(register, number): fault} of the lines that test=random prints."""
+    out = {}
+    for line in words_of(result, "got"):
+        name, first, last, fault = line.split()
+        for i in range(int(first, 16), int(last, 16) + 1):
+            out[name, i] = fault
+    return out
+
+
+def random_disk_written(count):
+    """What the kernel's disk_again() writes, 16 sectors a round."""
+    return b"".join(bytes((i * 7 + (i >> 8) + n) & 0xff for i in range(8192))
+                    for n in range(count))
+
+
+@case(vendor=("amd", "intel"), weight=30)
+def hostile_random(t):
+    """Random values to ports, PCI configuration space and registers."""
+    for seed in (1, 2, 3):
+        words = f"test=random seed={seed} disk={ROOT.first}"
+        bare = kernel(t, words + " registers=1", bare=True, name="bare")
+        if t.bare:
+            continue
+        here = kernel(t, words, root=False)
+        compare_faults(t, faults(here), faults(bare))
+
+
+def compare_faults(t, here, bare):
+    wrong = {k: (here.get(k), v) for k, v in bare.items() if here.get(k) != v
+             and not (k[0] == "msr" and k[1] in HIDDEN_MSRS)}
+    for (name, i), (a, b) in sorted(wrong.items()):
+        t.note(f"{name} {i:#x}: {a}, bare {b}")
+    t.true(f"{len(wrong)} faults differ from the bare machine's", not wrong)
+    t.equal("faults", len(here), len(bare))

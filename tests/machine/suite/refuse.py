@@ -1,0 +1,92 @@
+"""Shoji says in one sentence, on the serial line and on the screen, why it
+does not start, and then nothing starts."""
+
+import struct
+
+from case import Fail, case, shoji_image
+
+MAGIC = b"SHOJICFG"
+
+
+def refuses(t, sentence, cpu=None, mem=256, elf=None):
+    if t.bare:
+        return
+    screen = t.vendor == "amd"          # QEMU can be asked for it
+    disk = t.boot_disk("true", volumes=(), shoji=elf or shoji_image(""))
+    result = t.run([disk], until="shoji: Stopped|Linux version",
+                   expect="text", cpu=cpu, mem=mem, screen=screen)
+    if "Linux version" in result.console:
+        raise Fail("the guest was started")
+    for where in [result.shoji] + [result.screen] * screen:
+        flat = " ".join(where.split())
+        t.true(f"said {flat[-200:]!r}", sentence in flat)
+
+
+@case(name="refuse-no-svm")
+def no_svm(t):
+    refuses(t, "this CPU has no AMD-V", cpu="EPYC,-svm")
+
+
+@case(name="refuse-no-npt")
+def no_npt(t):
+    refuses(t, "no nested paging", cpu="EPYC,+svm,-npt")
+
+
+@case(name="refuse-no-vmx", vendor=("intel",))
+def no_vmx(t):
+    refuses(t, "this CPU has no Intel VT-x", cpu="p4_prescott_celeron_336")
+
+
+@case(name="refuse-no-ept", vendor=("intel",))
+def no_ept(t):
+    refuses(t, "VT-x cannot switch EFER and PAT", cpu="core2_penryn_t9600")
+
+
+@case(name="refuse-no-unrestricted-guest", vendor=("intel",))
+def no_unrestricted_guest(t):
+    refuses(t, "no VT-x unrestricted guest", cpu="corei5_lynnfield_750")
+
+
+@case(name="refuse-memory")
+def memory(t):
+    refuses(t, "not enough memory", mem=12)
+
+
+# ---- the configuration in the image -------------------------------------
+
+def patched(t, change):
+    """An image whose blob went through @change(bytearray of the blob)."""
+    with open(shoji_image(""), "rb") as f:
+        elf = bytearray(f.read())
+    at = elf.rindex(MAGIC + struct.pack("<I", 1))
+    size = struct.unpack_from("<I", elf, at + 12)[0]
+    blob = elf[at:at + size]
+    change(blob)
+    elf[at:at + size] = blob
+    with open(t.path("shoji.elf"), "wb") as f:
+        f.write(elf)
+    return t.path("shoji.elf")
+
+
+@case(name="refuse-blob-missing")
+def blob_missing(t):
+    def change(blob):
+        blob[:] = bytes(len(blob))
+    if not t.bare:
+        refuses(t, "it does not begin as one", elf=patched(t, change))
+
+
+@case(name="refuse-blob-broken")
+def blob_broken(t):
+    def change(blob):
+        blob[20] ^= 1
+    if not t.bare:
+        refuses(t, "its checksum is wrong", elf=patched(t, change))
+
+
+@case(name="refuse-blob-version")
+def blob_version(t):
+    def change(blob):
+        struct.pack_into("<I", blob, 8, 2)
+    if not t.bare:
+        refuses(t, "made for a newer Shoji", elf=patched(t, change))
