@@ -17,11 +17,15 @@ static bool cr0_valid(struct vcpu *v, u64 value)
 		return false;
 	if (value & CR0_NW && !(value & CR0_CD))
 		return false;
+	if (cr4 & CR4_CET && !(value & CR0_WP))
+		return false;
 	ops->get_seg(v, SEG_CS, &cs);
 	if (value & CR0_PG && efer & EFER_LME &&
 	    !(ops->get(v, VREG_CR0) & CR0_PG))
 		return cr4 & CR4_PAE && !(cs.attr & VSEG_L);
-	return value & CR0_PG || !(cr4 & CR4_PCIDE);
+	if (value & CR0_PG)
+		return true;
+	return !(cr4 & CR4_PCIDE) && !(efer & EFER_LMA && cs.attr & VSEG_L);
 }
 
 /* VMXE and SMXE are bits that this guest's CPU does not have. */
