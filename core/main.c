@@ -8,8 +8,8 @@
  * consoles and panic()'s settings (core/cpu), the hook lists (core/io), the
  * volumes and their keys (crypto/disk/disk.c), the cipher's path (crypto/xts.c),
  * the IDE controllers (drivers/ata/ide_controller.c), the registers of sleep and
- * reset (core/virt/power.c), the guest's pointer in core/virt/nested.c, and what
- * stands here.
+ * reset (core/virt/power.c), the keyboard controller's state (core/virt/kbc.c),
+ * the guest's pointer in core/virt/nested.c, and what stands here.
  */
 #include "boot/boot_info.h"
 #include "boot/stub.h"
@@ -32,6 +32,7 @@
 #include "core/mm/gmem.h"
 #include "core/mm/pool.h"
 #include "core/virt/guest.h"
+#include "core/virt/kbc.h"
 #include "core/virt/power.h"
 #include "crypto/disk/disk.h"
 #include "crypto/xts.h"
@@ -196,6 +197,7 @@ static void take_keys(void)
 		stop("A key of the configuration cannot be used");
 	config_wipe(&config, config_blob, config_blob_end - config_blob);
 	power_init(&acpi, config.volume_count ? disk_keys_wipe : NULL);
+	kbc_init(config.volume_count ? disk_keys_wipe : NULL);
 }
 
 static void conceal(void *ctx, struct pci_addr addr, const struct pci_id *id)
@@ -254,6 +256,14 @@ static void banner(void)
 		banner_volume(&config.volumes[i]);
 }
 
+/* With one CPU there is none to start; but an INIT to itself restarts it in
+ * the firmware, with the keys in memory, where AMD-V does not hold it off (in
+ * QEMU). */
+static bool watch_icr(void)
+{
+	return guest.cpus > 1 || (guest.ops == &svm_ops && config.volume_count);
+}
+
 static noreturn void boot_cpu(struct cpu *c)
 {
 	read_acpi();
@@ -265,7 +275,7 @@ static noreturn void boot_cpu(struct cpu *c)
 	guest.cpus = cpu_count();
 
 	make_bios_map();
-	if (nested_init(&guest) || startup_init(&guest))
+	if (nested_init(&guest) || startup_init(&guest, watch_icr()))
 		stop("There is too little memory for the nested page table");
 	guest_msr_init(&guest);
 	banner();

@@ -144,7 +144,8 @@ void nested_update_types(struct vcpu *v);
 
 /* ---- startup.c: INIT, SIPI and the first instruction --------------------- */
 
-int startup_init(struct guest *g) must_check; /* watch the APIC if needed */
+/* @watch: every write to the local APIC is looked at. */
+int startup_init(struct guest *g, bool watch) must_check;
 void startup_begin(struct vcpu *v);	  /* the boot processor, after POST */
 void startup_init_signal(struct vcpu *v); /* INIT: a reset if this is CPU 0 */
 void startup_sipi(struct vcpu *v, u8 vector);

@@ -229,10 +229,10 @@ bool startup_apic_base_ok(struct vcpu *v, u64 value)
 	return false;
 }
 
-int startup_init(struct guest *g)
+int startup_init(struct guest *g, bool watch)
 {
 	g->apic_base = rdmsr(MSR_APIC_BASE) & APIC_BASE_ADDR;
-	if (g->cpus == 1)
+	if (!watch)
 		return 0;
 	g->apic_hook = (struct mmio_hook){
 		.start = g->apic_base,
