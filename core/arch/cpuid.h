@@ -12,7 +12,9 @@
 #define CPUID_FEATURES		  0x01
 #define CPUID_01_EBX_APIC_ID(ebx) ((ebx) >> 24)
 #define CPUID_01_ECX_PCLMUL	  BIT(1)
+#define CPUID_01_ECX_DTES64	  BIT(2)
 #define CPUID_01_ECX_MONITOR	  BIT(3)
+#define CPUID_01_ECX_DS_CPL	  BIT(4)
 #define CPUID_01_ECX_VMX	  BIT(5)
 #define CPUID_01_ECX_SMX	  BIT(6)
 #define CPUID_01_ECX_PCID	  BIT(17)
@@ -31,6 +33,7 @@
 #define CPUID_01_EDX_MTRR	  BIT(12)
 #define CPUID_01_EDX_PGE	  BIT(13)
 #define CPUID_01_EDX_PAT	  BIT(16)
+#define CPUID_01_EDX_DS		  BIT(21)
 #define CPUID_01_EDX_FXSR	  BIT(24)
 #define CPUID_01_EDX_SSE	  BIT(25)
 #define CPUID_01_EDX_SSE2	  BIT(26)
@@ -72,6 +75,8 @@
 #define CPUID_80000001_EDX_LM	  BIT(29)
 #define CPUID_BRAND		  0x80000002 /* to 0x80000004 */
 #define CPUID_ADDR_SIZES	  0x80000008 /* eax: 7-0 physical, 15-8 linear */
+#define CPUID_80000008_EBX_INVLPGB  BIT(3)
+#define CPUID_80000008_EBX_NO_LMSLE BIT(20)
 
 #define CPUID_SVM		  0x8000000a /* ebx: number of ASIDs */
 #define CPUID_SVM_EDX_NP	  BIT(0)

@@ -69,8 +69,13 @@
 #define MSR_BIOS_SIGN_ID	    0x8b /* AMD: PATCH_LEVEL */
 #define MSR_SMM_MONITOR_CTL	    0x9b
 #define MSR_MISC_ENABLE		    0x1a0
+#define MISC_ENABLE_NO_BTS	    BIT(11)
+#define MISC_ENABLE_NO_PEBS	    BIT(12)
+#define MISC_ENABLE_XD_DISABLE	    BIT(34)
 #define MSR_PERF_GLOBAL_CTRL	    0x38f
+#define MSR_PEBS_ENABLE		    0x3f1
 #define MSR_RTIT_CTL		    0x570
+#define MSR_DS_AREA		    0x600
 #define MSR_U_CET		    0x6a0
 #define MSR_S_CET		    0x6a2
 #define MSR_PKRS		    0x6e1

@@ -53,6 +53,10 @@
 #define EFER_LMSLE     BIT(13)
 #define EFER_FFXSR     BIT(14)
 #define EFER_TCE       BIT(15)
+#define EFER_MCOMMIT   BIT(17)
+#define EFER_INTWB     BIT(18)
+#define EFER_UAIE      BIT(20)
+#define EFER_AIBRSE    BIT(21)
 
 #define RFLAGS_CF      BIT(0)
 #define RFLAGS_FIXED   BIT(1)

@@ -7,17 +7,22 @@
 
 /*
  * Bits that are cleared. SVM's and VMX's own leaves read as zero. Processor
- * trace would write to physical memory past the nested table.
+ * trace would write to physical memory past the nested table, the debug store
+ * to linear addresses in host mode. INVLPGB is #UD in a guest.
  */
 static const struct {
 	u32 leaf;
 	struct cpuid hidden;
 } masks[] = {
-	{ CPUID_FEATURES, { .ecx = CPUID_01_ECX_VMX | CPUID_01_ECX_SMX } },
+	{ CPUID_FEATURES,
+	  { .ecx = CPUID_01_ECX_VMX | CPUID_01_ECX_SMX | CPUID_01_ECX_DTES64 |
+		   CPUID_01_ECX_DS_CPL,
+	    .edx = CPUID_01_EDX_DS } },
 	{ CPUID_STRUCTURED, { .ebx = CPUID_07_EBX_PT } },
 	{ 0x14, { ~0U, ~0U, ~0U, ~0U } }, /* processor trace */
 	{ CPUID_EXT_FEATURES,
 	  { .ecx = CPUID_80000001_ECX_SVM | CPUID_80000001_ECX_SKINIT } },
+	{ CPUID_ADDR_SIZES, { .ebx = CPUID_80000008_EBX_INVLPGB } },
 	{ CPUID_SVM, { ~0U, ~0U, ~0U, ~0U } },
 	{ CPUID_ENCRYPTION, { ~0U, ~0U, ~0U, ~0U } },
 };

@@ -1,8 +1,10 @@
 /* The policy for model-specific registers: what is not in the table passes. */
 #include "core/virt/guest.h"
 
+#include "core/arch/cpuid.h"
 #include "core/arch/msr.h"
 #include "core/arch/regs.h"
+#include "core/arch/x86.h"
 #include "core/cpu/traps.h"
 #include "core/io/msr.h"
 #include "core/lib/log.h"
@@ -67,19 +69,70 @@ static enum verdict msr_microcode(struct vcpu *v, struct msr_io *io)
 	return DONE;
 }
 
-/* EFER.SVME is ours. LME may not change while paging is on (APM 3.1.7). */
+/* Execute-disable stays on: our own page tables use it. BTS and PEBS store at
+ * linear addresses, which in host mode would be ours: they read as absent. */
+static enum verdict msr_misc_enable(struct vcpu *v, struct msr_io *io)
+{
+	(void)v;
+	if (io->write) {
+		io->value &= ~MISC_ENABLE_XD_DISABLE;
+		return PASS;
+	}
+	if (!rdmsr_safe(io->index, &io->value))
+		return DENY;
+	if (cpuid(CPUID_FEATURES).edx & CPUID_01_EDX_DS)
+		io->value |= MISC_ENABLE_NO_BTS | MISC_ENABLE_NO_PEBS;
+	return DONE;
+}
+
+/* What this CPU has of EFER, but for SVME, which is ours. With another bit set
+ * the guest could not be entered. */
+static u64 efer_supported(void)
+{
+	static const struct {
+		u32 leaf;
+		u8 bit; /* of EAX, EBX, ECX, EDX in a row */
+		u64 efer;
+	} bits[] = {
+		/* APM vol. 3, appendix E */
+		{ 0x80000001, 96 + 11, EFER_SCE },
+		{ 0x80000001, 96 + 20, EFER_NXE },
+		{ 0x80000001, 96 + 25, EFER_FFXSR },
+		{ 0x80000001, 96 + 29, EFER_LME | EFER_LMA },
+		{ 0x80000001, 64 + 17, EFER_TCE },
+		{ 0x80000008, 32 + 8, EFER_MCOMMIT },
+		{ 0x80000008, 32 + 13, EFER_INTWB },
+		{ 0x80000021, 7, EFER_UAIE },
+		{ 0x80000021, 8, EFER_AIBRSE },
+	};
+	u64 have = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bits); i++) {
+		struct cpuid r = { 0 };
+		u32 reg[4];
+
+		if (bits[i].leaf <= cpuid(CPUID_EXT_MAX).eax)
+			r = cpuid(bits[i].leaf);
+		memcpy(reg, &r, sizeof(reg));
+		if (reg[bits[i].bit / 32] >> bits[i].bit % 32 & 1)
+			have |= bits[i].efer;
+	}
+	if (!(cpuid(CPUID_ADDR_SIZES).ebx & CPUID_80000008_EBX_NO_LMSLE))
+		have |= EFER_LMSLE;
+	return have;
+}
+
+/* LME may not change while paging is on (APM 3.1.7). */
 static enum verdict msr_efer(struct vcpu *v, struct msr_io *io)
 {
 	const struct virt_ops *ops = v->guest->ops;
-	u64 known = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_LMSLE |
-		    EFER_FFXSR | EFER_TCE;
 	u64 old = ops->get(v, VREG_EFER);
 
 	if (!io->write) {
 		io->value = old;
 		return DONE;
 	}
-	if (io->value & ~known)
+	if (io->value & ~efer_supported())
 		return DENY;
 	if ((io->value ^ old) & EFER_LME && ops->get(v, VREG_CR0) & CR0_PG)
 		return DENY;
@@ -117,27 +170,30 @@ static const struct {
 	{ MSR_APIC_BASE, MSR_APIC_BASE, W, ANY, msr_apic_base },
 	{ MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, RW, INTEL,
 	  msr_feature_control },
-	{ MSR_BIOS_UPDT_TRIG, MSR_BIOS_UPDT_TRIG, W, ANY, msr_microcode },
+	{ MSR_BIOS_UPDT_TRIG, MSR_BIOS_UPDT_TRIG, W, INTEL, msr_microcode },
 	{ MSR_SMM_MONITOR_CTL, MSR_SMM_MONITOR_CTL, RW, INTEL, msr_absent },
 	{ MSR_MTRR_PHYSBASE(0), MSR_MTRR_PHYSMASK(15), W, INTEL, msr_mtrr },
 	{ MSR_MTRR_FIX64K_00000, MSR_MTRR_FIX4K_F8000, W, INTEL, msr_mtrr },
 	{ MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, W, INTEL, msr_mtrr },
-	{ MSR_VMX_BASIC, MSR_VMX_EXIT_CTLS2, RW, ANY, msr_absent },
+	{ MSR_VMX_BASIC, MSR_VMX_EXIT_CTLS2, RW, INTEL, msr_absent },
+	{ MSR_MISC_ENABLE, MSR_MISC_ENABLE, RW, INTEL, msr_misc_enable },
+	{ MSR_PEBS_ENABLE, MSR_PEBS_ENABLE, RW, INTEL, msr_absent },
+	{ MSR_DS_AREA, MSR_DS_AREA, RW, INTEL, msr_absent },
 	/* Processor trace writes to physical memory. */
-	{ 0x560, 0x561, RW, ANY, msr_absent },
-	{ MSR_RTIT_CTL, 0x587, RW, ANY, msr_absent },
+	{ 0x560, 0x561, RW, INTEL, msr_absent },
+	{ MSR_RTIT_CTL, 0x587, RW, INTEL, msr_absent },
 	{ MSR_X2APIC_ICR, MSR_X2APIC_ICR, W, AMD, msr_x2apic_icr },
 	{ MSR_EFER, MSR_EFER, RW, AMD, msr_efer },
 	/* Where the machine's memory lies is not the guest's to change. */
-	{ MSR_SYSCFG, MSR_SYSCFG, W, ANY, msr_read_only },
-	{ MSR_IORR_BASE(0), MSR_IORR_MASK(1), W, ANY, msr_read_only },
-	{ MSR_TOP_MEM, MSR_TOP_MEM, W, ANY, msr_read_only },
-	{ MSR_TOP_MEM2, MSR_TOP_MEM2, W, ANY, msr_read_only },
-	{ MSR_PATCH_LOADER, MSR_PATCH_LOADER, W, ANY, msr_microcode },
-	{ MSR_MMIO_CFG_BASE, MSR_MMIO_CFG_BASE, W, ANY, msr_read_only },
-	{ MSR_SMM_BASE, 0xc0010113, W, ANY, msr_read_only },
-	{ MSR_VM_CR, MSR_VM_CR, RW, ANY, msr_vm_cr },
-	{ MSR_SMM_CTL, MSR_SVM_KEY, RW, ANY, msr_absent },
+	{ MSR_SYSCFG, MSR_SYSCFG, W, AMD, msr_read_only },
+	{ MSR_IORR_BASE(0), MSR_IORR_MASK(1), W, AMD, msr_read_only },
+	{ MSR_TOP_MEM, MSR_TOP_MEM, W, AMD, msr_read_only },
+	{ MSR_TOP_MEM2, MSR_TOP_MEM2, W, AMD, msr_read_only },
+	{ MSR_PATCH_LOADER, MSR_PATCH_LOADER, W, AMD, msr_microcode },
+	{ MSR_MMIO_CFG_BASE, MSR_MMIO_CFG_BASE, W, AMD, msr_read_only },
+	{ MSR_SMM_BASE, 0xc0010113, W, AMD, msr_read_only },
+	{ MSR_VM_CR, MSR_VM_CR, RW, AMD, msr_vm_cr },
+	{ MSR_SMM_CTL, MSR_SVM_KEY, RW, AMD, msr_absent },
 };
 
 static bool applies(const struct guest *g, enum vendor when)
