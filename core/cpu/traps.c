@@ -65,6 +65,9 @@ void trap_handle(struct trap_frame *f)
 {
 	const struct fixup *x;
 
+	/* An INIT (VM_CR.R_INIT) of which the exit has told us already. */
+	if (f->vector == VECTOR_SX)
+		return;
 	for (x = trap_fixups; x->insn; x++) {
 		if (x->insn == f->rip &&
 		    (f->vector == VECTOR_GP || f->vector == VECTOR_UD)) {

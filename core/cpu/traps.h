@@ -1,7 +1,8 @@
 /*
  * Exceptions in host mode. Shoji runs with interrupts off; an NMI is counted
  * into cpu->nmi_seen and forgotten (unless cpu->stop says that this CPU shall
- * halt for good, as panic() does), any exception but the ones of the "safe"
+ * halt for good, as panic() does), an INIT that AMD-V turns into #SX is
+ * forgotten, any exception but the ones of the "safe"
  * functions below is a panic.
  *
  * Every gate uses an IST stack, because libcrypto keeps data in the red zone:

@@ -200,6 +200,13 @@ static bool type_allows(const struct vseg *s, unsigned int access)
 	return !code || rw;
 }
 
+static bool canonical(struct vcpu *v, u64 linear)
+{
+	unsigned int unused = get(v, VREG_CR4) & CR4_LA57 ? 7 : 16;
+
+	return (s64)(linear << unused) >> unused == (s64)linear;
+}
+
 int guest_linear(struct vcpu *v, unsigned int seg, u64 offset, u32 size,
 		 unsigned int access, u64 *linear,
 		 struct guest_mem_fault *fault)
@@ -210,9 +217,7 @@ int guest_linear(struct vcpu *v, unsigned int seg, u64 offset, u32 size,
 	if (guest_code_bits(v) == 64) {
 		*linear =
 			offset + (seg == SEG_FS || seg == SEG_GS ? s.base : 0);
-		if ((s64)(*linear << 16) >> 16 != (s64)*linear ||
-		    (s64)((*linear + size - 1) << 16) >> 16 !=
-			    (s64)(*linear + size - 1))
+		if (!canonical(v, *linear) || !canonical(v, *linear + size - 1))
 			return seg_fault(seg, fault);
 		return 0;
 	}

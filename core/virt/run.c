@@ -5,9 +5,7 @@
 #include "core/arch/x86.h"
 #include "core/cpu/panic.h"
 #include "core/emul/insn.h"
-#include "core/cpu/panic.h"
 #include "core/lib/log.h"
-#include "core/lib/panic.h"
 #include "core/virt/power.h"
 
 void guest_fault_error(struct vcpu *v, u8 vector, u32 error)
@@ -31,9 +29,13 @@ void guest_fault_error(struct vcpu *v, u8 vector, u32 error)
 		.valid = true,
 		.vector = vector,
 		.type = VEVENT_EXCEPTION,
-		.has_error = BIT(vector) & VECTORS_WITH_ERROR,
+		.has_error = BIT(vector) & VECTORS_WITH_ERROR &&
+			     v->guest->ops->get(v, VREG_CR0) & CR0_PE,
 		.error = error,
 	};
+	/* A fault's handler sees RF set (SDM vol. 3, 17.3.1.1). */
+	if (vector != VECTOR_DB)
+		v->rflags |= RFLAGS_RF;
 	/* An NMI or interrupt on its way is lost but for this. */
 	if (first.valid && first.type == VEVENT_NMI)
 		v->nmi_pending = true;
@@ -49,6 +51,7 @@ void guest_retired(struct vcpu *v)
 	const struct virt_ops *ops = v->guest->ops;
 
 	ops->set(v, VREG_INTERRUPTIBILITY, 0);
+	v->rflags &= ~RFLAGS_RF;
 	if (!(v->rflags & RFLAGS_TF) || v->event.valid)
 		return;
 	ops->set(v, VREG_DR6, ops->get(v, VREG_DR6) | DR6_BS);
@@ -113,12 +116,9 @@ static void exit_shutdown(struct vcpu *v, const struct vmexit *exit)
 	power_reset();
 }
 
-/* For the boot processor it is a way of reset. */
 static void exit_init(struct vcpu *v, const struct vmexit *exit)
 {
 	(void)exit;
-	if (v->cpu->index == 0)
-		power_reset();
 	startup_init_signal(v);
 }
 
@@ -143,11 +143,15 @@ static void exit_unknown(struct vcpu *v, const struct vmexit *exit)
 	guest_fault(v, VECTOR_UD);
 }
 
+/* The guest is in a state that the CPU does not run; it may have got there by
+ * itself, so this is its end and not ours. */
 static void exit_invalid(struct vcpu *v, const struct vmexit *exit)
 {
-	panic("guest CPU %u: entry refused, 0x%llx 0x%llx, rip 0x%llx",
-	      v->cpu->index, (unsigned long long)exit->raw,
-	      (unsigned long long)exit->info, (unsigned long long)v->rip);
+	log_line("guest CPU %u: entry refused, 0x%llx 0x%llx, rip 0x%llx, "
+		 "resetting",
+		 v->cpu->index, (unsigned long long)exit->raw,
+		 (unsigned long long)exit->info, (unsigned long long)v->rip);
+	power_reset();
 }
 
 static void (*const handlers[VMEXIT_KINDS])(struct vcpu *,

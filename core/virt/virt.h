@@ -100,7 +100,7 @@ enum vmexit_kind {
 	VMEXIT_SHUTDOWN, /* triple fault */
 	VMEXIT_DEADLINE,
 	VMEXIT_HANDLED, /* the back end dealt with it, only count it */
-	VMEXIT_INVALID, /* the entry itself was refused: our own bug */
+	VMEXIT_INVALID, /* the entry itself was refused */
 	VMEXIT_KINDS,
 };
 

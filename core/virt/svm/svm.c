@@ -132,6 +132,9 @@ static int svm_cpu_start(struct vcpu *v, hpa_t nested_root)
 
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
 	wrmsr(MSR_VM_HSAVE_PA, virt_to_phys(save));
+	/* An INIT in host mode is not to restart the CPU in the firmware, and
+	 * the guest's A20 gate is not to mask our addresses. */
+	wrmsr(MSR_VM_CR, rdmsr(MSR_VM_CR) | VM_CR_R_INIT | VM_CR_DIS_A20M);
 	clgi();
 	vmsave(svm->host_pa);
 	/* The guest goes on with what firmware left in these. */
@@ -190,8 +193,8 @@ static void svm_run(struct vcpu *v, struct vmexit *exit)
 	v->gpr[GPR_RAX] = b->rax;
 	v->gpr[GPR_RSP] = b->rsp;
 	svm_decode_exit(v, exit);
-	if (exit->kind == VMEXIT_NMI) {
-		/* It is still pending: the host's own handler counts it. */
+	if (exit->kind == VMEXIT_NMI || exit->kind == VMEXIT_INIT) {
+		/* It is still pending: the host's handlers take it. */
 		stgi();
 		clgi();
 	}
