@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import monitor
-from case import ROOT, case, shoji_image
+from case import ROOT, Fail, case, shoji_image
 
 MEM = 64                        # MiB: all of it is searched
 
@@ -205,14 +205,16 @@ def all_halted(m, elf, cpus):
     """Waits until every CPU is halted with interrupts off, in panic_stop()
     or by INIT at its reset vector."""
     start, size = symbols(elf)["panic_stop"]
-    while True:
+    end = time.monotonic() + monitor.PATIENCE
+    while time.monotonic() < end:
         text = m.human("info registers -a")
-        rip = [int(x, 16) for x in re.findall(r"RIP=([0-9a-f]+)", text)]
-        flags = [int(x, 16) for x in re.findall(r"RFL=([0-9a-f]+)", text)]
+        rip = [int(x, 16) for x in re.findall(r"[RE]IP=([0-9a-f]+)", text)]
+        flags = [int(x, 16) for x in re.findall(r"[RE]FL=([0-9a-f]+)", text)]
         if text.count("HLT=1") == cpus == len(rip) and all(
                 r == 0xfff0 or start < r <= start + size for r in rip):
             return not any(f & 0x200 for f in flags)
         time.sleep(0.1)
+    raise Fail("not all CPUs have stopped:\n" + text)
 
 
 def check_stopped(t, elf):
@@ -237,7 +239,7 @@ def check_gone(t, memory):
         t.true(f"{name} is still at {found}", not found)
 
 
-def panic(t, name, cpu, registers, action="stop"):
+def panic(t, cpu, registers, action="stop"):
     """Returns the log."""
     elf = shoji_image(f'[panic]\naction = "{action}"\n\n' + ROOT.toml())
     disk = t.boot_disk(TICKS.format(cpu=cpu), shoji=elf)
@@ -268,7 +270,7 @@ def panic_trap(t):
     if t.bare:
         return
     last = t.cpus - 1
-    log = panic(t, "trap", last, lambda elf: {"rdi": 0x123456789000})
+    log = panic(t, last, lambda elf: {"rdi": 0x123456789000})
     check_log(t, log, rf"panic on CPU {last}: page fault",
               r"vector 14, error 0, cs:rip [0-9a-f]+:ffffffff80",
               r"rax [0-9a-f]{16} ", r"rdi 0000123456789\w{3}",
@@ -287,7 +289,7 @@ def panic_call(t):
     """panic() on the boot processor, while another one runs the guest."""
     if t.bare:
         return
-    log = panic(t, "call", 0, lambda elf: {
+    log = panic(t, 0, lambda elf: {
         "rip": symbols(elf)["panic"][0], "rdi": constant(elf, SENTENCE)})
     check_log(t, log, f"panic on CPU 0: {SENTENCE}", "call trace:",
               r"guest_run\+0x", r"boot_cpu\+0x")
@@ -297,7 +299,7 @@ def panic_call(t):
 def panic_reboot(t):
     if t.bare:
         return
-    log = panic(t, "call", 0, lambda elf: {
+    log = panic(t, 0, lambda elf: {
         "rip": symbols(elf)["panic"][0], "rdi": constant(elf, SENTENCE)},
         "reboot")
     check_log(t, log, f"panic on CPU 0: {SENTENCE}", r"boot_cpu\+0x")
