@@ -1,0 +1,27 @@
+"""What `make run` shows, without a terminal."""
+
+import os
+import subprocess
+
+from case import TOP, case
+
+SEEN = ("with a random demo key", "AES-256-XTS", "second pass, under Shoji",
+        "What the guest reads in sector", "as it lies in the disk image",
+        "/secret: a secret, written at", '"a secret" not found')
+
+
+@case(weight=20)
+def demo(t):
+    if t.bare:
+        return
+    log = t.path("demo.log")
+    with open(log, "w") as f:
+        status = subprocess.run(
+            [os.path.join(TOP, "tools", "run"), t.path("demo.toml")],
+            stdin=subprocess.DEVNULL, stdout=f, stderr=f, timeout=1200,
+            env=dict(os.environ, B=t.path("build"))).returncode
+    t.equal("status", status, 0)
+    with open(log, errors="replace") as f:
+        text = f.read()
+    for words in SEEN:
+        t.true(f"not shown: {words}", words in text)
