@@ -140,8 +140,8 @@ static noreturn void run_other_cpu(struct cpu *c)
 	while (!__atomic_load_n(&guest.ready, __ATOMIC_ACQUIRE))
 		cpu_pause();
 	start_vcpu(c);
-	__atomic_fetch_add(&guest.ready, 1, __ATOMIC_ACQ_REL);
 	startup_init_signal(c->vcpu);
+	__atomic_fetch_add(&guest.ready, 1, __ATOMIC_ACQ_REL);
 	guest_run(c->vcpu);
 }
 

@@ -155,10 +155,10 @@ static struct target find_target(const struct mmio_io *io)
 static void access_ram(void *p, struct mmio_io *io)
 {
 	if (io->write) {
-		__builtin_memcpy(p, &io->value, io->size);
+		copy_whole(p, &io->value, io->size);
 	} else {
 		io->value = 0;
-		__builtin_memcpy(&io->value, p, io->size);
+		copy_whole(&io->value, p, io->size);
 	}
 }
 

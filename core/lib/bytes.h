@@ -43,6 +43,31 @@ static inline void store_le64(void *p, u64 v)
 	__builtin_memcpy(p, &v, sizeof(v));
 }
 
+/*
+ * Copies @size bytes; 1, 2, 4 or 8 by one access, so that other CPUs see all
+ * or nothing of it, as of an instruction's own operand.
+ */
+static inline void copy_whole(void *dst, const void *src, size_t size)
+{
+	switch (size) {
+	case 1:
+		__builtin_memcpy(dst, src, 1);
+		break;
+	case 2:
+		__builtin_memcpy(dst, src, 2);
+		break;
+	case 4:
+		__builtin_memcpy(dst, src, 4);
+		break;
+	case 8:
+		__builtin_memcpy(dst, src, 8);
+		break;
+	default:
+		__builtin_memcpy(dst, src, size);
+		break;
+	}
+}
+
 /* All ones in the low @size bytes, 1 to 8. */
 static inline u64 mask_bytes(unsigned int size)
 {

@@ -4,8 +4,8 @@
  * driver writes a command's registers one after the other; this turns six
  * exits into one.
  *
- * Only kernel code in 64-bit mode, only instructions that the executor knows,
- * only ordinary memory. Whatever else comes is left to the CPU: stopping is
+ * Only kernel code in 64-bit mode without CET, only instructions that the
+ * executor knows, only hooked ports and ordinary memory. Whatever else comes is left to the CPU: stopping is
  * always right, since each step is complete in itself.
  */
 #include "core/virt/guest.h"
@@ -14,6 +14,7 @@
 #include "core/emul/insn.h"
 #include "core/io/mmio.h"
 #include "core/io/port.h"
+#include "core/lib/bytes.h"
 #include "core/lib/range.h"
 #include "core/lib/string.h"
 #include "core/mm/gmem.h"
@@ -78,7 +79,7 @@ static int ahead_read(void *ctx, unsigned int seg, u64 offset, void *dst,
 
 	if (!p)
 		return EMUL_MEM_FAULT;
-	memcpy(dst, p, size);
+	copy_whole(dst, p, size);
 	return 0;
 }
 
@@ -89,7 +90,7 @@ static int ahead_write(void *ctx, unsigned int seg, u64 offset, const void *src,
 
 	if (!p)
 		return EMUL_MEM_FAULT;
-	memcpy(p, src, size);
+	copy_whole(p, src, size);
 	return 0;
 }
 
@@ -99,19 +100,21 @@ static int ahead_probe(void *ctx, unsigned int seg, u64 offset,
 	return operand(ctx, seg, offset, size, WALK_WRITE) ? 0 : EMUL_MEM_FAULT;
 }
 
-/* Executes the IN or OUT; true if its port is hooked. */
-static bool step_io(struct vcpu *v, const struct insn *in)
+/* An access to another port is the CPU's: it may call the firmware (SMI). */
+static int step_io(struct vcpu *v, const struct insn *in)
 {
 	bool out = in->op == INSN_OUT;
 	const struct insn_operand *where = out ? &in->dst : &in->src;
 	u16 port = where->kind == OPND_IMM ? in->imm & 0xff : v->gpr[GPR_RDX];
 
+	if (!(port_bitmap()[port / 8] & 1 << port % 8))
+		return -1;
 	guest_io_access(v, port, in->size, out);
 	v->rip += in->length;
-	return port_bitmap()[port / 8] & 1 << port % 8;
+	return 1;
 }
 
-/* One step: <0 to stop, 1 if it was an access to a hooked port. */
+/* One step: <0 to stop, 1 if it was an access to a port. */
 static int step(struct ahead *a, const struct emul_mem *mem)
 {
 	struct vcpu *v = a->v;
@@ -129,7 +132,9 @@ static int step(struct ahead *a, const struct emul_mem *mem)
 	if (!code)
 		return -1;
 	memcpy(bytes, code, n);
-	if (insn_decode(&in, bytes, n, 64) || in.rep || in.lock)
+	/* XCHG with memory is locked without a prefix. */
+	if (insn_decode(&in, bytes, n, 64) || in.rep || in.lock ||
+	    in.op == INSN_XCHG)
 		return -1;
 	if (in.op == INSN_IN || in.op == INSN_OUT)
 		return step_io(v, &in);
@@ -168,7 +173,8 @@ static bool possible(struct vcpu *v)
 
 	return !v->event.valid && !v->nmi_pending && !(v->rflags & RFLAGS_TF) &&
 	       guest_code_bits(v) == 64 && ops->get(v, VREG_CPL) == 0 &&
-	       !(ops->get(v, VREG_DR7) & DR7_ENABLES);
+	       !(ops->get(v, VREG_DR7) & DR7_ENABLES) &&
+	       !(ops->get(v, VREG_CR4) & CR4_CET);
 }
 
 void guest_run_ahead(struct vcpu *v, u64 rip, u16 port)

@@ -4,6 +4,7 @@
 
 #include "core/arch/regs.h"
 #include "core/io/mmio.h"
+#include "core/lib/bytes.h"
 #include "core/lib/errors.h"
 #include "core/lib/log.h"
 #include "core/lib/range.h"
@@ -36,8 +37,13 @@ u8 guest_code_bits(struct vcpu *v)
 
 static int walk_read(void *ctx, gpa_t gpa, void *dst, size_t len)
 {
+	const void *entry = gmem_ptr(gpa, len);
+
 	(void)ctx;
-	return gmem_read(gpa, dst, len);
+	if (!entry)
+		return -EFAULT;
+	copy_whole(dst, entry, len);
+	return 0;
 }
 
 static int walk_cmpxchg(void *ctx, gpa_t gpa, u64 old, u64 new_value,
@@ -122,9 +128,9 @@ static void mmio_bytes(gpa_t gpa, u8 *data, u32 size, bool write)
 static void copy_ram(void *ram, void *data, u32 size, bool write)
 {
 	if (write)
-		memcpy(ram, data, size);
+		copy_whole(ram, data, size);
 	else
-		memcpy(data, ram, size);
+		copy_whole(data, ram, size);
 }
 
 int guest_mem(struct vcpu *v, u64 linear, void *data, u32 size,

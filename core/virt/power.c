@@ -68,6 +68,7 @@ static void refuse(u8 typ)
 static enum verdict control_fn(void *ctx, const struct port_io *io)
 {
 	const struct port_hook *hook = ctx;
+	static struct log_limit limit;
 	int shift = byte_shift(io, hook->first + 1);
 
 	if (!io->write || shift < 0)
@@ -79,7 +80,7 @@ static enum verdict control_fn(void *ctx, const struct port_io *io)
 
 		if (high & CNT_HIGH_SLP_EN) {
 			if (sleep_allowed(typ, hook == &power.control_b)) {
-				log_line("the guest switches off");
+				log_limited(&limit, "the guest switches off");
 				wipe();
 			} else {
 				value &= ~((u32)CNT_HIGH_SLP_EN << shift);

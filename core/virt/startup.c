@@ -87,8 +87,10 @@ void startup_begin(struct vcpu *v)
 void startup_init_signal(struct vcpu *v)
 {
 	/* The boot processor would start anew, in the firmware. */
-	if (v->cpu->index == 0)
+	if (v->cpu->index == 0) {
+		log_line("INIT to the first CPU, resetting");
 		power_reset();
+	}
 	reset_state(v);
 	apic_init_reset();
 	v->waiting_sipi = true;
