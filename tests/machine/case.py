@@ -208,6 +208,7 @@ class Test:
     def linux(self, disks, name="run", **more):
         """As run(), for a guest of guest.py, which must have no failed check
         and must power off by itself. Returns its result."""
+        more.setdefault("until", "shoji: (Stopped|panic)|Kernel panic")
         result = self.run(disks, name, **more)
         bad = re.findall(r"@@ FAIL.*", result.console)
         if bad:

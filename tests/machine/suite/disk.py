@@ -266,10 +266,10 @@ def crypt_guest(t, name, script):
 def cryptsetup(t):
     """dm-crypt makes a file system, a guest under Shoji uses it, dm-crypt
     finds both it and the guest's root in order."""
-    master, _ = disks(t, USE, tools=())
+    master, slave = disks(t, USE, tools=())
     plain = {"vendor": "amd", "cpus": 1}
     t.linux([crypt_guest(t, "make", MAKE), master], "make", **plain)
     if not t.bare:
-        t.linux([master], "use")
+        t.linux([master, slave], "use")
         t.linux([crypt_guest(t, "open", OPEN + OPEN_ROOT), master], "open",
                 **plain)

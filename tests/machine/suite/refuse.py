@@ -3,17 +3,17 @@ does not start, and then nothing starts."""
 
 import struct
 
-from case import Fail, case, shoji_image
+from case import Fail, Volume, case, shoji_image
 
 MAGIC = b"SHOJICFG"
 
 
-def refuses(t, sentence, cpu=None, mem=256, elf=None):
+def refuses(t, sentence, cpu=None, mem=256, elf=None, volumes=()):
     if t.bare:
         return
     screen = t.vendor == "amd"          # QEMU can be asked for it
-    disk = t.boot_disk("true", volumes=(), shoji=elf or shoji_image(""))
-    result = t.run([disk], until="shoji: Stopped|Linux version",
+    disk = t.boot_disk("true", volumes, shoji=elf)
+    result = t.run([disk], until=f"{sentence}|shoji: Stopped|Linux version",
                    expect="text", cpu=cpu, mem=mem, screen=screen)
     if "Linux version" in result.console:
         raise Fail("the guest was started")
@@ -50,6 +50,13 @@ def no_unrestricted_guest(t):
 @case(name="refuse-memory")
 def memory(t):
     refuses(t, "not enough memory", mem=12)
+
+
+@case(name="refuse-no-device")
+def no_device(t):
+    """A disk that a volume is for is not there."""
+    refuses(t, "A protected device is missing",
+            volumes=(Volume("other", 2048, 4095, channel=1),))
 
 
 # ---- the configuration in the image -------------------------------------
