@@ -1,0 +1,382 @@
+/*
+ * IN, OUT, INS and OUTS on hooked ports, and running ahead behind them.
+ * units: tests/unit/fake_guest.c core/virt/portio.c core/virt/ahead.c core/virt/run.c core/virt/insn.c core/io/port.c core/mm/walk.c core/emul/decode.c core/emul/exec.c core/emul/flow.c core/emul/string.c
+ * libs: -include tests/unit/fake_guest.h
+ */
+#include <string.h>
+
+#include "core/arch/regs.h"
+#include "core/io/port.h"
+#include "tests/unit/test.h"
+
+#define PORT 0x1f0
+
+/* What the device has seen, and what it gives: bytes that count up. */
+static struct {
+	u32 accesses, elements;
+	u32 last;
+	u8 size, next;
+} device;
+
+static enum verdict device_fn(void *ctx, const struct port_io *io)
+{
+	u8 *p = io->data;
+
+	device.accesses++;
+	device.elements += io->count;
+	device.size = io->size;
+	if (io->write)
+		device.last = port_io_get(io, io->count - 1);
+	for (u32 i = 0; !io->write && i < io->count * io->size; i++)
+		p[i] = device.next++;
+	return DONE;
+}
+
+u32 hw_in(u16 port, u8 size)
+{
+	return 0xffffffff;
+}
+
+void hw_out(u16 port, u8 size, u32 value)
+{
+}
+
+void hw_ins(u16 port, u8 size, void *dst, u32 count)
+{
+}
+
+void hw_outs(u16 port, u8 size, const void *src, u32 count)
+{
+}
+
+static struct vcpu *start(unsigned int bits)
+{
+	static struct port_hook hook = { PORT, 8, device_fn, NULL, 0, NULL };
+	struct vcpu *v = fake_start();
+
+	if (!hook.range)
+		port_hook_add(&hook);
+	memset(&device, 0, sizeof(device));
+	if (bits != 16)
+		fake_mode(v, bits, 0);
+	if (bits == 64)
+		fake_paging(v);
+	return v;
+}
+
+static struct vmexit io_exit(u8 size, bool write, bool rep, u8 addr_size)
+{
+	return (struct vmexit){
+		.kind = VMEXIT_IO,
+		.insn_len = 2,
+		.io = { .port = PORT,
+			.size = size,
+			.write = write,
+			.string = addr_size != 0,
+			.rep = rep,
+			.addr_size = addr_size,
+			.seg = SEG_DS },
+	};
+}
+
+/* ---- IN and OUT ---- */
+
+TEST(in_keeps_the_rest_of_rax)
+{
+	static const struct {
+		u8 size;
+		u64 rax;
+	} cases[] = {
+		{ 1, 0x1122334455667700 },
+		{ 2, 0x1122334455660100 },
+		{ 4, 0x03020100 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct vcpu *v = start(16);
+		struct vmexit exit = io_exit(cases[i].size, false, false, 0);
+
+		v->gpr[GPR_RAX] = 0x1122334455667788;
+		guest_io(v, &exit);
+		EXPECT_EQ(v->gpr[GPR_RAX], cases[i].rax);
+		EXPECT_EQ(v->rip, 0x1002);
+	}
+}
+
+TEST(out_gives_the_low_bytes)
+{
+	struct vcpu *v = start(32);
+	struct vmexit exit = io_exit(2, true, false, 0);
+
+	v->gpr[GPR_RAX] = 0x1122334455667788;
+	guest_io(v, &exit);
+	EXPECT_EQ(device.last, 0x7788);
+	EXPECT_EQ(device.size, 2);
+}
+
+/* ---- INS and OUTS ---- */
+
+TEST(burst_of_a_sector)
+{
+	struct vcpu *v = start(64);
+	struct vmexit exit = io_exit(2, false, true, 8);
+
+	v->gpr[GPR_RDI] = 0x5000;
+	v->gpr[GPR_RCX] = 256;
+	guest_io(v, &exit);
+	EXPECT_EQ(device.accesses, 1);
+	EXPECT_EQ(device.elements, 256);
+	EXPECT_EQ(v->gpr[GPR_RDI], 0x5200);
+	EXPECT_EQ(v->gpr[GPR_RCX], 0);
+	EXPECT_EQ(v->rip, 0x1002);
+	EXPECT_EQ(fake.ram[0x51ff], 0xff);
+}
+
+/* Up to the end of the page; an element across it goes alone. */
+TEST(burst_ends_with_the_page)
+{
+	struct vcpu *v = start(64);
+	struct vmexit exit = io_exit(4, false, true, 8);
+
+	v->gpr[GPR_RDI] = 0x5ff6;
+	v->gpr[GPR_RCX] = 5;
+	guest_io(v, &exit);
+	EXPECT_EQ(device.elements, 2);
+	EXPECT_EQ(v->rip, 0x1000);
+	guest_io(v, &exit);
+	EXPECT_EQ(device.elements, 3);
+	guest_io(v, &exit);
+	EXPECT_EQ(device.elements, 5);
+	EXPECT_EQ(v->gpr[GPR_RDI], 0x600a);
+	EXPECT_EQ(v->rip, 0x1002);
+}
+
+TEST(nothing_to_repeat)
+{
+	struct vcpu *v = start(32);
+	struct vmexit exit = io_exit(2, false, true, 4);
+
+	v->gpr[GPR_RCX] = 0x100000000; /* ECX is 0 */
+	guest_io(v, &exit);
+	EXPECT_EQ(device.accesses, 0);
+	EXPECT_EQ(v->rip, 0x1002);
+}
+
+/* 16-bit addresses wrap and leave the upper parts alone. */
+TEST(address_size_16)
+{
+	struct vcpu *v = start(16);
+	struct vmexit exit = io_exit(1, false, true, 2);
+
+	v->gpr[GPR_RDI] = 0xabcd1234fffe;
+	v->gpr[GPR_RCX] = 0xabcd12340003;
+	guest_io(v, &exit);
+	EXPECT_EQ(device.elements, 2);
+	EXPECT_EQ(v->gpr[GPR_RDI], 0xabcd12340000);
+	guest_io(v, &exit);
+	EXPECT_EQ(v->gpr[GPR_RDI], 0xabcd12340001);
+	EXPECT_EQ(v->gpr[GPR_RCX], 0xabcd12340000);
+	EXPECT_EQ(fake.ram[0], 2);
+	EXPECT_EQ(fake.ram[0x10000], 0);
+}
+
+/* 32-bit addresses in 64-bit code clear the upper half. */
+TEST(address_size_32)
+{
+	struct vcpu *v = start(64);
+	struct vmexit exit = io_exit(2, true, true, 4);
+
+	v->gpr[GPR_RSI] = 0xffffffff00005000;
+	v->gpr[GPR_RCX] = 0xffffffff00000002;
+	fake.ram[0x5002] = 0x34;
+	fake.ram[0x5003] = 0x12;
+	guest_io(v, &exit);
+	EXPECT_EQ(device.last, 0x1234);
+	EXPECT_EQ(v->gpr[GPR_RSI], 0x5004);
+	EXPECT_EQ(v->gpr[GPR_RCX], 0);
+}
+
+TEST(downwards)
+{
+	struct vcpu *v = start(32);
+	struct vmexit exit = io_exit(2, false, true, 4);
+
+	v->rflags |= RFLAGS_DF;
+	v->gpr[GPR_RDI] = 0x5002;
+	v->gpr[GPR_RCX] = 2;
+	guest_io(v, &exit);
+	EXPECT_EQ(v->rip, 0x1000);
+	guest_io(v, &exit);
+	EXPECT_EQ(v->rip, 0x1002);
+	EXPECT_EQ(v->gpr[GPR_RDI], 0x4ffe);
+	EXPECT_EQ(fake.ram[0x5002], 0);
+	EXPECT_EQ(fake.ram[0x5000], 2);
+}
+
+TEST(segment_limit_in_the_burst)
+{
+	struct vcpu *v = start(32);
+	struct vmexit exit = io_exit(2, false, true, 4);
+
+	fake.seg[0][SEG_ES].limit = 0x5003;
+	v->gpr[GPR_RDI] = 0x5000;
+	v->gpr[GPR_RCX] = 3;
+	guest_io(v, &exit);
+	guest_io(v, &exit);
+	EXPECT_EQ(device.elements, 2);
+	guest_io(v, &exit);
+	EXPECT_EQ(device.elements, 2);
+	EXPECT_EQ(v->event.vector, VECTOR_GP);
+	EXPECT_EQ(v->gpr[GPR_RCX], 1);
+	EXPECT_EQ(v->rip, 0x1000);
+}
+
+/* The device loses what is read: the fault has to come first. */
+TEST(page_fault_before_the_device)
+{
+	struct vcpu *v = start(64);
+	struct vmexit exit = io_exit(2, false, true, 8);
+
+	fake_page(0x5000, 0x5000 | PTE_P);
+	fake.reg[0][VREG_CR0] |= CR0_WP;
+	v->gpr[GPR_RDI] = 0x5010;
+	v->gpr[GPR_RCX] = 16;
+	guest_io(v, &exit);
+	EXPECT_EQ(device.accesses, 0);
+	EXPECT_EQ(v->event.vector, VECTOR_PF);
+	EXPECT_EQ(v->event.error, PF_P | PF_W);
+	EXPECT_EQ(fake.reg[0][VREG_CR2], 0x5010);
+	EXPECT_EQ(v->gpr[GPR_RCX], 16);
+}
+
+/* What the back end does not tell is in the instruction. */
+TEST(prefixes)
+{
+	static const u8 outs[] = { 0xf3, 0x67, 0x64, 0x66, 0x6f };
+	struct vcpu *v = start(32);
+	struct vmexit exit = io_exit(2, true, true, 4);
+
+	exit.io.addr_size = 0;
+	exit.io.seg = 0xff;
+	memcpy(fake.ram + 0x1000, outs, sizeof(outs));
+	fake.seg[0][SEG_FS].base = 0x4000;
+	v->gpr[GPR_RSI] = 0x10010;
+	v->gpr[GPR_RCX] = 0x10001;
+	fake.ram[0x4010] = 0x77;
+	guest_io(v, &exit);
+	EXPECT_EQ(device.last, 0x77);
+	EXPECT_EQ(v->gpr[GPR_RSI], 0x10012);
+	EXPECT_EQ(v->gpr[GPR_RCX], 0x10000);
+}
+
+/* ---- running ahead ---- */
+
+/* What follows OUT at 1000h; returns RIP at the end, from 1002h. */
+static u64 ahead(struct vcpu *v, const u8 *code, size_t len)
+{
+	struct vmexit exit = io_exit(1, true, false, 0);
+
+	memset(fake.ram + 0x1000, 0xcc, 64); /* INT3: the CPU's */
+	memcpy(fake.ram + 0x1002, code, len);
+	v->gpr[GPR_RDX] = PORT;
+	v->gpr[GPR_RDI] = 0x5000;
+	v->rip = 0x1000;
+	guest_io(v, &exit);
+	return v->rip - 0x1002;
+}
+
+TEST(runs_to_the_next_access)
+{
+	static const u8 code[] = {
+		0xff, 0xc2, /* inc %edx */
+		0xb0, 0x12, /* mov $0x12, %al */
+		0x88, 0x07, /* mov %al, (%rdi) */
+		0xee,	    /* out %al, (%dx) */
+	};
+	struct vcpu *v = start(64);
+
+	EXPECT_EQ(ahead(v, code, sizeof(code)), 7);
+	EXPECT_EQ(device.accesses, 2);
+	EXPECT_EQ(device.last, 0x12);
+	EXPECT_EQ(fake.ram[0x5000], 0x12);
+	EXPECT(!v->event.valid);
+}
+
+/* Each stops it before the instruction, with nothing changed by it. */
+TEST(stops)
+{
+	static const struct {
+		const char *what;
+		u8 code[8];
+		u64 at;
+	} cases[] = {
+		{ "device", { 0x90, 0x88, 0x06 }, 1 }, /* mov %al, (%rsi) */
+		{ "fault", { 0x90, 0x88, 0x03 }, 1 },  /* mov %al, (%rbx) */
+		{ "lock", { 0x90, 0xf0, 0xff, 0x07 }, 1 },
+		{ "xchg", { 0x90, 0x87, 0x07 }, 1 },
+		{ "other port", { 0x90, 0xe6, 0xb2 }, 1 },
+		{ "cli", { 0x90, 0xfa }, 1 },
+		{ "rep", { 0x90, 0xf3, 0xaa }, 1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct vcpu *v = start(64);
+		u8 before[16];
+
+		v->gpr[GPR_RSI] = 0x6000;
+		v->gpr[GPR_RBX] = 0x7000;
+		fake_page(0x6000, FAKE_DEVICE | PTE_P | PTE_W);
+		fake_page(0x7000, 0);
+		memcpy(before, fake.ram + 0x5000, sizeof(before));
+		if (ahead(v, cases[i].code, sizeof(cases[i].code)) !=
+		    cases[i].at)
+			printf("%s:\n", cases[i].what);
+		EXPECT_EQ(v->rip - 0x1002, cases[i].at);
+		EXPECT_EQ(device.accesses, 1);
+		EXPECT_EQ(fake.device_writes, 0);
+		EXPECT(!v->event.valid);
+		EXPECT(!memcmp(before, fake.ram + 0x5000, sizeof(before)));
+	}
+}
+
+/* Not for users, other modes, single steps, breakpoints, CET. */
+TEST(does_not_begin)
+{
+	static const u8 nop[] = { 0x90 };
+	struct vcpu *v = start(64);
+
+	EXPECT_EQ(ahead(v, nop, 1), 1);
+	v = start(64);
+	fake.reg[0][VREG_CPL] = 3;
+	EXPECT_EQ(ahead(v, nop, 1), 0);
+	v = start(64);
+	v->rflags |= RFLAGS_TF;
+	EXPECT_EQ(ahead(v, nop, 1), 0);
+	v = start(64);
+	fake.reg[0][VREG_DR7] = 1;
+	EXPECT_EQ(ahead(v, nop, 1), 0);
+	v = start(64);
+	fake.reg[0][VREG_CR4] |= CR4_CET;
+	EXPECT_EQ(ahead(v, nop, 1), 0);
+	v = start(32);
+	EXPECT_EQ(ahead(v, nop, 1), 0);
+}
+
+/* A loop without an access to a port ends, too. */
+TEST(ends)
+{
+	static const u8 loop[] = { 0xff, 0xc0, 0xeb, 0xfc };
+	struct vcpu *v = start(64);
+
+	ahead(v, loop, sizeof(loop));
+	EXPECT_EQ(v->gpr[GPR_RAX], 16);
+	EXPECT_EQ(v->rip, 0x1002);
+}
+
+TEST_MAIN(CASE(in_keeps_the_rest_of_rax), CASE(out_gives_the_low_bytes),
+	  CASE(burst_of_a_sector), CASE(burst_ends_with_the_page),
+	  CASE(nothing_to_repeat), CASE(address_size_16), CASE(address_size_32),
+	  CASE(downwards), CASE(segment_limit_in_the_burst),
+	  CASE(page_fault_before_the_device), CASE(prefixes),
+	  CASE(runs_to_the_next_access), CASE(stops), CASE(does_not_begin),
+	  CASE(ends))
