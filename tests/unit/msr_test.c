@@ -1,0 +1,181 @@
+/*
+ * The policy for MSRs.
+ * units: tests/unit/fake_guest.c core/virt/msr.c core/virt/run.c core/virt/insn.c core/mm/walk.c core/emul/decode.c core/emul/exec.c core/emul/flow.c core/emul/string.c
+ * libs: -include tests/unit/fake_guest.h
+ */
+#include "core/arch/msr.h"
+#include "core/arch/regs.h"
+#include "core/cpu/traps.h"
+#include "tests/unit/test.h"
+
+static struct {
+	u32 index;
+	u64 value;
+	bool read, written, fails;
+} hw;
+static struct virt_ops ops;
+static u32 trapped;
+
+bool rdmsr_safe(u32 index, u64 *value)
+{
+	hw.index = index;
+	hw.read = true;
+	*value = hw.value;
+	return !hw.fails;
+}
+
+bool wrmsr_safe(u32 index, u64 value)
+{
+	hw.index = index;
+	hw.written = true;
+	hw.value = value;
+	return !hw.fails;
+}
+
+static void trap(u32 index, bool read, bool write)
+{
+	trapped++;
+}
+
+static struct vcpu *start(bool intel)
+{
+	struct vcpu *v = fake_start();
+
+	ops = *fake.guest.ops;
+	ops.nested_types = intel;
+	ops.trap_msr = trap;
+	fake.guest.ops = &ops;
+	fake_mode(v, 64, 0);
+	hw.read = hw.written = hw.fails = false;
+	hw.value = 0x1122334455667788;
+	return v;
+}
+
+static const struct vmexit exit2 = { .insn_len = 2 };
+
+/* True if it gave #GP(0). */
+static bool reads_gp(struct vcpu *v, u32 index, u64 *value)
+{
+	v->gpr[GPR_RCX] = 0xffffffff00000000 | index;
+	v->gpr[GPR_RAX] = v->gpr[GPR_RDX] = ~0ULL;
+	v->event.valid = false;
+	v->rip = 0x1000;
+	guest_rdmsr(v, &exit2);
+	*value = v->gpr[GPR_RDX] << 32 | v->gpr[GPR_RAX];
+	EXPECT_EQ(v->rip, v->event.valid ? 0x1000 : 0x1002);
+	return v->event.valid && v->event.vector == VECTOR_GP;
+}
+
+static bool writes_gp(struct vcpu *v, u32 index, u64 value)
+{
+	v->gpr[GPR_RCX] = index;
+	v->gpr[GPR_RAX] = 0xabcd00000000 | (u32)value;
+	v->gpr[GPR_RDX] = 0xabcd00000000 | value >> 32;
+	v->event.valid = false;
+	guest_wrmsr(v, &exit2);
+	return v->event.valid && v->event.vector == VECTOR_GP;
+}
+
+/* What is not in the table is the hardware's, its #GP too. */
+TEST(passes)
+{
+	struct vcpu *v = start(false);
+	u64 value;
+
+	EXPECT(!reads_gp(v, 0x12345678, &value));
+	EXPECT_EQ(value, 0x1122334455667788);
+	EXPECT(!writes_gp(v, 0x12345678, 0x99));
+	EXPECT_EQ(hw.value, 0x99);
+	hw.fails = true;
+	EXPECT(reads_gp(v, 0x12345678, &value));
+	EXPECT(writes_gp(v, 0x12345678, 0));
+}
+
+TEST(hides_vmx)
+{
+	struct vcpu *v = start(true);
+	u64 value;
+
+	EXPECT(!reads_gp(v, MSR_FEATURE_CONTROL, &value));
+	EXPECT_EQ(value, 1);
+	EXPECT(writes_gp(v, MSR_FEATURE_CONTROL, 5));
+	EXPECT(reads_gp(v, MSR_VMX_BASIC, &value));
+	EXPECT(reads_gp(v, MSR_RTIT_CTL, &value));
+	EXPECT(writes_gp(v, MSR_DS_AREA, 0xffff800000000000));
+	EXPECT(writes_gp(v, MSR_PEBS_ENABLE, 1));
+	EXPECT(!hw.read && !hw.written);
+}
+
+TEST(hides_svm)
+{
+	struct vcpu *v = start(false);
+	u64 value;
+
+	EXPECT(!reads_gp(v, MSR_VM_CR, &value));
+	EXPECT_EQ(value, 0x18);
+	EXPECT(reads_gp(v, MSR_VM_HSAVE_PA, &value));
+	EXPECT(writes_gp(v, MSR_VM_HSAVE_PA, 0x1000));
+	EXPECT(!writes_gp(v, MSR_SYSCFG, 0));
+	EXPECT(!writes_gp(v, MSR_TOP_MEM, 0));
+	EXPECT(!writes_gp(v, MSR_IORR_MASK(1), 0));
+	EXPECT(!writes_gp(v, MSR_MMIO_CFG_BASE, 0));
+	EXPECT(!hw.read && !hw.written);
+}
+
+/* An index of one vendor means another thing, or nothing, to the other. */
+TEST(by_vendor)
+{
+	struct vcpu *v = start(false);
+	u64 value;
+
+	EXPECT(!writes_gp(v, MSR_BIOS_UPDT_TRIG, 1));
+	EXPECT(hw.written);
+	v = start(true);
+	EXPECT(!writes_gp(v, MSR_BIOS_UPDT_TRIG, 1));
+	EXPECT(!hw.written);
+	EXPECT(!reads_gp(v, MSR_VM_CR, &value));
+	EXPECT(hw.read);
+}
+
+TEST(execute_disable_stays)
+{
+	struct vcpu *v = start(true);
+
+	EXPECT(!writes_gp(v, MSR_MISC_ENABLE, 1ULL << 34 | 1));
+	EXPECT_EQ(hw.value, 1);
+}
+
+TEST(efer)
+{
+	struct vcpu *v = start(false);
+	u64 value;
+
+	/* SYSCALL, NX, long mode */
+	fake.id[0].edx = 1U << 11 | 1U << 20 | 1U << 29;
+	fake.id[1].ebx = 1U << 20; /* no LMSLE */
+	fake.reg[0][VREG_EFER] = EFER_LMA | EFER_LME;
+	fake.reg[0][VREG_CR0] |= CR0_PG;
+	EXPECT(!writes_gp(v, MSR_EFER, EFER_LME | EFER_SCE | EFER_NXE));
+	EXPECT(!reads_gp(v, MSR_EFER, &value));
+	EXPECT_EQ(value, 0xd01);		  /* LMA stays */
+	EXPECT(writes_gp(v, MSR_EFER, EFER_SCE)); /* LME with paging on */
+	EXPECT(writes_gp(v, MSR_EFER, EFER_LME | EFER_SVME));
+	EXPECT(writes_gp(v, MSR_EFER, EFER_LME | EFER_LMSLE));
+	EXPECT(writes_gp(v, MSR_EFER, EFER_LME | EFER_FFXSR));
+	EXPECT(writes_gp(v, MSR_EFER, EFER_LME | 1ULL << 63));
+	EXPECT_EQ(fake.reg[0][VREG_EFER], 0xd01);
+	fake.id[2].eax = 1U << 8; /* automatic IBRS */
+	EXPECT(!writes_gp(v, MSR_EFER, EFER_LME | EFER_AIBRSE));
+}
+
+TEST(traps)
+{
+	struct vcpu *v = start(false);
+
+	trapped = 0;
+	guest_msr_init(v->guest);
+	EXPECT(trapped > 10 && trapped < 100);
+}
+
+TEST_MAIN(CASE(passes), CASE(hides_vmx), CASE(hides_svm), CASE(by_vendor),
+	  CASE(execute_disable_stays), CASE(efer), CASE(traps))
