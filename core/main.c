@@ -9,7 +9,8 @@
  * volumes and their keys (crypto/disk/disk.c), the cipher's path (crypto/xts.c),
  * the IDE controllers (drivers/ata/ide_controller.c), the registers of sleep and
  * reset (core/virt/power.c), the keyboard controller's state (core/virt/kbc.c),
- * the guest's pointer in core/virt/nested.c, and what stands here.
+ * the guest's pointer in core/virt/nested.c, what VT-x can do and its MSR bitmap
+ * (core/virt/vmx/check.c, ept.c, vmcs.c), and what stands here.
  */
 #include "boot/boot_info.h"
 #include "boot/stub.h"
@@ -223,6 +224,8 @@ static void take_devices(void)
 			     acpi.ecam_last_bus);
 	if (config.conceal_count)
 		pci_scan(conceal, NULL);
+	if (config.volume_count && power_guard())
+		stop("The ports of sleep cannot be secured");
 	if (config.volume_count && drivers_start(disk_filter()))
 		stop("A protected device cannot be secured");
 	/* It may be there but slow to answer; the guest would find it bare. */

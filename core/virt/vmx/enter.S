@@ -92,4 +92,20 @@ vmx_take_nmi:
 	ret
 	.size	vmx_take_nmi, . - vmx_take_nmi
 
+	.globl	vmx_unblock_nmi
+	.type	vmx_unblock_nmi, @function
+vmx_unblock_nmi:
+	mov	%rsp, %rax
+	mov	%ss, %ecx
+	push	%rcx
+	push	%rax
+	pushfq
+	mov	%cs, %ecx
+	push	%rcx
+	lea	1f(%rip), %rax
+	push	%rax
+	iretq
+1:	ret
+	.size	vmx_unblock_nmi, . - vmx_unblock_nmi
+
 	.section .note.GNU-stack, "", @progbits

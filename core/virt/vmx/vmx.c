@@ -164,6 +164,9 @@ static void vmx_run(struct vcpu *v, struct vmexit *e)
 	vmx_decode_exit(e);
 	if (e->kind == VMEXIT_NMI)
 		vmx_take_nmi();
+	/* Bochs goes on blocking NMIs when the wait for SIPI is over. */
+	if (e->kind == VMEXIT_SIPI)
+		vmx_unblock_nmi();
 }
 
 /* ---- waiting ------------------------------------------------------------ */

@@ -77,5 +77,7 @@ void vmx_enter_abort(void);
 /* enter.S: the host's NMI handler, with IRET, which ends the blocking of NMIs
  * by the exit that an NMI has caused. */
 void vmx_take_nmi(void);
+/* Only the IRET. */
+void vmx_unblock_nmi(void);
 
 #endif
