@@ -440,6 +440,17 @@ int pci_claim(struct pci_claim *claim)
 	return mediate_start(claim->addr, claim);
 }
 
+int pci_guard(struct pci_addr addr, u16 reg, u16 len)
+{
+	int err;
+
+	lock_acquire(&pci.policy);
+	hook_ports();
+	err = guard_add(addr, reg, len);
+	lock_release(&pci.policy);
+	return err;
+}
+
 int pci_conceal(struct pci_addr addr)
 {
 	struct pci_id id;

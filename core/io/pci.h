@@ -85,6 +85,12 @@ int pci_claim(struct pci_claim *claim) must_check;
  * of pci_claim(). */
 int pci_conceal(struct pci_addr addr) must_check;
 
+/*
+ * The guest's writes to the registers [reg, reg + len) of a function are lost;
+ * one such range for each function. Errors as of pci_claim().
+ */
+int pci_guard(struct pci_addr addr, u16 reg, u16 len) must_check;
+
 /* The hardware's configuration space, for drivers; also within their calls. */
 u32 pci_config_read(struct pci_addr addr, u16 reg, u8 size);
 void pci_config_write(struct pci_addr addr, u16 reg, u8 size, u32 value);

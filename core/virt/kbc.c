@@ -39,9 +39,10 @@ static u32 data_byte(u32 value)
 	return value | OUTPUT_A20;
 }
 
+/* The reset comes when its bit becomes 1; without such a port all are 1. */
 static u32 control_a(u32 value)
 {
-	wipe_if(value & CONTROL_A_RESET);
+	wipe_if(value & ~hw_in(PORT_CONTROL_A, 1) & CONTROL_A_RESET);
 	return value | CONTROL_A_A20;
 }
 

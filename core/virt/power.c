@@ -163,6 +163,26 @@ void power_init(const struct acpi *acpi, void (*wipe_fn)(void))
 		     reset_reg_fn);
 }
 
+/* PMBA of PIIX4's power management function (PIIX4 datasheet, 7.1.9) and PMBASE
+ * of the ICHs' LPC bridge (ICH9, 13.1.14), then its enable bit. */
+static void guard_function(void *ctx, struct pci_addr addr,
+			   const struct pci_id *id)
+{
+	int *err = ctx;
+	bool lpc = id->class >> 8 == 0x0601 && addr.dev == 0x1f;
+
+	if (id->vendor == 0x8086 && (id->device == 0x7113 || lpc) && !*err)
+		*err = pci_guard(addr, 0x40, lpc ? 8 : 4);
+}
+
+int power_guard(void)
+{
+	int err = 0;
+
+	pci_scan(guard_function, &err);
+	return err;
+}
+
 /* 5.2.3.2: in PCI space, a register of a function on bus 0. */
 static void reset_by_fadt(const struct acpi *acpi)
 {

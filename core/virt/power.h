@@ -24,6 +24,13 @@
  */
 void power_init(const struct acpi *acpi, void (*wipe)(void));
 
+/*
+ * Keeps the guest from moving the registers of sleep to other ports, on
+ * Intel's and QEMU's chipsets: after pci_set_ecam(), if there are keys. Errors
+ * as of pci_guard().
+ */
+int power_guard(void) must_check;
+
 /* After @wipe, a real reset of the machine: for a guest's triple fault. */
 noreturn void power_reset(void);
 

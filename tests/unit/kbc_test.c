@@ -11,10 +11,11 @@
 static u32 written[0x100];
 static unsigned int writes, wipes;
 static bool wiped_first;
+static u8 port_value = 0x5a;
 
 u32 hw_in(u16 port, u8 size)
 {
-	return 0x5a;
+	return port_value;
 }
 
 void hw_out(u16 port, u8 size, u32 value)
@@ -61,6 +62,10 @@ TEST(port_92)
 	EXPECT_EQ(written[0x92], 0x03);
 	EXPECT_EQ(wipes, 1);
 	EXPECT(wiped_first);
+	port_value = 0xff; /* no such port */
+	out(0x92, 1, 0xff);
+	EXPECT_EQ(wipes, 0);
+	port_value = 0x5a;
 	out(0x91, 2, 0x0100); /* from the port below */
 	EXPECT_EQ(written[0x92], 0x03);
 	EXPECT_EQ(wipes, 1);

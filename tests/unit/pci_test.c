@@ -363,6 +363,19 @@ TEST(the_way_to_a_function_stays)
 	EXPECT_EQ(behind->config[4], 0);
 }
 
+/* Some registers of a function that is the guest's otherwise. */
+TEST(guarded)
+{
+	guest_write(1, 0, 0x40, 4, 0x1111);
+	EXPECT_EQ(pci_guard((struct pci_addr){ 0, 0, 1, 0 }, 0x40, 4), 0);
+	guest_write(1, 0, 0x40, 4, 0x2222);
+	guest_write(1, 0, 0x43, 1, 0x22);
+	EXPECT_EQ(guest_read(1, 0, 0x40, 4), 0x1111);
+	guest_write(1, 0, 0x44, 4, 0x3333);
+	EXPECT_EQ(guest_read(1, 0, 0x44, 4), 0x3333);
+	EXPECT_EQ(guest_read(1, 0, 0, 4), 0x70008086);
+}
+
 static void *driver(void *stop)
 {
 	unsigned int bad = 0;
@@ -392,4 +405,5 @@ TEST_MAIN(CASE(scan_in_order), CASE(claim_sizes_the_bars),
 	  CASE(unclaimed_passes), CASE(sizing_does_not_move),
 	  CASE(moving_while_enabled), CASE(enable_bits), CASE(driver_decides),
 	  CASE(odd_accesses), CASE(concealed), CASE(window),
-	  CASE(the_way_to_a_function_stays), CASE(drivers_and_guest_at_once))
+	  CASE(the_way_to_a_function_stays), CASE(guarded),
+	  CASE(drivers_and_guest_at_once))

@@ -76,6 +76,34 @@ void pci_config_write(struct pci_addr addr, u16 reg, u8 size, u32 value)
 	written = value;
 }
 
+static u16 guard_dev, guard_len;
+
+int pci_guard(struct pci_addr addr, u16 reg, u16 len)
+{
+	EXPECT_EQ(reg, 0x40);
+	guard_dev = addr.dev;
+	guard_len = len;
+	return 0;
+}
+
+void pci_scan(void (*found)(void *ctx, struct pci_addr addr,
+			    const struct pci_id *id),
+	      void *ctx)
+{
+	static const struct pci_id ids[] = {
+		{ 0x8086, 0x7000, 0x060100 },
+		{ 0x8086, 0x7113, 0x068000 },
+		{ 0x1022, 0x7113, 0x068000 },
+	};
+	static const struct pci_id lpc = { 0x8086, 0x2918, 0x060100 };
+
+	for (u8 i = 0; i < ARRAY_SIZE(ids); i++)
+		found(ctx, (struct pci_addr){ 0, 0, i, 0 }, &ids[i]);
+	EXPECT_EQ(guard_dev, 1);
+	EXPECT_EQ(guard_len, 4);
+	found(ctx, (struct pci_addr){ 0, 0, 0x1f, 0 }, &lpc);
+}
+
 static void wipe_keys(void)
 {
 	wipes++;
@@ -261,6 +289,13 @@ TEST(resets_wipe)
 	EXPECT_EQ(in(0x92, 1), 0x01);
 }
 
+TEST(the_ports_stay)
+{
+	EXPECT_EQ(power_guard(), 0);
+	EXPECT_EQ(guard_dev, 0x1f);
+	EXPECT_EQ(guard_len, 8);
+}
+
 TEST(own_reset)
 {
 	wipes = 0;
@@ -289,4 +324,5 @@ TEST(own_reset)
 TEST_MAIN(CASE(without_keys_only_sleep_is_hooked), CASE(power_off_passes),
 	  CASE(other_writes_pass), CASE(sleep_is_refused_and_wakes_at_once),
 	  CASE(every_other_type_is_refused), CASE(a_burst_is_looked_through),
-	  CASE(ambiguous_types_are_refused), CASE(resets_wipe), CASE(own_reset))
+	  CASE(ambiguous_types_are_refused), CASE(resets_wipe),
+	  CASE(the_ports_stay), CASE(own_reset))
