@@ -47,7 +47,8 @@ def check_resets(t, disk, result, ways):
             f"@@ boot {n}, then {way}"), 1)
     if t.bare:
         return
-    for name in ("first", "second"):
+    # Bochs' serial ports are not reset: GRUB finds none there then
+    for name in ("first", "second") if t.vendor == "amd" else ():
         t.equal(f"{name} passes of GRUB",
                 result.console.count(f"GRUB: {name} pass"), boots)
     before, *logs = split_log(result.shoji)
