@@ -61,9 +61,11 @@ enum {
 	GRP2,
 	GRP3,
 	GRP4,
+	GRP5,
 	GRP7,
 	GRP8,
-	GRP11
+	GRP11,
+	GRP15
 };
 #define GROUP(n) (0x80 + (n))
 static_assert(INSN_COUNT <= GROUP(0), "an op is no group");
@@ -136,7 +138,7 @@ static const struct opcode one_byte[256] = {
 	[0xe9] = { INSN_JMP, S_Jz, S_NONE, F_D64 | F_NO66 },
 	[0xeb] = { INSN_JMP, S_Jb, S_NONE, F_D64 | F_NO66 },
 	[0xfe] = { GROUP(GRP4), S_Eb, S_NONE, 0 },
-	[0xff] = { GROUP(GRP4), S_Ev, S_NONE, 0 },
+	[0xff] = { GROUP(GRP5), S_Ev, S_NONE, 0 },
 
 	/* never executed here */
 	[0x6c] = { INSN_INS, S_Xb, S_NONE, 0 },
@@ -168,6 +170,7 @@ static const struct opcode two_byte[256] = { /* after 0F */
 
 	/* of flow.c */
 	[0x1f] = { INSN_NOP, S_Ev, S_NONE, 0 },
+	[0xae] = { GROUP(GRP15), S_NONE, S_NONE, F_NP },
 	[0x80 ... 0x8f] = { INSN_JCC, S_Jz, S_NONE, F_D64 | F_NO66 },
 
 	/* never executed here */
@@ -198,10 +201,14 @@ static const struct {
 	[GRP3] = { { INSN_TEST, F_IMM }, { INSN_TEST, F_IMM },
 		   { INSN_NOT, F_LOCK }, { INSN_NEG, F_LOCK } },
 	[GRP4] = { { INSN_INC, F_LOCK }, { INSN_DEC, F_LOCK } },
+	[GRP5] = { { INSN_INC, F_LOCK }, { INSN_DEC, F_LOCK },
+		   { INSN_CALL, F_D64 | F_NO66 },
+		   [4] = { INSN_JMP, F_D64 | F_NO66 } },
 	[GRP7] = { [6] = { INSN_LMSW, 0 }, [7] = { INSN_INVLPG, F_MEM } },
 	[GRP8] = { [4] = { INSN_BT, 0 }, { INSN_BTS, F_LOCK },
 		   { INSN_BTR, F_LOCK }, { INSN_BTC, F_LOCK } },
 	[GRP11] = { { INSN_MOV, 0 } },
+	[GRP15] = { [6] = { INSN_MFENCE, 0 } }, /* with memory: others */
 };
 /* clang-format on */
 
@@ -465,9 +472,10 @@ static void decode_group(struct decoder *d)
 	d->op.flags |= groups[group][reg].flags;
 	if (d->op.flags & F_IMM)
 		d->op.src = d->op.dst == S_Eb ? S_Ib : S_Iz;
+	decode_sizes(d); /* the flags may be others by now */
 	if (group == GRP7)
 		decode_group7(d);
-	if (d->op.op == INSN_NONE)
+	if (d->op.op == INSN_NONE || (group == GRP15 && d->modrm < 0xc0))
 		fail(d, -ENOSYS);
 }
 

@@ -12,6 +12,12 @@ int flow_nop(struct emul *e)
 	return 0;
 }
 
+int flow_mfence(struct emul *e)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return 0;
+}
+
 int flow_incdec(struct emul *e)
 {
 	const struct insn *in = e->in;
@@ -200,7 +206,14 @@ static bool condition(u64 flags, u8 cond)
 
 int flow_jmp(struct emul *e)
 {
-	return jump(e, e->cpu.rip + e->in->imm);
+	u64 target;
+	int error = exec_load(e, &e->in->dst, &target);
+
+	if (error)
+		return error;
+	if (e->in->dst.kind == OPND_IMM)
+		target += e->cpu.rip;
+	return jump(e, target);
 }
 
 int flow_jcc(struct emul *e)

@@ -49,6 +49,7 @@ enum insn_op {
 	INSN_CALL,
 	INSN_RET,
 	INSN_NOP, /* with PAUSE and ENDBR */
+	INSN_MFENCE,
 	/* decoded, but never executed here */
 	INSN_CPUID,
 	INSN_RDMSR,

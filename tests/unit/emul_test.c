@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/emul/exec.h"
+#include "core/lib/bytes.h"
 #include "tests/unit/test.h"
 
 #define RAM_SIZE 0x20000
@@ -291,6 +292,8 @@ TEST(fault_changes_nothing)
 		{ "\x5c", 1 },
 		{ "\xe8\x00\x00\x00\x00", 5 },
 		{ "\xc3", 1 },
+		{ "\xff\xd0", 2 },
+		{ "\xff\x23", 2 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -370,6 +373,33 @@ TEST(jumps_16)
 	EXPECT_EQ(STEP("\xeb\x7f"), -ENOSYS); /* not canonical: #GP */
 }
 
+TEST(indirect_branches)
+{
+	reset(64);
+	cpu.gpr[GPR_RSP] = 0x80;
+	cpu.gpr[GPR_RAX] = 0xffffffff81234567;
+	EXPECT_EQ(STEP("\xff\xd0"), 0); /* call rax */
+	EXPECT_EQ(cpu.rip, 0xffffffff81234567);
+	EXPECT_EQ(cpu.gpr[GPR_RSP], 0x78);
+	EXPECT_EQ(word_at(SEG_SS, 0x78), 0x102);
+	store_le64(ram + SEG_DS * 0x1000 + 0x40, 0x5000);
+	cpu.gpr[GPR_RBX] = 0x10;
+	EXPECT_EQ(STEP("\xff\x63\x30"), 0); /* jmp [rbx+30h] */
+	EXPECT_EQ(cpu.rip, 0x5000);
+	cpu.gpr[GPR_RSP] = 0x48;
+	store_le64(ram + SEG_SS * 0x1000 + 0x40, 0x6000);
+	EXPECT_EQ(STEP("\xff\x54\x24\xf8"), 0); /* call [rsp-8]: read first */
+	EXPECT_EQ(cpu.rip, 0x6000);
+	EXPECT_EQ(word_at(SEG_SS, 0x40), 0x5004);
+	cpu.gpr[GPR_RAX] = 0x800000000000;
+	EXPECT_EQ(STEP("\xff\xe0"), -ENOSYS);	  /* not canonical: #GP */
+	EXPECT_EQ(STEP("\x66\xff\xe0"), -ENOSYS); /* vendors differ */
+	reset(16);
+	cpu.gpr[GPR_RAX] = 0x12345678;
+	EXPECT_EQ(STEP("\xff\xe0"), 0);
+	EXPECT_EQ(cpu.rip, 0x5678);
+}
+
 TEST(nops_and_rf)
 {
 	reset(64);
@@ -381,6 +411,8 @@ TEST(nops_and_rf)
 	EXPECT_EQ(STEP("\xf3\x0f\x1e\xfa"), 0);
 	EXPECT_EQ(STEP("\x66\x0f\x1f\x44\x00\x00"), 0);
 	EXPECT_EQ(cpu.rip, 0x10b);
+	EXPECT_EQ(STEP("\x0f\xae\xf0"), 0); /* mfence */
+	EXPECT_EQ(STEP("\x0f\xae\x30"), -ENOSYS);
 }
 
 TEST(refusals)
@@ -471,6 +503,6 @@ TEST_MAIN(CASE(addressing_16), CASE(addressing_16_wraps),
 	  CASE(rep_zero), CASE(rep_in_chunks),
 	  CASE(rep_fault_keeps_what_is_done), CASE(fault_changes_nothing),
 	  CASE(rmw_probes_first), CASE(bit_string), CASE(stack_16),
-	  CASE(jumps_16), CASE(nops_and_rf), CASE(refusals),
-	  CASE(lengths_of_system_instructions),
+	  CASE(jumps_16), CASE(indirect_branches), CASE(nops_and_rf),
+	  CASE(refusals), CASE(lengths_of_system_instructions),
 	  CASE(operands_of_system_instructions))

@@ -50,6 +50,7 @@ static const char *const names[INSN_COUNT] = {
 	[INSN_CALL] = "call",
 	[INSN_RET] = "ret",
 	[INSN_NOP] = "nop pause endbr32 endbr64",
+	[INSN_MFENCE] = "mfence",
 	[INSN_CPUID] = "cpuid",
 	[INSN_RDMSR] = "rdmsr",
 	[INSN_WRMSR] = "wrmsr",
@@ -323,14 +324,15 @@ static bool left_out(const ZydisDecodedInstruction *zi)
 	case 0xd0:
 	case 0xd1:
 		return zi->raw.modrm.reg == 6;
-	case 0xff: /* indirect branches, PUSH Ev */
-		return zi->raw.modrm.reg >= 2;
+	case 0xff: /* far branches, PUSH Ev */
+		if (zi->raw.modrm.reg != 2 && zi->raw.modrm.reg != 4)
+			return true;
 	}
 	/* a near branch or MOVSXD with 66h in 64-bit mode: vendors differ */
 	return zi->machine_mode == ZYDIS_MACHINE_MODE_LONG_64 &&
 	       zi->attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE &&
 	       (op == 0x63 || (op & 0xf0) == 0x70 || op == 0xc2 || op == 0xc3 ||
-		op == 0xe8 || op == 0xe9 || op == 0xeb);
+		op == 0xe8 || op == 0xe9 || op == 0xeb || op == 0xff);
 }
 
 static void check_refused(const u8 *bytes, unsigned int bits,
