@@ -19,10 +19,11 @@
 #include "core/lib/string.h"
 #include "core/mm/gmem.h"
 
-#define STEPS_MAX  32  /* without an access to a port */
-#define TOTAL_MAX  160 /* steps in one go: a few microseconds */
+#define STEPS_MAX  64  /* without an access to a port */
+#define TOTAL_MAX  256 /* steps in one go: a few microseconds */
 #define PAGES	   8
-#define SKIP_TIMES 64 /* where it was of no use, before it is tried again */
+#define FAILURES   4 /* in a row, before a place is left alone for a while */
+#define SKIP_TIMES 64
 
 /* Translations, kept for one go as a TLB would keep them. */
 struct page {
@@ -181,10 +182,14 @@ void guest_run_ahead(struct vcpu *v, u64 rip, u16 port)
 {
 	u8 *skip = &v->ahead_skip[(rip ^ rip >> 8 ^ port) % AHEAD_PLACES];
 
-	if (*skip) {
+	if (*skip > FAILURES) {
 		--*skip;
 		return;
 	}
-	if (possible(v) && !run(v))
-		*skip = SKIP_TIMES;
+	if (!possible(v))
+		return;
+	if (run(v))
+		*skip = 0;
+	else if (++*skip > FAILURES)
+		*skip = FAILURES + SKIP_TIMES;
 }
