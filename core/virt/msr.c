@@ -85,6 +85,17 @@ static enum verdict msr_misc_enable(struct vcpu *v, struct msr_io *io)
 	return DONE;
 }
 
+/* Does the register itself hold @bit? */
+static bool efer_takes(u64 bit)
+{
+	u64 host, value;
+
+	if (!rdmsr_safe(MSR_EFER, &host) || !wrmsr_safe(MSR_EFER, host | bit))
+		return false;
+	return rdmsr_safe(MSR_EFER, &value) && wrmsr_safe(MSR_EFER, host) &&
+	       value & bit;
+}
+
 /* What this CPU has of EFER, but for SVME, which is ours. With another bit set
  * the guest could not be entered. */
 static u64 efer_supported(void)
@@ -117,7 +128,8 @@ static u64 efer_supported(void)
 		if (reg[bits[i].bit / 32] >> bits[i].bit % 32 & 1)
 			have |= bits[i].efer;
 	}
-	if (!(cpuid(CPUID_ADDR_SIZES).ebx & CPUID_80000008_EBX_NO_LMSLE))
+	if (!(cpuid(CPUID_ADDR_SIZES).ebx & CPUID_80000008_EBX_NO_LMSLE) &&
+	    efer_takes(EFER_LMSLE))
 		have |= EFER_LMSLE;
 	return have;
 }

@@ -164,6 +164,11 @@ TEST(efer)
 	EXPECT(writes_gp(v, MSR_EFER, EFER_LME | EFER_FFXSR));
 	EXPECT(writes_gp(v, MSR_EFER, EFER_LME | 1ULL << 63));
 	EXPECT_EQ(fake.reg[0][VREG_EFER], 0xd01);
+	fake.id[1].ebx = 0;
+	hw.fails = true; /* LMSLE by CPUID, but not by the MSR itself */
+	EXPECT(writes_gp(v, MSR_EFER, EFER_LME | EFER_LMSLE));
+	hw.fails = false;
+	EXPECT(!writes_gp(v, MSR_EFER, EFER_LME | EFER_LMSLE));
 	fake.id[2].eax = 1U << 8; /* automatic IBRS */
 	EXPECT(!writes_gp(v, MSR_EFER, EFER_LME | EFER_AIBRSE));
 }

@@ -158,11 +158,10 @@ void svm_decode_exit(struct vcpu *v, struct vmexit *exit)
 	case VMEXIT_CODE_NPF:
 		decode_npf(svm, exit);
 		break;
-	case VMEXIT_CODE_INVALID:
-		exit->kind = VMEXIT_INVALID;
-		break;
-	default:
-		exit->kind = VMEXIT_UNKNOWN;
+	default: /* QEMU writes INVALID in 32 bits */
+		exit->kind = (u32)b->exitcode == (u32)VMEXIT_CODE_INVALID
+				     ? VMEXIT_INVALID
+				     : VMEXIT_UNKNOWN;
 		break;
 	}
 }
