@@ -19,6 +19,7 @@ static u64 first; /* a sector in the protected range */
 
 u16 ide_bm(void);
 void disk_hidden(u64 hidden, u64 len);
+void disk_again(void);
 
 static u32 pci_read(u32 dev, u32 fn, u32 reg)
 {
@@ -167,4 +168,34 @@ void disk_hidden(u64 hidden, u64 len)
 	works("dma-after", bm);
 	check(pio_read(first, 16, got) && !memcmp(good, got, 8192), "pio-after",
 	      " ");
+}
+
+/* The disk after anything: reset, it takes a sector and gives it back. */
+void disk_again(void)
+{
+	static u32 round;
+	u8 st = 0xff;
+
+	first = option("disk", 0);
+	out8(CTL, 6);
+	out8(CTL, 2);
+	wait();
+	for (u32 i = 0; i < sizeof(good); i++)
+		good[i] = (u8)(i * 7 + (i >> 8) + round);
+	command(0x30, first + 16 * round, 16);
+	for (u32 i = 0; i < 16; i++) {
+		u64 n = 256;
+		void *s = good + 512 * i;
+
+		st = wait();
+		if ((st & (DRQ | ERR)) != DRQ)
+			break;
+		__asm__ volatile("rep outsw" : "+S"(s), "+c"(n) : "d"(BASE));
+	}
+	st = wait();
+	memset(got, 0, sizeof(good));
+	check(!(st & (ERR | DRQ)) && pio_read(first + 16 * round, 16, got) &&
+		      !memcmp(good, got, sizeof(good)),
+	      "disk-again", "status 0x%x error 0x%x", st, in8(BASE + 1));
+	say("@@ written %u\n", round++);
 }

@@ -39,7 +39,8 @@
 #define SEL_DATA16  0x40
 #define SEL_TSS64   0x48
 #define SEL_TSS32   0x58
-#define SEL_FREE    0x60 /* eight descriptors for the tests */
+#define SEL_FREE    0x60 /* six descriptors for the tests */
+#define SEL_TSS_AP  0x90
 
 #define DONE	    0x40 /* INT DONE ends what is run */
 

@@ -304,9 +304,9 @@ static const struct {
 	const char *name;
 	void (*fn)(void);
 } tests[] = {
-	{ "memory", test_memory },
-	{ "virt", test_virt },
-	{ "cr3", test_cr3 },
+	{ "memory", test_memory }, { "virt", test_virt },
+	{ "cr3", test_cr3 },	   { "random", test_random },
+	{ "ap", test_ap },	   { "bound", test_bound },
 };
 
 void main(u32 info_addr);

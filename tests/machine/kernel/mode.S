@@ -130,6 +130,8 @@ stubs64:
 	.balign 16
 	.if vector == 2
 	jmp	nmi64
+	.elseif vector == 0x50
+	jmp	ipi64
 	.else
 	.if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21)
 	push	$0
@@ -148,6 +150,19 @@ nmi64:
 	shr	$24, %eax
 	and	$7, %eax
 	lock incl nmi_count(,%rax,4)
+	pop	%rax
+	iretq
+
+	/* the APs' interrupt */
+ipi64:
+	push	%rax
+	mov	$0xfee00020, %eax
+	mov	(%rax), %eax
+	shr	$24, %eax
+	and	$7, %eax
+	lock incq ipi_count(,%rax,8)
+	mov	$0xfee000b0, %eax
+	movl	$0, (%rax)
 	pop	%rax
 	iretq
 
@@ -366,8 +381,53 @@ rm_idt_pointer:
 	.word	0x3ff
 	.long	RM_IVT
 
+	/* Where a SIPI sends an AP: its page goes to RUN, then long mode. */
+	.section .rodata
+	.code16
+	.globl trampoline, trampoline_end
+trampoline:
+	cli
+	xor	%ax, %ax
+	mov	%ax, %ds
+	mov	%cs, %ax
+	movzwl	%ax, %eax
+	shr	$8, %eax
+	mov	%eax, RUN
+	lgdtl	%cs:trampoline_gdt - trampoline
+	mov	%cr0, %eax
+	or	$CR0_PE, %eax
+	mov	%eax, %cr0
+	ljmpl	$SEL_CODE32, $ap_32
+trampoline_gdt:
+	.word	0x9f
+	.long	gdt
+trampoline_end:
+
+	.text
+	.code32
+ap_32:
+	mov	$SEL_DATA, %eax
+	mov	%eax, %ds
+	mov	%eax, %es
+	mov	%eax, %ss
+	mov	$ap_stack_top, %esp
+	jmp	to_long
+
+	.bss
+	.balign 16
+	.skip	8192
+	.globl ap_stack_top, ap_ist1_top, ap_ist2_top
+ap_stack_top:
+	.skip	4096
+ap_ist1_top:
+	.skip	4096
+ap_ist2_top:
+
 	.data
-	.globl saved_rsp, nmi_count
+	.globl saved_rsp, nmi_count, ipi_count
+	.balign 8
+ipi_count:
+	.fill	8, 8, 0
 saved_rsp:
 	.quad	0
 saved_cr4:
