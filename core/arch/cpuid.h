@@ -57,41 +57,41 @@
 #define CPUID_XSTATE		  0x0d
 /* Subleaf 0, edx:eax: the bits XCR0 may have; ecx: area for all of them. */
 /* Subleaf 1: */
-#define CPUID_0D1_EAX_XSAVEOPT	  BIT(0)
-#define CPUID_0D1_EAX_XSAVEC	  BIT(1)
-#define CPUID_0D1_EAX_XGETBV1	  BIT(2)
-#define CPUID_0D1_EAX_XSAVES	  BIT(3)
+#define CPUID_0D1_EAX_XSAVEOPT	    BIT(0)
+#define CPUID_0D1_EAX_XSAVEC	    BIT(1)
+#define CPUID_0D1_EAX_XGETBV1	    BIT(2)
+#define CPUID_0D1_EAX_XSAVES	    BIT(3)
 
-#define CPUID_HYPERVISOR	  0x40000000
+#define CPUID_HYPERVISOR	    0x40000000
 
-#define CPUID_EXT_MAX		  0x80000000 /* eax: highest extended leaf */
-#define CPUID_EXT_FEATURES	  0x80000001
-#define CPUID_80000001_ECX_SVM	  BIT(2)
-#define CPUID_80000001_ECX_SKINIT BIT(12)
-#define CPUID_80000001_EDX_NX	  BIT(20)
-#define CPUID_80000001_EDX_FFXSR  BIT(25)
-#define CPUID_80000001_EDX_1G	  BIT(26)
-#define CPUID_80000001_EDX_RDTSCP BIT(27)
-#define CPUID_80000001_EDX_LM	  BIT(29)
-#define CPUID_BRAND		  0x80000002 /* to 0x80000004 */
-#define CPUID_ADDR_SIZES	  0x80000008 /* eax: 7-0 physical, 15-8 linear */
+#define CPUID_EXT_MAX		    0x80000000 /* eax: highest extended leaf */
+#define CPUID_EXT_FEATURES	    0x80000001
+#define CPUID_80000001_ECX_SVM	    BIT(2)
+#define CPUID_80000001_ECX_SKINIT   BIT(12)
+#define CPUID_80000001_EDX_NX	    BIT(20)
+#define CPUID_80000001_EDX_FFXSR    BIT(25)
+#define CPUID_80000001_EDX_1G	    BIT(26)
+#define CPUID_80000001_EDX_RDTSCP   BIT(27)
+#define CPUID_80000001_EDX_LM	    BIT(29)
+#define CPUID_BRAND		    0x80000002 /* to 0x80000004 */
+#define CPUID_ADDR_SIZES	    0x80000008 /* eax: 7-0 physical, 15-8 linear */
 #define CPUID_80000008_EBX_INVLPGB  BIT(3)
 #define CPUID_80000008_EBX_NO_LMSLE BIT(20)
 
-#define CPUID_SVM		  0x8000000a /* ebx: number of ASIDs */
-#define CPUID_SVM_EDX_NP	  BIT(0)
-#define CPUID_SVM_EDX_LBR	  BIT(1)
-#define CPUID_SVM_EDX_LOCK	  BIT(2)
-#define CPUID_SVM_EDX_NRIPS	  BIT(3)
-#define CPUID_SVM_EDX_TSC_RATE	  BIT(4)
-#define CPUID_SVM_EDX_VMCB_CLEAN  BIT(5)
-#define CPUID_SVM_EDX_FLUSH_ASID  BIT(6)
-#define CPUID_SVM_EDX_DECODE	  BIT(7)
-#define CPUID_SVM_EDX_PAUSE	  BIT(10)
-#define CPUID_SVM_EDX_AVIC	  BIT(13)
-#define CPUID_SVM_EDX_VMSAVE_VIRT BIT(15)
-#define CPUID_SVM_EDX_VGIF	  BIT(16)
-#define CPUID_SVM_EDX_VNMI	  BIT(25)
-#define CPUID_ENCRYPTION	  0x8000001f /* SME, SEV */
+#define CPUID_SVM		    0x8000000a /* ebx: number of ASIDs */
+#define CPUID_SVM_EDX_NP	    BIT(0)
+#define CPUID_SVM_EDX_LBR	    BIT(1)
+#define CPUID_SVM_EDX_LOCK	    BIT(2)
+#define CPUID_SVM_EDX_NRIPS	    BIT(3)
+#define CPUID_SVM_EDX_TSC_RATE	    BIT(4)
+#define CPUID_SVM_EDX_VMCB_CLEAN    BIT(5)
+#define CPUID_SVM_EDX_FLUSH_ASID    BIT(6)
+#define CPUID_SVM_EDX_DECODE	    BIT(7)
+#define CPUID_SVM_EDX_PAUSE	    BIT(10)
+#define CPUID_SVM_EDX_AVIC	    BIT(13)
+#define CPUID_SVM_EDX_VMSAVE_VIRT   BIT(15)
+#define CPUID_SVM_EDX_VGIF	    BIT(16)
+#define CPUID_SVM_EDX_VNMI	    BIT(25)
+#define CPUID_ENCRYPTION	    0x8000001f /* SME, SEV */
 
 #endif

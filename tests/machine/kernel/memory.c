@@ -3,14 +3,16 @@
 
 #define PAGE 4096
 
-#define SNIPPETS(X)                                                     \
-	X(read)                                                         \
-	X(write)                                                        \
-	X(stos)                                                         \
-	X(movs)                                                         \
-	X(lods)                                                         \
-	X(movb) X(movw) X(cross) X(and) X(lock_inc) X(lock_add) X(xchg) \
-		X(xadd) X(cmpxchg) X(cmpxchg8b) X(btr) X(pushm) X(sgdt)
+#define SNIPPETS(X)                                                        \
+	X(read)                                                            \
+	X(write)                                                           \
+	X(stos)                                                            \
+	X(movs)                                                            \
+	X(lods)                                                            \
+	X(movb)                                                            \
+	X(movw)                                                            \
+	X(cross) X(and) X(lock_inc) X(lock_add) X(xchg) X(xadd) X(cmpxchg) \
+		X(cmpxchg8b) X(btr) X(pushm) X(sgdt)
 
 #define DECLARE(name) extern const u8 name##_16[], name##_32[], name##_64[];
 SNIPPETS(DECLARE)

@@ -377,6 +377,9 @@ stubs16:
 	vector = vector + 1
 	.endr
 
+	.globl nmi16
+nmi16:
+	iret
 rm_idt_pointer:
 	.word	0x3ff
 	.long	RM_IVT

@@ -85,7 +85,8 @@ static void ide_one(u64 r)
 		port = bm + (r & 7);
 		break;
 	case 4:
-		port_string(0x1f0, size, write, value);
+		if (option("data", 1))
+			port_string(0x1f0, size, write, value);
 		return;
 	case 5: /* a command that may go on */
 		port = 0x1f7;
@@ -96,6 +97,9 @@ static void ide_one(u64 r)
 	default:
 		break;
 	}
+	/* Bochs dies of data without a command */
+	if (port == 0x1f0 && !option("data", 1))
+		return;
 	/* what lies above the channel is not ours to disturb */
 	if (port + size > bm + 8u && port < bm + 8u)
 		size = 1;
