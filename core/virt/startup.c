@@ -50,6 +50,7 @@ static void reset_state(struct vcpu *v)
 
 	memset(v->gpr, 0, sizeof(v->gpr));
 	v->gpr[GPR_RDX] = cpuid(1).eax;
+	v->rip = 0xfff0; /* VT-x refuses one past 4 GiB, waiting or not */
 	v->rflags = RFLAGS_FIXED;
 	v->event.valid = false;
 	v->nmi_pending = false;
