@@ -16,11 +16,13 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or
                      os.path.expanduser("~/.cache"), "shoji")
 BUSYBOX = "/bin/busybox"
+cache_lock = threading.Lock()   # for what is made in CACHE
 
 INIT = """#!/bin/sh
 export PATH=/bin:/sbin
@@ -152,10 +154,11 @@ def stub(program, name):
         symbols(library(name), "--defined-only")
     key = hashlib.sha256(" ".join(sorted(wanted)).encode())
     path = os.path.join(CACHE, f"stub-{key.hexdigest()[:16]}-{name}")
-    if not os.path.exists(path):
-        os.makedirs(CACHE, exist_ok=True)
-        build_stub(wanted, name, f"{path}.{os.getpid()}")
-        os.rename(f"{path}.{os.getpid()}", path)
+    with cache_lock:
+        if not os.path.exists(path):
+            os.makedirs(CACHE, exist_ok=True)
+            build_stub(wanted, name, f"{path}.{os.getpid()}")
+            os.rename(f"{path}.{os.getpid()}", path)
     return path
 
 
@@ -171,9 +174,9 @@ def build_stub(wanted, name, path):
         for version, names in versions.items():
             script.write(f"{version} {{ {'; '.join(names)}; }};\n")
         script.flush()
+        flag = [f"-Wl,--version-script,{script.name}"] if versions else []
         subprocess.run(["gcc", "-w", "-shared", "-fPIC", "-nostdlib",
-                        f"-Wl,-soname,{name}",
-                        f"-Wl,--version-script,{script.name}",
+                        f"-Wl,-soname,{name}", *flag,
                         "-x", "c", "-", "-o", path],
                        input=code.encode(), check=True)
 
@@ -220,16 +223,16 @@ def debian_kernel():
     not installed. The initrd loads the disk driver and goes on to sda2."""
     package = debian_package()
     folder = os.path.join(CACHE, package)
-    if not os.path.exists(os.path.join(folder, "initrd")):
-        fetch_debian(package, folder)
+    with cache_lock:
+        if not os.path.exists(os.path.join(folder, "initrd")):
+            fetch_debian(package, folder)
     return (os.path.join(folder, "vmlinuz"), os.path.join(folder, "initrd"))
 
 
 def debian_package():
-    for package in ("linux-image-amd64",):
-        out = subprocess.run(["apt-cache", "depends", package], check=True,
-                             stdout=subprocess.PIPE).stdout.decode()
-        return re.search(r"Depends: (linux-image-\S+)", out).group(1)
+    out = subprocess.run(["apt-cache", "depends", "linux-image-amd64"],
+                         check=True, stdout=subprocess.PIPE).stdout.decode()
+    return re.search(r"Depends: (linux-image-\S+)", out).group(1)
 
 
 def fetch_debian(package, folder):

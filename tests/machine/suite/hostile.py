@@ -249,6 +249,8 @@ def hostile_random(t):
         words = f"test=random seed={seed} disk={ROOT.first}"
         if t.vendor == "amd":
             words += " lax=1"
+        else:
+            words += " data=0"
         bare = kernel(t, words + " registers=1", bare=True, name="bare")
         if t.bare:
             continue

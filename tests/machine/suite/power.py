@@ -133,7 +133,8 @@ check processors [ $(grep -c ^processor /proc/cpuinfo) = 2 ]
 """
 
 
-@case(vendor=("amd", "intel"), cpus={"amd": (2,), "intel": (2,)}, weight=20)
+# Not in Bochs: there an INIT that makes a guest exit stays pending for ever.
+@case(cpus=(2,), weight=20)
 def hotplug(t):
     """Linux takes a CPU away and starts it again, several times."""
     with open("/bin/busybox", "rb") as f:
