@@ -3,6 +3,7 @@
 
 #define PAGE 4096
 
+/* clang-format off */
 #define SNIPPETS(X)                                                        \
 	X(read)                                                            \
 	X(write)                                                           \
@@ -13,6 +14,7 @@
 	X(movw)                                                            \
 	X(cross) X(and) X(lock_inc) X(lock_add) X(xchg) X(xadd) X(cmpxchg) \
 		X(cmpxchg8b) X(btr) X(pushm) X(sgdt)
+/* clang-format on */
 
 #define DECLARE(name) extern const u8 name##_16[], name##_32[], name##_64[];
 SNIPPETS(DECLARE)
