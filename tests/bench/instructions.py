@@ -1,8 +1,8 @@
 """How many instructions lie between two points of a machine's start.
 
 QEMU runs with -icount shift=0: an instruction takes one nanosecond of the
-machine's time. The points are a write to an unused dword of the BIOS's data
-area (GRUB's `write_dword`, just before `boot`) and the addresses of
+machine's time. The points are a write to a physical address where nothing is (GRUB's
+`write_dword`, just before `boot`) and the addresses of
 instructions; QEMU's gdb stub stops the machine there. While it stands, its
 time is read off its ACPI timer (3,579,545 Hz, 24 bits, so to 280
 instructions) with the monitor's `i` command. Time passes for some
@@ -17,7 +17,7 @@ from monitor import Gdb, Monitor, options
 
 PM_TIMER = 0x608                # where SeaBIOS puts it
 PM_HZ = 3579545
-MARK = 0x4f8                    # in the inter-application area, unused
+MARK = 0xe0000000               # nothing is there
 BOOT_SECTOR = 0x7c00
 INT15_SEGMENT = 0x15 * 4 + 2
 

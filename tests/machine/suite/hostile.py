@@ -220,9 +220,9 @@ def hostile_cr3(t):
 
 
 # MSRs that are there on the bare machine and not for the guest: what belongs to
-# VMX and SVM, and processor trace.
-HIDDEN_MSRS = set(range(0x480, 0x493)) | set(range(0x560, 0x588)) | \
-    {0x9b} | set(range(0xc0010116, 0xc001011a))
+# VMX and SVM, processor trace and the debug store, which write past EPT.
+HIDDEN_MSRS = set(range(0x480, 0x494)) | set(range(0x560, 0x588)) | \
+    {0x9b, 0x3f1, 0x600} | set(range(0xc0010116, 0xc001011a))
 
 
 def faults(result):
@@ -268,8 +268,12 @@ def compare_faults(t, here, bare):
     t.equal("faults", len(here), len(bare))
 
 
-@case(vendor=("amd", "intel"), cpus={"amd": (2, 4), "intel": (2,)}, weight=20)
 def hostile_ap(t):
     """INIT, SIPI, NMI and interrupts to a second CPU, in any order."""
-    if not t.bare:
-        kernel(t, "test=ap")
+    kernel(t, "test=ap")
+
+
+# It counts NMIs by the clock of two loops, and so wants the machine for itself.
+if os.environ.get("ALONE"):
+    case(vendor=("amd", "intel"), cpus={"amd": (2, 4), "intel": (2,)},
+         weight=20)(hostile_ap)
