@@ -16,7 +16,8 @@ import time
 
 import case as cases
 import image
-from case import BOOT_MIB, ROOT, ROOT_MIB, Fail, case, shoji_image
+from case import (BOOT_MIB, ROOT, ROOT_MIB, Fail, case, shoji_image,
+                  unsettled)
 
 build_lock = threading.Lock()
 
@@ -268,12 +269,9 @@ def compare_faults(t, here, bare):
     t.equal("faults", len(here), len(bare))
 
 
+@unsettled(vendor=("amd", "intel"), cpus={"amd": (2, 4), "intel": (2,)},
+           weight=20)
 def hostile_ap(t):
     """INIT, SIPI, NMI and interrupts to a second CPU, in any order."""
     kernel(t, "test=ap")
 
-
-# It counts NMIs by the clock of two loops, and so wants the machine for itself.
-if os.environ.get("ALONE"):
-    case(vendor=("amd", "intel"), cpus={"amd": (2, 4), "intel": (2,)},
-         weight=20)(hostile_ap)

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import monitor
+from case import unsettled
 from case import ROOT, Fail, case, shoji_image
 
 MEM = 64                        # MiB: all of it is searched
@@ -144,7 +145,7 @@ def check_running(t, memory, elf, log):
     t.equal("places of the raw key", places(memory, ROOT.key), [])
 
 
-@case(weight=12)
+@unsettled(weight=12)
 def secrets(t):
     """All of the memory: in the boot loader's second pass, when next to
     nothing has been written over what the first one left, and later."""
