@@ -1,11 +1,12 @@
 /* The configuration blob, in writable pages that hold nothing else: it is
- * wiped after use. CONFIG_BLOB names the file that tools/mkconfig wrote. */
+ * wiped after use. CONFIG_BLOB names the file that tools/mkconfig wrote. The
+ * rest of its last page is not of zeros: see boot/shoji.ld. */
 	.section .data.config, "aw", @progbits
 	.balign 4096
 	.globl config_blob, config_blob_end
 config_blob:
 	.incbin CONFIG_BLOB
 config_blob_end:
-	.balign 4096
+	.balign 4096, 0x70
 
 	.section .note.GNU-stack, "", @progbits
