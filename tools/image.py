@@ -24,7 +24,7 @@ FIRST_PART = 2048               # sectors: GRUB's core.img lies before it
 GRUB_DIR = "/usr/lib/grub/i386-pc"
 GRUB_MODULES = """biosdisk part_msdos ext2 multiboot multiboot2 linux memrw
 	normal test echo serial terminal boot configfile ls cat halt
-	reboot sleep search""".split()
+	reboot sleep search iorw""".split()
 
 
 # ---- encryption ---------------------------------------------------------

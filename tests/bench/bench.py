@@ -111,12 +111,11 @@ class Bench(Test):
             volume.encrypt(disk)
         return disk
 
-    def watch(self, disk, name, expect="off", until=None, keep=True, **more):
+    def watch(self, disk, name, expect="off", until=None, **more):
         """Runs to the end that is expected; returns the machine and the
-        result. @keep: the image is not written to."""
+        result. The image is not written to."""
         machine = Watched(self.folder, disks=[Disk(disk)], name=name, **more)
-        if keep:
-            machine.extra += ["-snapshot"]
+        machine.extra += ["-snapshot"]
         result = machine.run(until, 600)
         if result.ended != expect or "@@ FAIL" in result.console:
             raise Fail(f"{name}: ended by {result.ended}, see {self.folder}")
@@ -225,8 +224,7 @@ def start_disk(t, elf):
     """A disk whose GRUB tells when it boots Shoji."""
     tree, boot, disk = (t.path("start" + s) for s in (".tree", ".fs", ".img"))
     image.boot_tree(tree, {"shoji.elf": elf}, image.grub_cfg(
-        "multiboot2 /boot/shoji.elf\n"
-        f"\twrite_dword {instructions.MARK:#x} 1", "halt"))
+        f"multiboot2 /boot/shoji.elf\n\t{instructions.MARK}", "halt"))
     image.make_fs(boot, tree, BOOT_MIB)
     image.make_disk(disk, [boot], ROOT.last + 1)
     image.install_grub(disk)
@@ -240,7 +238,7 @@ def start(table):
     disk = start_disk(t, elf)
 
     def run(extra):
-        t.watch(disk, "start", keep=False, extra=extra)
+        t.watch(disk, "start", extra=extra)
 
     found = instructions.measure(run, t.folder, entry_of(elf))
     table.row("GRUB's boot to the guest's first", f"{found['guest']:,}")

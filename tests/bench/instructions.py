@@ -1,10 +1,9 @@
 """How many instructions lie between two points of a machine's start.
 
 QEMU runs with -icount shift=0: an instruction takes one nanosecond of the
-machine's time. The points are a write to a physical address where nothing is (GRUB's
-`write_dword`, just before `boot`) and the addresses of
-instructions; QEMU's gdb stub stops the machine there. While it stands, its
-time is read off its ACPI timer (3,579,545 Hz, 24 bits, so to 280
+machine's time. GRUB's `outb` to QEMU's panic device stops the machine just
+before its `boot`, the gdb stub stops it at given instructions. While it
+stands, its time is read off its ACPI timer (3,579,545 Hz, 24 bits, so to 280
 instructions) with the monitor's `i` command. Time passes for some
 microseconds at each stop, until QEMU notices that no CPU runs; and where the
 CPU waits in HLT.
@@ -17,7 +16,8 @@ from monitor import Gdb, Monitor, options
 
 PM_TIMER = 0x608                # where SeaBIOS puts it
 PM_HZ = 3579545
-MARK = 0xe0000000               # nothing is there
+PANIC = 0x505
+MARK = f"outb {PANIC:#x} 1"     # for GRUB
 BOOT_SECTOR = 0x7c00
 INT15_SEGMENT = 0x15 * 4 + 2
 
@@ -27,12 +27,6 @@ def now(monitor):
     return int(re.search(r"= *0x([0-9a-f]+)", out)[1], 16) & 0xffffff
 
 
-def run_to_write(gdb, address):
-    gdb.ok(f"Z2,{address:x},4")
-    gdb.do("vCont;c")
-    gdb.ok(f"z2,{address:x},4")
-
-
 def read_half(gdb, address):
     return int.from_bytes(bytes.fromhex(gdb.do(f"m{address:x},2")), "little")
 
@@ -40,7 +34,7 @@ def read_half(gdb, address):
 def walk(gdb, monitor, places, found):
     """From the machine's reset through all of @places, (name, address)."""
     gdb.run_to(BOOT_SECTOR)
-    run_to_write(gdb, MARK)
+    gdb.do("vCont;c")           # until the panic
     last, total = now(monitor), 0
     for name, address in places:
         gdb.run_to(address)
@@ -65,7 +59,8 @@ def measure(run, folder, entry):
     given, to its end. @entry: Shoji's first instruction. Returns the number
     of instructions from GRUB's boot to "entry", to the guest's first one,
     "guest", and to its boot sector, "mbr"."""
-    extra = ["-S", "-icount", "shift=0"] + \
+    extra = ["-S", "-icount", "shift=0", "-action", "panic=pause",
+             "-device", f"pvpanic,ioport={PANIC}"] + \
         options(f"{folder}/qmp", f"{folder}/gdb")
     places, found = [("entry", entry), ("mbr", BOOT_SECTOR)], {}
     for _ in range(2):
