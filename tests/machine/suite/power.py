@@ -4,7 +4,6 @@ starts Shoji anew; sleep is refused; CPUs go and come back."""
 import re
 
 import image
-from case import unsettled
 from case import ROOT, case, digest
 
 # ---- resets --------------------------------------------------------------
@@ -85,7 +84,7 @@ def resets_amd(t):
     resets(t, ("sysrq", "kbd", "triple", "acpi", "pci", "bios"))
 
 
-@unsettled(vendor=("intel",), weight=40, name="resets")
+@case(vendor=("intel",), weight=40, name="resets")
 def resets_intel(t):
     resets(t, ("triple", "pci"))
 
