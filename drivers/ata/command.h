@@ -26,6 +26,7 @@ enum ata_policy {
 	ATA_USER,     /* addresses user data: through the filter */
 	ATA_IDENTIFY, /* IDENTIFY DEVICE: the answer is adjusted */
 	ATA_SMART,    /* log pages in; what goes out is zeroed */
+	ATA_CDB,      /* PACKET to a packet device: see packet.h */
 };
 
 struct ata_command {
@@ -68,6 +69,7 @@ enum ata_code {
 	ATA_DIAGNOSTIC = 0x90,
 	ATA_INIT_PARAMETERS = 0x91,
 	ATA_PACKET_CMD = 0xA0,
+	ATA_IDENTIFY_PACKET = 0xA1,
 	ATA_IDENTIFY_DEVICE = 0xEC,
 };
 
