@@ -113,6 +113,7 @@ struct ide_dma {
 struct ide_channel {
 	struct lock lock; /* all below; never held into core/io/pci.h */
 	const struct block_filter *filter;
+	struct ata_options options;
 	u16 base, control, bm; /* ports; 0: not decoded */
 	u32 spins;	       /* bound of a wait, in port reads */
 	struct ide_unit unit[2];

@@ -63,18 +63,6 @@ static void channel_idle(struct ide_channel *ch)
 	ide_hooks_update(ch);
 }
 
-/* ACS-2, 7.52 and 7.45: no log pages out (SCT); no address offset. */
-static bool subcommand_refused(const struct ide_request *rq)
-{
-	u8 features = rq->tf.cur[ATA_FEATURES];
-
-	if (rq->code == 0xB0)
-		return features < 0xD0 || features > 0xDB || features == 0xD6;
-	if (rq->code == 0xEF)
-		return features == 0x09 || features == 0x89;
-	return false;
-}
-
 /* What a command tells the device of later ones. */
 static void command_note(struct ide_channel *ch, const struct ide_request *rq)
 {
@@ -140,9 +128,10 @@ static void start_user(struct ide_channel *ch, struct ide_request *rq)
 
 static void start_protected(struct ide_channel *ch, struct ide_request *rq)
 {
-	u8 policy = ata_command(rq->code)->policy;
+	enum ata_policy policy =
+		ata_decide(&rq->tf, rq->code, &ch->options, false);
 
-	if (policy == ATA_REFUSE || subcommand_refused(rq)) {
+	if (policy == ATA_REFUSE) {
 		ide_refuse(ch, rq->code);
 	} else if (policy == ATA_USER) {
 		start_user(ch, rq);

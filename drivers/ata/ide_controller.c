@@ -159,7 +159,7 @@ static enum verdict config_access(void *ctx, struct pci_io *io)
 	return PASS;
 }
 
-static void bar_changed(void *ctx, unsigned int n)
+static int bar_changed(void *ctx, unsigned int n)
 {
 	struct ide_controller *c = ctx;
 
@@ -170,6 +170,7 @@ static void bar_changed(void *ctx, unsigned int n)
 		if (ch->unit[0].dev || ch->unit[1].dev)
 			ide_channel_place(ch, p.base, p.control, p.bm);
 	}
+	return 0;
 }
 
 /* ---- start ---- */
@@ -197,7 +198,8 @@ static int controller_claim(struct ide_controller *c, u32 n)
 	return err;
 }
 
-static int controller_start(u32 n, const struct block_filter *filter)
+static int controller_start(u32 n, const struct block_filter *filter,
+			    const struct ata_options *options)
 {
 	struct ide_controller *c = &ide.controller[n];
 	struct pci_bar bars[6] = { 0 };
@@ -219,6 +221,7 @@ static int controller_start(u32 n, const struct block_filter *filter)
 		};
 
 		c->channel[i].filter = filter;
+		c->channel[i].options = *options;
 		c->channel[i].spins = IDE_SPINS;
 		protected |= channel_probe(&c->channel[i], &p, &block);
 	}
@@ -237,7 +240,8 @@ static void controller_found(void *ctx, struct pci_addr addr,
 	ide.found++;
 }
 
-int ide_start(const struct block_filter *filter)
+int ide_start(const struct block_filter *filter,
+	      const struct ata_options *options)
 {
 	int err = 0;
 
@@ -245,6 +249,6 @@ int ide_start(const struct block_filter *filter)
 	if (ide.found > IDE_MAX)
 		return -ENOSPC;
 	for (u32 n = 0; n < ide.found && !err; n++)
-		err = controller_start(n, filter);
+		err = controller_start(n, filter, options);
 	return err;
 }

@@ -50,7 +50,7 @@ static bool fetch(struct ide_channel *ch)
 		return false;
 	hw_ins(ch->base, 2, pio->data, bytes / 2);
 	if (pio->kind == PIO_IDENTIFY)
-		ata_identify_adjust(pio->data);
+		ata_identify_adjust(pio->data, &ch->options, false);
 	else
 		ch->filter->decode(ch->unit[pio->unit].dev, pio->lba, 1,
 				   pio->data, pio->data);

@@ -23,7 +23,9 @@ struct ata_identity {
 
 void ata_identify_parse(const u8 *data, struct ata_identity *id);
 
-/* Takes out what a protected device refuses, so that no OS tries it. */
-void ata_identify_adjust(u8 *data);
+/* Takes out what a protected device refuses, so that no OS tries it. @queued:
+ * there is NCQ. */
+void ata_identify_adjust(u8 *data, const struct ata_options *options,
+			 bool queued);
 
 #endif

@@ -171,7 +171,8 @@ u8 packet_ata_policy(u8 code)
 		return ATA_CDB;
 	if (code == ATA_IDENTIFY_PACKET)
 		return ATA_IDENTIFY;
-	return policy == ATA_USER ? ATA_REFUSE : policy;
+	return policy == ATA_PASS || policy == ATA_CHECK ? ATA_PASS
+							 : ATA_REFUSE;
 }
 
 /* SPC-4, annex E, gives 1Fh to no type of device. */

@@ -77,7 +77,7 @@ static void encode_sg(const struct block_dev *dev, u64 lba, u32 count,
 }
 
 static const struct block_filter filter = {
-	NULL, covers, decode, encode, decode_sg, encode_sg,
+	NULL, covers, decode, encode, decode_sg, encode_sg, NULL,
 };
 
 static void check_write(u64 lba, const u8 *data)

@@ -54,8 +54,11 @@ static void encode_sg(const struct block_dev *dev, u64 lba, u32 count,
 				 key(lba + i / 512, i % 512);
 }
 
-static const struct block_filter filter = { NULL, covers,    NULL,
-					    NULL, decode_sg, encode_sg };
+static const struct block_filter filter = {
+	.covers = covers,
+	.decode_sg = decode_sg,
+	.encode_sg = encode_sg,
+};
 
 static void start(void)
 {

@@ -61,8 +61,12 @@ static bool covers(const struct block_dev *dev, u64 lba, u32 count)
 	return true;
 }
 
-static const struct block_filter filter = { attach, covers, NULL,
-					    NULL,   NULL,   NULL };
+static const struct block_filter filter = {
+	.attach = attach,
+	.covers = covers,
+};
+
+static const struct ata_options options;
 
 static bool hooked(u16 port)
 {
@@ -90,7 +94,7 @@ static void in_child(void (*fn)(void))
 static void check_identity(void)
 {
 	model.dev[1].present = false;
-	EXPECT_EQ(ide_start(&filter), 0);
+	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT_EQ(seen_count, 1);
 	EXPECT(!strcmp(seen[0].bus, "ide"));
 	EXPECT(!strcmp(seen[0].model, "MODEL DISK1"));
@@ -110,7 +114,7 @@ static void check_identity(void)
 static void check_both(void)
 {
 	model.device = 0xB0;
-	EXPECT_EQ(ide_start(&filter), 0);
+	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT_EQ(seen_count, 2);
 	EXPECT_EQ(seen[1].unit, 1);
 	EXPECT_EQ(model.device, 0xB0);
@@ -119,7 +123,7 @@ static void check_both(void)
 static void check_atapi(void)
 {
 	model.dev[0].atapi = true;
-	EXPECT_EQ(ide_start(&filter), 0);
+	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT_EQ(seen_count, 1);
 	EXPECT_EQ(seen[0].unit, 1);
 }
@@ -127,7 +131,7 @@ static void check_atapi(void)
 static void check_nothing(void)
 {
 	model.dev[0].present = model.dev[1].present = false;
-	EXPECT_EQ(ide_start(&filter), 0);
+	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT_EQ(seen_count, 0);
 }
 
@@ -152,7 +156,7 @@ static enum verdict config_write(u16 reg, u8 size, u32 value)
 static void check_protected(void)
 {
 	wanted = 0;
-	EXPECT_EQ(ide_start(&filter), 0);
+	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT(claimed);
 	EXPECT_EQ(claimed->addr.fn, 1);
 	expect_hooks(MODEL_BASE, MODEL_BM);
@@ -180,7 +184,7 @@ static void check_native(void)
 	bars[1] = (MODEL_CTL - 2) | 1;
 	bars[2] = 0xE001;
 	bars[3] = 0xE101;
-	EXPECT_EQ(ide_start(&filter), 0);
+	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT_EQ(seen_count, 2);
 	expect_hooks(MODEL_BASE, MODEL_BM);
 	claimed->bars[0].base = 0xE200;
@@ -193,7 +197,7 @@ static void check_odd_sectors(void)
 {
 	wanted = 0;
 	model.dev[0].sector = 520;
-	EXPECT_EQ(ide_start(&filter), 0);
+	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT(claimed); /* protected all the same: user data is refused */
 	hw_out(MODEL_BASE + 6, 1, 0xE0);
 	port_access(&(struct port_io){ MODEL_BASE + 7, 1, true, 1,

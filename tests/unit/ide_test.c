@@ -101,7 +101,7 @@ static void encode_sg(const struct block_dev *dev, u64 lba, u32 count,
 }
 
 static const struct block_filter filter = {
-	NULL, covers, crypt, crypt, decode_sg, encode_sg,
+	NULL, covers, crypt, crypt, decode_sg, encode_sg, NULL,
 };
 
 /* ---- the machine and its guest ---- */
