@@ -45,6 +45,8 @@ void ata_identify_parse(const u8 *data, struct ata_identity *id)
 	parse_string(data, 10, id->serial, 20);
 	id->sector_size = sector_size(data);
 	id->lba = word(data, 49) & BIT(9);
+	id->packet = (word(data, 0) & 3) == 1 ? 16 : 12;
+	id->cd_dvd = (word(data, 0) >> 8 & 0x1F) == 5;
 	id->geometry.heads = word(data, 55);
 	id->geometry.sectors = word(data, 56);
 	if (lba48)
@@ -116,4 +118,11 @@ void ata_identify_adjust(u8 *data, const struct ata_options *options,
 	for (size_t i = 0; i < 511; i++)
 		sum += data[i];
 	data[511] = (u8)-sum;
+}
+
+/* Word 49, bits 13 and 14: overlap, queued commands. */
+void ata_identify_adjust_packet(u8 *data, const struct ata_options *options)
+{
+	data[2 * 49 + 1] &= 0x9F;
+	ata_identify_adjust(data, options, false);
 }

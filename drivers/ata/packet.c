@@ -2,7 +2,6 @@
 
 #include "core/lib/bytes.h"
 #include "core/lib/string.h"
-#include "drivers/ata/command.h"
 
 /* How the LBA and the number of sectors are written in the block. */
 enum form {
@@ -162,17 +161,16 @@ void packet_decide(const u8 *cdb, struct packet *p)
 		decide_user(cdb, e, p);
 }
 
-/* A packet device aborts the commands that address sectors of a disk. */
-u8 packet_ata_policy(u8 code)
+/* A packet device aborts the commands that address sectors of a disk; to
+ * IDENTIFY DEVICE it shows its signature. */
+enum ata_policy packet_ata_policy(u8 code, enum ata_policy policy)
 {
-	u8 policy = ata_command(code)->policy;
-
 	if (code == ATA_PACKET_CMD)
 		return ATA_CDB;
 	if (code == ATA_IDENTIFY_PACKET)
 		return ATA_IDENTIFY;
-	return policy == ATA_PASS || policy == ATA_CHECK ? ATA_PASS
-							 : ATA_REFUSE;
+	return policy == ATA_PASS || policy == ATA_IDENTIFY ? policy
+							    : ATA_REFUSE;
 }
 
 /* SPC-4, annex E, gives 1Fh to no type of device. */

@@ -12,6 +12,7 @@
 #define DRIVERS_ATA_PACKET_H
 
 #include "core/lib/types.h"
+#include "drivers/ata/command.h"
 
 #define PACKET_CDB_MAX 16
 #define PACKET_UNIT    512 /* bytes */
@@ -52,9 +53,9 @@ struct packet {
 /* Decides a block of at least 12 bytes. */
 void packet_decide(const u8 *cdb, struct packet *p);
 
-/* What becomes of an ATA command on a packet device: an enum ata_policy;
- * ATA_CDB for PACKET itself. */
-u8 packet_ata_policy(u8 code);
+/* What becomes of an ATA command on a packet device, of which ata_decide()
+ * says @policy; ATA_CDB for PACKET itself. */
+enum ata_policy packet_ata_policy(u8 code, enum ata_policy policy);
 
 /*
  * Makes of @cdb a command that no device knows. A refused one is replaced by

@@ -1,7 +1,7 @@
 /*
  * Discovery: which devices are offered to the filter, and what is hooked.
  *
- * units: drivers/ata/ide_controller.c drivers/ata/command.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c core/io/port.c core/io/sg.c tests/unit/ide_model.c
+ * units: drivers/ata/ide_controller.c drivers/ata/command.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_packet.c drivers/ata/packet.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c core/io/port.c core/io/sg.c tests/unit/ide_model.c tests/unit/ide_model_packet.c
  */
 #include <stdlib.h>
 #include <string.h>
@@ -123,9 +123,37 @@ static void check_both(void)
 static void check_atapi(void)
 {
 	model.dev[0].atapi = true;
+	model.dev[1].atapi = true;
+	model.dev[1].status = 0x40; /* unit 0 is as after a reset: 0 */
 	EXPECT_EQ(ide_start(&filter, &options), 0);
-	EXPECT_EQ(seen_count, 1);
-	EXPECT_EQ(seen[0].unit, 1);
+	EXPECT_EQ(seen_count, 2);
+	for (u8 i = 0; i < 2; i++) {
+		EXPECT_EQ(seen[i].unit, i);
+		EXPECT(!strcmp(seen[i].model, "MODEL DISK1"));
+		EXPECT_EQ(seen[i].sector_size, 512);
+		EXPECT_EQ(seen[i].sectors, 0);
+	}
+	EXPECT(!claimed);
+}
+
+static void check_no_drive(void)
+{
+	wanted = 0;
+	model.dev[0].atapi = true;
+	model.dev[0].type = 0; /* a Zip drive or the like */
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT(claimed); /* READ(10) is refused */
+	hw_out(MODEL_BASE + 6, 1, 0xA0);
+	port_access(
+		&(struct port_io){ MODEL_BASE + 5, 1, true, 1, (u8[]){ 8 } });
+	port_access(&(struct port_io){ MODEL_BASE + 7, 1, true, 1,
+				       (u8[]){ 0xA0 } });
+	while (!(hw_in(MODEL_CTL, 1) & 8))
+		;
+	port_access(&(struct port_io){ MODEL_BASE, 2, true, 6,
+				       (u8[12]){ 0x28, [8] = 1 } });
+	EXPECT_EQ(model.dev[0].cdb[0], 0x1F);
+	EXPECT_EQ(model.dev[0].status, 0x41);
 }
 
 static void check_nothing(void)
@@ -213,9 +241,13 @@ TEST(offers_both_units)
 {
 	in_child(check_both);
 }
-TEST(leaves_atapi_alone)
+TEST(offers_packet_devices)
 {
 	in_child(check_atapi);
+}
+TEST(packet_device_of_another_kind)
+{
+	in_child(check_no_drive);
 }
 TEST(sees_an_empty_channel)
 {
@@ -235,6 +267,6 @@ TEST(sector_size_not_handled)
 }
 
 TEST_MAIN(CASE(says_who_the_disk_is), CASE(offers_both_units),
-	  CASE(leaves_atapi_alone), CASE(sees_an_empty_channel),
-	  CASE(hooks_a_protected_channel), CASE(native_mode),
-	  CASE(sector_size_not_handled))
+	  CASE(offers_packet_devices), CASE(packet_device_of_another_kind),
+	  CASE(sees_an_empty_channel), CASE(hooks_a_protected_channel),
+	  CASE(native_mode), CASE(sector_size_not_handled))

@@ -5,7 +5,6 @@
  */
 #include <string.h>
 
-#include "drivers/ata/command.h"
 #include "drivers/ata/packet.h"
 #include "tests/unit/test.h"
 
@@ -149,16 +148,26 @@ TEST(replacement_is_refused_itself)
 		EXPECT_EQ(cdb[i], 0);
 }
 
+static enum ata_policy ata_policy_of(u8 code)
+{
+	static const struct ata_options options;
+	static const struct ata_taskfile tf;
+
+	return packet_ata_policy(code, ata_decide(&tf, code, &options, true));
+}
+
 TEST(ata_commands)
 {
-	EXPECT_EQ(packet_ata_policy(0xA0), ATA_CDB);
-	EXPECT_EQ(packet_ata_policy(0xA1), ATA_IDENTIFY);
-	EXPECT_EQ(packet_ata_policy(0xA2), ATA_REFUSE); /* SERVICE */
-	EXPECT_EQ(packet_ata_policy(0x20), ATA_REFUSE);
-	EXPECT_EQ(packet_ata_policy(0xCA), ATA_REFUSE);
-	EXPECT_EQ(packet_ata_policy(0xFA), ATA_REFUSE);
-	EXPECT_EQ(packet_ata_policy(0xEF), ATA_PASS);
-	EXPECT_EQ(packet_ata_policy(0x08), ATA_PASS);
+	EXPECT_EQ(ata_policy_of(0xA0), ATA_CDB);
+	EXPECT_EQ(ata_policy_of(0xA1), ATA_IDENTIFY);
+	EXPECT_EQ(ata_policy_of(0xA2), ATA_REFUSE); /* SERVICE */
+	EXPECT_EQ(ata_policy_of(0x20), ATA_REFUSE);
+	EXPECT_EQ(ata_policy_of(0xCA), ATA_REFUSE);
+	EXPECT_EQ(ata_policy_of(0x60), ATA_REFUSE);
+	EXPECT_EQ(ata_policy_of(0xFA), ATA_REFUSE);
+	EXPECT_EQ(ata_policy_of(0xEC), ATA_IDENTIFY);
+	EXPECT_EQ(ata_policy_of(0xEF), ATA_PASS);
+	EXPECT_EQ(ata_policy_of(0x08), ATA_PASS);
 }
 
 TEST(sense_fixed_format)
