@@ -149,6 +149,8 @@ int startup_init(struct guest *g, bool watch) must_check;
 void startup_begin(struct vcpu *v);	  /* the boot processor, after POST */
 void startup_init_signal(struct vcpu *v); /* INIT: a reset if this is CPU 0 */
 void startup_sipi(struct vcpu *v, u8 vector);
+/* INIT, SIPI and NMI that other CPUs have asked for. */
+void startup_requests(struct vcpu *v);
 /* The guest writes @value to the ICR. True: it has been dealt with here. */
 bool startup_icr(struct vcpu *v, u64 value);
 /* May the guest write @value to IA32_APIC_BASE? */

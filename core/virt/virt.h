@@ -172,12 +172,11 @@ struct vcpu {
 	u8 ahead_skip[AHEAD_PLACES]; /* ahead.c: where it was of no use */
 
 	/* Set by another CPU, read here. */
-	u32 kick;     /* look at the requests below */
-	u32 kick_nmi; /* an NMI that only kicks is on its way */
-	u32 init_request;
-	u32 sipi_request;  /* vector + 1, 0: none */
-	u32 flush_request; /* nested table changed */
-	u32 in_guest;	   /* between entry and exit */
+	u32 kick;	     /* look at the requests below */
+	u32 kick_nmi;	     /* an NMI that only kicks is on its way */
+	u32 startup_request; /* INIT, SIPI, NMI: see startup.c */
+	u32 flush_request;   /* nested table changed */
+	u32 in_guest;	     /* between entry and exit */
 };
 
 enum nested_access {
@@ -226,12 +225,13 @@ struct virt_ops {
 	void (*get_seg)(struct vcpu *v, unsigned int seg, struct vseg *s);
 	void (*set_seg)(struct vcpu *v, unsigned int seg, const struct vseg *s);
 
-	/* At the next entry: wait for SIPI in hardware. False if the CPU has no
-	 * such state; then common code waits in host mode. */
+	/* INIT: also unblocks NMIs. At the next entry: wait for SIPI in
+	 * hardware. False if the CPU has no such state; then the guest waits in
+	 * the stub. */
 	bool (*wait_sipi)(struct vcpu *v);
 
-	/* True if an NMI cannot be injected now; then run() leaves with
-	 * VMEXIT_WINDOW as soon as it can. */
+	/* True if an NMI cannot be injected now, because of the guest's state
+	 * or of v->event; then run() leaves as soon as it can. */
 	bool (*nmi_blocked)(struct vcpu *v);
 
 	/* Before the next entry on this CPU, forget nested translations. */
