@@ -77,10 +77,11 @@ class Volume:
         self.key = key(name, bits // 4)
 
     def toml(self):
+        last = f'"{self.last}"' if self.last == "end" else self.last
         return (f'[[volume]]\nname = "{self.name}"\n'
                 f'bus = "ide"\ncontroller = 0\n'
                 f'channel = {self.channel}\nunit = {self.unit}\n'
-                f'first_lba = {self.first}\nlast_lba = {self.last}\n'
+                f'first_lba = {self.first}\nlast_lba = {last}\n'
                 f'cipher = "aes-xts-plain64"\nkey = "{self.key.hex()}"\n\n')
 
     def plain(self, path):

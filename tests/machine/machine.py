@@ -46,14 +46,17 @@ debug: action=ignore
 class Disk:
     """A raw image as IDE device @unit of @channel.
 
-    @errors: path of a blkdebug configuration (QEMU only)."""
+    @errors: path of a blkdebug configuration (QEMU only). @cdrom: a drive
+    with the image as its disc."""
 
-    def __init__(self, path, channel=0, unit=0, errors=None):
+    def __init__(self, path, channel=0, unit=0, errors=None, cdrom=False):
         self.path, self.channel, self.unit = path, channel, unit
-        self.errors = errors
+        self.errors, self.cdrom = errors, cdrom
 
     def qemu(self):
         where = f"if=ide,index={self.channel * 2 + self.unit},cache=unsafe"
+        if self.cdrom:
+            where += ",media=cdrom,readonly=on"
         if not self.errors:
             return f"driver=raw,file.filename={self.path},{where}"
         return (f"driver=raw,file.driver=blkdebug,file.config={self.errors},"
@@ -62,6 +65,8 @@ class Disk:
 
     def bochs(self):
         name = f"ata{self.channel}-" + ("slave" if self.unit else "master")
+        if self.cdrom:
+            return f"{name}: type=cdrom, path={self.path}, status=inserted"
         return f"{name}: type=disk, mode=flat, path={self.path}"
 
 
