@@ -132,6 +132,7 @@ static void start_vcpu(struct cpu *c)
 	v->cpu = c;
 	v->guest = &guest;
 	c->vcpu = v;
+	guest_ahead_init(v);
 	if (guest.ops->cpu_start(v, virt_to_phys(guest.nested.root)))
 		panic("no memory for CPU %u", c->index);
 }

@@ -85,6 +85,9 @@ size_t guest_fetch(struct vcpu *v, u8 *bytes);
 int guest_linear(struct vcpu *v, unsigned int seg, u64 offset, u32 size,
 		 unsigned int access, u64 *linear,
 		 struct guest_mem_fault *fault) must_check;
+/* The same in 64-bit code, where segments have neither. */
+int guest_linear64(struct vcpu *v, unsigned int seg, u64 offset, u32 size,
+		   u64 *linear, struct guest_mem_fault *fault) must_check;
 
 /* With the access bits of walk.h: as the CPU itself reads descriptors. */
 #define GUEST_SYSTEM 0x100
@@ -124,6 +127,7 @@ void guest_cr_write(struct vcpu *v, const struct vmexit *exit); /* cr.c */
 void guest_xsetbv(struct vcpu *v, const struct vmexit *exit);	/* cr.c */
 /* IN or OUT of AL, AX or EAX, without moving RIP. portio.c */
 void guest_io_access(struct vcpu *v, u16 port, u8 size, bool write);
+void guest_ahead_init(struct vcpu *v);
 /* ahead.c: after the access to @port by the instruction that was at @rip. */
 void guest_run_ahead(struct vcpu *v, u64 rip, u16 port);
 void guest_io(struct vcpu *v, const struct vmexit *exit); /* portio.c */

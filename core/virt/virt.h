@@ -152,8 +152,6 @@ struct vmexit {
 	};
 };
 
-#define AHEAD_PLACES 64
-
 struct vcpu {
 	/* What nearly every exit touches; loaded and stored by run(). */
 	u64 gpr[16]; /* by encoding; [GPR_RSP] is RSP */
@@ -169,7 +167,7 @@ struct vcpu {
 	bool nmi_pending;    /* an NMI that the guest has to get */
 	struct vevent event; /* to be injected at the next entry */
 	u64 exits[VMEXIT_KINDS];
-	u8 ahead_skip[AHEAD_PLACES]; /* ahead.c: where it was of no use */
+	struct ahead *ahead; /* ahead.c's own; NULL: never */
 
 	/* Set by another CPU, read here. */
 	u32 kick;	     /* look at the requests below */
