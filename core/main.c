@@ -7,9 +7,9 @@
  * log.c), the array of CPUs (core/cpu/cpu.c), the IDT (core/cpu/traps.c), the
  * consoles and panic()'s settings (core/cpu), the hook lists (core/io), the
  * volumes and their keys (crypto/disk/disk.c), the cipher's path (crypto/xts.c),
- * the IDE controllers (drivers/ata/ide_controller.c), the registers of sleep and
- * reset (core/virt/power.c), the keyboard controller's state (core/virt/kbc.c),
- * the guest's pointer in core/virt/nested.c, what VT-x can do and its MSR bitmap
+ * the IDE and AHCI controllers (drivers/ata), the registers of sleep and reset
+ * (core/virt/power.c), the keyboard controller's state (core/virt/kbc.c), the
+ * guest's pointer in core/virt/nested.c, what VT-x can do and its MSR bitmap
  * (core/virt/vmx/check.c, ept.c, vmcs.c), and what stands here.
  */
 #include "boot/boot_info.h"

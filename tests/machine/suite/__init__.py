@@ -1,4 +1,4 @@
 """The cases; importing a module registers its cases."""
 
-from suite import (atapi, boot, build, demo, disk, hostile, install,   # noqa: F401
-                   invisible, power, refuse, secrets)
+from suite import (ahci, atapi, boot, build, demo, disk, hostile,       # noqa: F401
+                   install, invisible, power, refuse, secrets)
