@@ -22,6 +22,7 @@
 #include "core/lib/lock.h"
 #include "core/lib/log.h"
 #include "drivers/ata/command.h"
+#include "drivers/ata/packet.h"
 
 #define AHCI_PORTS     32
 #define AHCI_SLOTS     32
@@ -86,6 +87,7 @@ struct ahci_header { /* 4.2.2 */
 static_assert(sizeof(struct ahci_header) == 32, "AHCI 1.3.1, 4.2.2");
 
 #define HEADER_CFL   0x001F /* dwords of the command's frame */
+#define HEADER_ATAPI BIT(5)
 #define HEADER_WRITE BIT(6)
 #define HEADER_RESET BIT(8)
 #define HEADER_BIST  BIT(9)
@@ -104,11 +106,12 @@ static_assert(sizeof(struct ahci_prd) == 16, "AHCI 1.3.1, 4.2.3.3");
 #define FIS_H2D	    0x27
 #define FIS_COMMAND 0x80 /* in byte 1; else the control register changes */
 #define FIS_CONTROL 15	 /* where that is */
-#define TABLE_PRD   0x80 /* offset of the list */
+#define TABLE_CDB   0x40 /* offsets: of the CDB, */
+#define TABLE_PRD   0x80 /* and of the list */
 
 struct ahci_table { /* 4.2.3 */
 	u8 fis[64];
-	u8 packet[16];
+	u8 cdb[PACKET_CDB_MAX];
 	u8 reserved[48];
 	struct ahci_prd prd[AHCI_PRDS];
 };
@@ -149,7 +152,12 @@ struct ahci_slot {
 	bool queued; /* NCQ */
 	bool out;
 	bool data;
+	bool packet; /* the command is the CDB */
 	u8 fis[FIS_BYTES];
+	u8 cdb[PACKET_CDB_MAX];
+	/* What the guest shall find: in the answer to REQUEST SENSE, or there
+	 * after this command is refused; none: PACKET_BAD_LIST. */
+	struct packet_sense sense;
 	u16 flags; /* of the header */
 	u64 lba;
 	u32 left;  /* sectors not yet done */
@@ -194,8 +202,9 @@ struct ahci_port {
 	u32 waiting;
 	struct ahci_slot slot[AHCI_SLOTS];
 
-	struct block_dev *dev; /* NULL: none identified, or no rule */
-	u32 sector_size;       /* 0: user data is refused */
+	struct block_dev *dev;	   /* NULL: none identified, or no rule */
+	u32 sector_size;	   /* 0: user data is refused */
+	struct packet_sense sense; /* of the last CDB, if it was refused */
 	struct ahci_page *page;
 	hpa_t page_pa;
 	/* only when a device has been protected here */
@@ -258,6 +267,19 @@ void ahci_issue(struct ahci_port *port, u32 n, u16 flags, u16 prds,
  * into port->sg, and moves the place. 0 if a piece is no guest RAM. */
 u64 ahci_gather(struct ahci_port *port, struct ahci_slot *slot,
 		u64 bytes) must_check;
+
+/* ahci_packet.c */
+/* Copies the CDB of the slot and decides it. */
+enum ahci_kind ahci_packet_decide(struct ahci_port *port,
+				  struct ahci_slot *slot);
+/* The CDB shall be one that the device refuses. */
+void ahci_packet_refuse(struct ahci_port *port, struct ahci_slot *slot);
+/* The frame of PACKET. */
+void ahci_packet_frame(const struct ahci_slot *slot, u8 *fis);
+/* The command has ended, well or with CHECK CONDITION; port->sg is its list,
+ * which has been filled up to @bytes. */
+void ahci_packet_end(struct ahci_port *port, const struct ahci_slot *slot,
+		     bool good, u32 bytes);
 
 /* ahci_done.c */
 /* Notices what has ended, and sends what has waited for it. */

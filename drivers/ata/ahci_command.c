@@ -120,14 +120,20 @@ static enum ahci_kind command_decide(struct ahci_port *p, u32 n,
 				     struct ahci_slot *s)
 {
 	const struct ata_command *command = ata_command(s->fis[2]);
+	enum ata_policy policy;
 	struct ata_taskfile tf;
 
 	fis_to_taskfile(s->fis, &tf);
+	policy = ata_decide(&tf, s->fis[2], p->options, true);
+	if (p->packet)
+		policy = packet_ata_policy(s->fis[2], policy);
 	s->data = command->class != ATA_NONDATA;
 	s->out = command->class == ATA_PIO_OUT || command->class == ATA_DMA_OUT;
-	switch (ata_decide(&tf, s->fis[2], p->options, true)) {
+	switch (policy) {
 	case ATA_PASS:
 		return AHCI_PASS;
+	case ATA_CDB:
+		return ahci_packet_decide(p, s);
 	case ATA_IDENTIFY:
 		return AHCI_IDENTIFY;
 	case ATA_QUEUED:
@@ -172,7 +178,10 @@ static enum ahci_kind slot_decide(struct ahci_port *p, u32 n,
 
 static void refuse(struct ahci_port *p, struct ahci_slot *s)
 {
-	log_limited(&p->refused, "ahci: command %02x refused", s->fis[2]);
+	log_limited(&p->refused, "ahci: command %02x refused",
+		    s->packet ? s->cdb[0] : s->fis[2]);
+	if (s->packet)
+		ahci_packet_refuse(p, s);
 	s->kind = AHCI_REFUSE;
 	s->queued = false;
 	s->chunk = s->left = 0;
@@ -278,6 +287,8 @@ static int chunk_prepare(struct ahci_port *p, struct ahci_slot *s,
 	if (bytes < 0)
 		return -EINVAL;
 	s->chunk = (u32)bytes / p->sector_size;
+	if (s->packet && s->chunk < s->left)
+		return -EINVAL;
 	if (s->kind != AHCI_WRITE)
 		return table_from_sg(p, t);
 	if (!bounce_take(p, s, (u64)bytes)) {
@@ -338,7 +349,9 @@ static void fis_build(const struct ahci_slot *s, u32 n, u8 *fis)
 		return;
 	}
 	fis[1] = FIS_COMMAND;
-	if (s->kind == AHCI_REFUSE)
+	if (s->packet)
+		ahci_packet_frame(s, fis);
+	if (s->packet || s->kind == AHCI_REFUSE)
 		return;
 	fis[2] = s->fis[2];
 	fis_to_taskfile(s->fis, &tf);
@@ -380,6 +393,9 @@ static int slot_send(struct ahci_port *p, u32 n)
 		flags |= HEADER_WRITE;
 	if (s->queued)
 		p->ncq |= 1u << n;
+	if (s->packet)
+		flags |= HEADER_ATAPI;
+	memcpy(t->cdb, s->cdb, sizeof(t->cdb));
 	fis_build(s, n, t->fis);
 	ahci_issue(p, n, flags, (u16)prds, p->table_pa + n * sizeof(*t));
 	return 0;

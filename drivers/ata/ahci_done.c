@@ -45,7 +45,10 @@ static void identify_adjust(struct ahci_port *p, struct ahci_slot *s)
 {
 	u8 *data = p->bounce + s->bounce * PAGE_SIZE;
 
-	ata_identify_adjust(data, p->options, true);
+	if (p->packet)
+		ata_identify_adjust_packet(data, p->options);
+	else
+		ata_identify_adjust(data, p->options, true);
 	if (ahci_gather(p, s, ATA_SECTOR))
 		sg_write(&p->sg, data, ATA_SECTOR);
 }
@@ -53,7 +56,10 @@ static void identify_adjust(struct ahci_port *p, struct ahci_slot *s)
 /* The chunk has been moved without an error. */
 static void chunk_end(struct ahci_port *p, u32 n, struct ahci_slot *s)
 {
-	if (s->kind == AHCI_READ) {
+	if (s->packet) {
+		sg_from_table(p, n);
+		ahci_packet_end(p, s, true, s->chunk * PACKET_UNIT);
+	} else if (s->kind == AHCI_READ) {
 		sg_from_table(p, n);
 		p->filter->decode_sg(p->dev, s->lba, s->chunk, &p->sg, 0);
 	} else if (s->kind == AHCI_IDENTIFY) {
@@ -100,6 +106,12 @@ static void slot_end(struct ahci_port *p, u32 n, bool good)
 	s->kind = AHCI_NEW;
 }
 
+static void packet_failed(struct ahci_port *p, u32 n)
+{
+	sg_from_table(p, n);
+	ahci_packet_end(p, &p->slot[n], false, p->page->list[n].prdbc);
+}
+
 /*
  * The HBA says that slots are free which had commands. An NCQ command that
  * fails keeps its bit in PxSACT, others theirs in PxCI; but some HBAs clear
@@ -116,6 +128,8 @@ static void slots_end(struct ahci_port *p, u32 done)
 
 		if (!(done & bit))
 			continue;
+		if (alive && error && p->slot[n].packet && !(p->stale & bit))
+			packet_failed(p, n);
 		slot_end(p, n,
 			 alive && !(p->stale & bit) &&
 				 (p->ncq & bit || !error));

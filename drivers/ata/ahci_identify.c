@@ -58,6 +58,11 @@ static void attach(struct ahci_port *p)
 	struct block_id *b = &p->id;
 
 	ata_identify_parse(p->page->identify, &id);
+	if (p->packet) { /* a disc may come and go, and is of any size */
+		id.lba = id.cd_dvd;
+		id.sector_size = PACKET_UNIT;
+		id.sectors = 0;
+	}
 	if (p->known && !strcmp(b->model, id.model) &&
 	    !strcmp(b->serial, id.serial) && b->sectors == id.sectors &&
 	    p->sector_size == (id.lba ? id.sector_size : 0))

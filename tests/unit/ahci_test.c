@@ -3,7 +3,7 @@
  * ciphertext in the protected ranges and nothing else, the guest reads what
  * it wrote, and the hardware touches no memory that it was not given.
  *
- * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ahci_command.c drivers/ata/ahci_done.c drivers/ata/ahci_identify.c drivers/ata/ahci_port.c core/io/sg.c tests/unit/ahci_model.c
+ * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ahci_command.c drivers/ata/ahci_done.c drivers/ata/ahci_identify.c drivers/ata/ahci_packet.c drivers/ata/packet.c drivers/ata/ahci_port.c core/io/sg.c tests/unit/ahci_model.c
  */
 #include <stdlib.h>
 #include <string.h>

@@ -8,9 +8,12 @@ import subprocess
 import monitor
 from case import BUILD, HERE, ROOT, TOP, Fail, Volume, case, digest, sums
 from machine import Disk
+from suite import ahci
 
 DISC = Volume("disc", 0, "end", channel=1)
 VOLUMES = (ROOT, DISC)
+# The same discs and keys at AHCI ports.
+AHCI_VOLUMES = (ahci.ROOT, Volume("disc", 0, "end", channel=1, bus="ahci"))
 
 
 # ---- discs --------------------------------------------------------------
@@ -149,13 +152,16 @@ def check_refused(t, result):
            "@@ packet then status 00 sense 0/00/00" in result.console)
 
 
-def atapi(t, cmdline):
+def atapi(t, cmdline, volumes=VOLUMES):
     disc = Disc(t, "disc")
     files = {"bin/packet": packet_program(t), "sums": disc.sums}
-    boot = t.boot_disk(script(disc), VOLUMES, files=files,
-                       cmdline=cmdline)
-    result = t.linux([Disk(boot), Disk(disc.crypted, 1, 0, cdrom=True),
-                      Disk(disc.plain, 1, 1, cdrom=True)])
+    boot = t.boot_disk(script(disc), volumes, files=files, cmdline=cmdline)
+    disks = [Disk(boot), Disk(disc.crypted, 1, 0, cdrom=True),
+             Disk(disc.plain, 1, 1, cdrom=True)]
+    if volumes == AHCI_VOLUMES:
+        disks = [Disk(d.path, i, cdrom=d.cdrom, bus="ahci")
+                 for i, d in enumerate(disks)]
+    result = t.linux(disks)
     seen = sums(result)
     for name in ("crypted", "plain"):
         t.equal(name, seen.get(name), digest(disc.data))
@@ -173,6 +179,16 @@ def atapi_dma(t):
 @case(name="atapi-pio", vendor=("amd", "intel"), weight=25)
 def atapi_pio(t):
     atapi(t, "libata.dma=0")
+
+
+@case(name="atapi-ahci", weight=25)
+def atapi_ahci(t):
+    atapi(t, "", AHCI_VOLUMES)
+
+
+@case(name="atapi-ahci-pio", weight=25)
+def atapi_ahci_pio(t):
+    atapi(t, "libata.dma=0", AHCI_VOLUMES)
 
 
 # ---- bad sectors --------------------------------------------------------
