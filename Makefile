@@ -99,6 +99,8 @@ $(B)/unit/%: tests/unit/%.c $$(call units,tests/unit/$$*.c) $(HEADERS)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(CFLAGS_HOST) $(SAN) -o $@ $(filter %.c,$^) $(call libs,$<)
 
+.PRECIOUS: $(B)/unit/% $(B)/fuzz/%
+
 $(B)/fuzz/%: tests/fuzz/%.c $$(call units,tests/fuzz/$$*.c) $(HEADERS)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(CFLAGS_HOST) $(SAN) -fsanitize=fuzzer -o $@ \
