@@ -124,7 +124,6 @@ static void port_stops(struct ahci_port *p)
 {
 	if (p->mode == AHCI_SHADOW)
 		ahci_sync(p);
-	p->stale |= p->active;
 	p->ci = p->sact = p->waiting = 0;
 }
 

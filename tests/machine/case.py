@@ -77,6 +77,12 @@ class Volume:
         self.channel, self.unit, self.bus = channel, unit, bus
         self.key = key(name, bits // 4)
 
+    def on(self, bus):
+        """The same on another bus: a unit of IDE is a port of AHCI."""
+        return Volume(self.name, self.first, self.last,
+                      self.channel * 2 + self.unit, 0, len(self.key) * 4,
+                      bus) if bus != self.bus else self
+
     def toml(self):
         last = f'"{self.last}"' if self.last == "end" else self.last
         return (f'[[volume]]\nname = "{self.name}"\n'

@@ -582,10 +582,80 @@ TEST(aborts_at_every_step)
 	aborts(true);
 }
 
-/* Reads that were cut off by a reset behind our back are not decrypted. */
-TEST(reset_behind_our_back)
+/* A driver that mixes them: a device would give up. */
+TEST(queued_beside_others)
 {
 	machine(512);
+	guest_start();
+	for (u32 i = 0; i < 40; i++) {
+		u32 queued = model_random(), plainly = model_random() & ~queued;
+
+		issue(plainly & 0x3333, false);
+		issue(queued & 0xCCCC, true);
+		issue(plainly & 0x33330000, false);
+		for (u32 k = 0; poll(); k++)
+			EXPECT(k < 1000000);
+	}
+	EXPECT_EQ(model.mixed, 0);
+	clean();
+}
+
+/* Before the register says that a command has ended, all is in memory. */
+TEST(seen_by_one_register)
+{
+	static const u8 codes[] = { 0x25, 0x60 };
+
+	machine(512);
+	guest_start();
+	for (u32 i = 0; i < 20; i++) {
+		bool queued = i & 1;
+		u32 at, k = 0;
+
+		ops[0] = (struct op){ 200, 8, codes[i & 1], false, queued, 0 };
+		op_prepare(0);
+		at = (u32)load_le64(model.memory + TABLE(0) + 0x80);
+		memset(model.memory + FRAMES, 0, 256);
+		if (queued)
+			out(PxSACT, 1);
+		out(PxCI, 1);
+		while (!(in(PxIS) & (queued ? 8 : 1)))
+			EXPECT(k++ < 100000);
+		EXPECT(!memcmp(model.memory + at, plain + 200 * 512, 4096));
+		EXPECT_EQ(model.memory[FRAMES + (queued ? 0x58 : 0x40)],
+			  queued ? 0xA1 : 0x34);
+		out(PxIS, ~0u);
+		/* a frame comes once */
+		memset(model.memory + FRAMES, 0, 256);
+		in(PxIS);
+		in(PxCI);
+		EXPECT_EQ(model.memory[FRAMES + 0x40], 0);
+		EXPECT_EQ(model.memory[FRAMES + 0x58], 0);
+	}
+	clean();
+}
+
+/* AHCI 1.3.1, 10.3.1: no start before the port has stopped. */
+TEST(start_too_early)
+{
+	machine(512);
+	guest_start();
+	model.lazy = 1000;
+	out(PxCMD, PxCMD_FRE);
+	out(PxCMD, PxCMD_FRE | PxCMD_ST);
+	EXPECT_EQ(in(PxCMD)&PxCMD_ST, 0);
+	model.lazy = 0;
+	guest_stop();
+	guest_start();
+	EXPECT(burst(1000000));
+	clean();
+}
+
+/* Reads that were cut off by a reset behind our back, or of the link, are not
+ * decrypted. */
+static void cut_off(bool link)
+{
+	machine(512);
+	model.lax = link;
 	guest_start();
 	for (u32 i = 0; i < 40; i++) {
 		u32 n = i % 32;
@@ -598,7 +668,12 @@ TEST(reset_behind_our_back)
 		model.lazy = 1000;
 		out(PxSACT, 1u << n);
 		out(PxCI, 1u << n);
-		hw_mmio_write(MODEL_ABAR + 4, 4, BIT(31) | 1);
+		if (link) {
+			out(PxSCTL, 0x301);
+			out(PxSCTL, 0x300);
+		} else {
+			hw_mmio_write(MODEL_ABAR + 4, 4, BIT(31) | 1);
+		}
 		for (u32 k = 0; k < 5; k++)
 			in(PxSACT);
 		EXPECT(!memcmp(model.memory + 0x700000, model.memory + DATA(n),
@@ -609,6 +684,12 @@ TEST(reset_behind_our_back)
 		guest_start();
 	}
 	clean();
+}
+
+TEST(reads_cut_off)
+{
+	cut_off(false);
+	cut_off(true);
 }
 
 static u8 error_of(u32 n)
@@ -922,9 +1003,10 @@ TEST(no_memory)
 
 TEST_MAIN(CASE(asks_at_start), CASE(firmware_goes_on), CASE(random_commands),
 	  CASE(sectors_of_4096), CASE(narrow_addresses),
-	  CASE(aborts_at_every_step), CASE(reset_behind_our_back),
-	  CASE(errors_of_the_device), CASE(refused_commands),
-	  CASE(what_is_configured), CASE(hidden_memory), CASE(the_longest_list),
-	  CASE(identify_is_adjusted), CASE(plugged),
+	  CASE(aborts_at_every_step), CASE(queued_beside_others),
+	  CASE(seen_by_one_register), CASE(start_too_early),
+	  CASE(reads_cut_off), CASE(errors_of_the_device),
+	  CASE(refused_commands), CASE(what_is_configured), CASE(hidden_memory),
+	  CASE(the_longest_list), CASE(identify_is_adjusted), CASE(plugged),
 	  CASE(a_device_that_does_not_answer), CASE(device_reset),
 	  CASE(no_memory))

@@ -64,6 +64,9 @@ void *memset(void *p, int c, size_t n);
 void *memcpy(void *to, const void *from, size_t n);
 int memcmp(const void *a, const void *b, size_t n);
 
+/* For the host: it looks at the machine, then presses a key. */
+void wait_for_key(void);
+
 /* What Shoji keeps, from the firmware's memory map; false if there is none. */
 bool find_hidden(u64 *start, u64 *size);
 
@@ -161,7 +164,8 @@ extern volatile u64 saved_rsp;
 /* ---- the tests, by their names on the command line ---- */
 
 void test_memory(void), test_virt(void), test_random(void), test_insn(void),
-	test_ap(void), test_bound(void), test_task(void), test_cr3(void);
+	test_ap(void), test_bound(void), test_task(void), test_cr3(void),
+	test_ahci(void);
 _Noreturn void ap_main(u32 id);
 
 #endif

@@ -307,6 +307,7 @@ static const struct {
 	{ "memory", test_memory }, { "virt", test_virt },
 	{ "cr3", test_cr3 },	   { "random", test_random },
 	{ "ap", test_ap },	   { "bound", test_bound },
+	{ "ahci", test_ahci },
 };
 
 void main(u32 info_addr);

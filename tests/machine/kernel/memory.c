@@ -170,7 +170,7 @@ static void tables(void)
 
 void disk_hidden(u64 hidden, u64 len);
 
-static void wait_for_key(void)
+void wait_for_key(void)
 {
 	while (in8(0x64) & 1)
 		in8(0x60);

@@ -1,21 +1,25 @@
 """AHCI on QEMU's q35: what IDE's cases show, with NCQ and without."""
 
-from case import ROOT_FIRST, ROOT_LAST, Volume, case
-from machine import Disk
-from suite import boot
+import random
+import threading
 
-# The same range as on IDE, with the same key.
-ROOT = Volume("root", ROOT_FIRST, ROOT_LAST, bus="ahci")
+import image
+from case import ROOT as IDE_ROOT
+from case import Fail, case, digest, sums
+from machine import Disk
+from suite import boot, disk, hostile
+
+# The same ranges as on IDE, with the same keys; a port for each unit.
+ROOT, LOW = IDE_ROOT.on("ahci"), disk.LOW.on("ahci")
 
 
 def ports(*paths):
     """The images at ports 0, 1, ..."""
-    return [p if isinstance(p, Disk) else Disk(p, i, bus="ahci")
-            for i, p in enumerate(paths)]
+    return [Disk(p, i, bus="ahci") for i, p in enumerate(paths)]
 
 
 BOOT = """
-check ahci test -e /sys/module/ahci -o -e /sys/bus/pci/drivers/ahci/0000:00:1f.2
+check driver test -e /sys/bus/pci/drivers/ahci/0000:00:1f.2
 check depth grep -q '^32$' /sys/block/sda/device/queue_depth
 """ + boot.BOOT
 
@@ -24,7 +28,181 @@ check depth grep -q '^32$' /sys/block/sda/device/queue_depth
 def ahci_boot(t):
     """SeaBIOS, GRUB and Linux from an encrypted root."""
     script = BOOT.format(cpus=t.cpus, count=ROOT.last - ROOT.first + 1)
-    disk = t.boot_disk(script, [ROOT])
-    before = boot.boot_sectors(disk)
-    boot.check_root(t, t.linux(ports(disk)), disk)
-    t.equal("sectors before the root", boot.boot_sectors(disk), before)
+    path = t.boot_disk(script, [ROOT])
+    before = boot.boot_sectors(path)
+    boot.check_root(t, t.linux(ports(path)), path)
+    t.equal("sectors before the root", boot.boot_sectors(path), before)
+
+
+# All areas at once: two ports, on as many CPUs as there are.
+FIO = """
+check fio fio --direct=1 --ioengine=libaio --iodepth=32 --thread --rw=randwrite \\
+	--bsrange=512-{most} --blockalign=512 --randseed=1 --minimal \\
+	--verify=crc32c --do_verify=1 --verify_fatal=1 --allow_mounted_write=1 \\
+	{jobs}
+"""
+
+
+def fio(t, depth, most, cmdline=""):
+    jobs = " ".join(
+        f"--name={name} --filename={disk.device_of(name)} "
+        f"--offset={(first + 512) * 512} --size={(count - 1024) * 512}"
+        for name, (first, count) in disk.AREAS.items())
+    script = "".join(disk.sum_line("found", name) for name in disk.AREAS)
+    script += (f"check depth grep -q '^{depth}$' "
+               "/sys/block/sdb/device/queue_depth\n")
+    script += FIO.format(most=most, jobs=jobs)
+    script += "".join(disk.sum_line("left", name) for name in disk.AREAS)
+    disk.check_areas(t, script, cmdline, "ahci")
+
+
+@case(cpus=(2,), weight=40)
+def ahci_ncq(t):
+    fio(t, 32, "256k")
+
+
+@case(cpus=(2,), weight=40)
+def ahci_no_ncq(t):
+    fio(t, 1, "64k", "libata.force=noncq")
+
+
+@case(weight=25)
+def ahci_error(t):
+    disk.errors(t, "", "ahci")
+
+
+@case(weight=25)
+def ahci_error_no_ncq(t):
+    disk.errors(t, "libata.force=noncq", "ahci")
+
+
+@case(weight=30)
+def ahci_cryptsetup(t):
+    disk.both_ways(t, "ahci")
+
+
+# ---- what else a guest does with a port ----------------------------------
+
+WORDS = b"these words must never be on the disk".ljust(512, b".")
+TRIMMED = (LOW.first + 512, 256)
+SYNCED = (LOW.first + 128, 16)
+# sdc has no volume
+LIFE = f"""
+sum first /dev/sdb {LOW.first} 128
+put() {{ /bin/dd if=/words of=/dev/$1 bs=4k count=2 seek=$(($2 * 512)) conv=notrunc \\
+	oflag=direct,dsync,seek_bytes; }}
+check put put sdb {SYNCED[0]}
+check plain put sdc 64
+sum plain /dev/sdc 0 512
+check trim blkdiscard -o {TRIMMED[0] * 512} -l {TRIMMED[1] * 512} /dev/sdb
+for policy in min_power medium_power max_performance; do
+	check $policy sh -c "echo $policy > \\
+		/sys/class/scsi_host/host1/link_power_management_policy"
+	sum $policy /dev/sdb {LOW.first} 128
+done
+check delete sh -c 'echo 1 > /sys/block/sdb/device/delete'
+check gone sh -c '! test -e /sys/block/sdb'
+check rescan sh -c 'echo "- - -" > /sys/class/scsi_host/host1/scan'
+check back test -e /sys/block/sdb
+sum rescanned /dev/sdb {LOW.first} 128
+"""
+
+
+@case(weight=25)
+def ahci_life(t):
+    """Flushes, TRIM, ALPM, a device that is removed and found again, and one
+    beside it that has no volume."""
+    master, slave = disk.disks(t, LIFE, "", ("blkdiscard",),
+                               {"words": WORDS * 16}, "ahci")
+    other = t.path("other.img")
+    with open(other, "wb") as f:
+        f.truncate(1 << 20)
+    noise = random.Random("life").randbytes(2048 * 512)
+    image.write_sectors(slave, LOW.first, noise)
+    was = disk.view(t, slave, LOW.first, 2048, [LOW])
+    result = t.linux(ports(master, slave, other))
+    seen = sums(result)
+    for name in ("first", "min_power", "medium_power", "max_performance",
+                 "rescanned"):
+        t.equal(name, seen.get(name), digest(was[:128 * 512]))
+    now = disk.view(t, slave, LOW.first, 2048, [LOW])
+    first = SYNCED[0] - LOW.first
+    t.equal("written and flushed", now[first * 512:(first + 16) * 512],
+            WORDS * 16)
+    t.true("the trimmed sectors are not empty",
+           not any(image.read_sectors(slave, *TRIMMED)))
+    after = TRIMMED[0] - LOW.first + TRIMMED[1]
+    t.true("changed behind the trimmed sectors",
+           now[after * 512:] == was[after * 512:])
+    t.equal("without a volume", image.read_sectors(other, 64, 16), WORDS * 16)
+    t.equal("seen", seen.get("plain"),
+            digest(image.read_sectors(other, 0, 512)))
+    raw = image.read_sectors(slave, LOW.first, 2048)
+    t.true("plaintext on the disk", t.bare or WORDS[:16] not in raw)
+
+
+RESET = f"""
+echo "@@ end"
+head -c 4194304 /dev/zero | tr '\\0' S > /tmp/s
+while :; do /bin/dd if=/tmp/s of=/dev/sdb bs=1M count=4 oflag=direct,seek_bytes \\
+	seek=$(({LOW.first} * 512)) conv=notrunc; done 2>/dev/null &
+while :; do /bin/dd if=/tmp/s of=/dev/sda3 bs=64k count=32 oflag=direct \\
+	conv=notrunc; done 2>/dev/null &
+sleep 2
+echo "@@ reset"
+echo b > /proc/sysrq-trigger
+sleep 60
+"""
+
+
+@case(weight=25)
+def ahci_reset(t):
+    """A reset in mid-write: each sector is old or new."""
+    master, slave = disk.disks(t, RESET, "", (), {}, "ahci")
+    noise = random.Random("reset").randbytes(8192 * 512)
+    image.write_sectors(slave, LOW.first, noise)
+    was = disk.view(t, slave, LOW.first, 8192, [LOW])
+    result = t.linux(ports(master, slave))
+    t.true("no reset", "@@ reset" in result.console)
+    now = disk.view(t, slave, LOW.first, 8192, [LOW])
+    new = [i for i in range(8192)
+           if now[i * 512:(i + 1) * 512] == b"S" * 512]
+    t.true("nothing was written", new)
+    for i in set(disk.differing(now, was)) - set(new):
+        raise Fail(f"sector {i} is neither old nor new")
+    raw = image.read_sectors(slave, LOW.first, 8192)
+    raw += image.read_sectors(master, disk.MASTER.first, disk.PART3)
+    t.true("plaintext on the disk", t.bare or b"S" * 64 not in raw)
+
+
+# ---- a guest that means harm ---------------------------------------------
+
+CANARY = b"shoji canary 41!"
+
+
+@case(cpus=(1, 2), weight=20)
+def ahci_hostile(t):
+    """Random registers, lists, tables and frames; then the port works, the
+    hidden memory is as it was, and what was written is encrypted."""
+    if t.bare:
+        return
+    for seed in (1, 2, 3):
+        name, found = f"seed{seed}", []
+        path = hostile.kernel_disk(
+            t, f"test=ahci seed={seed} disk={ROOT.first} cpus={t.cpus} keys=1",
+            False, (ROOT,), name)
+        ROOT.encrypt(path)
+        watch = threading.Thread(target=hostile.snapshots, daemon=True,
+                                 args=(t, name, found))
+        watch.start()
+        result = t.run(ports(path), name, limit=300, extra=(
+            "-qmp", f"unix:{t.path(name + '.qmp')},server=on,wait=off"))
+        watch.join(60)
+        for text in (result.console, result.shoji):
+            for bad in ("@@ FAIL", "PANIC", "panic"):
+                t.true(f"{name}: {bad}", bad not in text)
+        t.true(f"{name}: no end", "@@ end" in result.console)
+        hostile.check_snapshots(t, found, ROOT)
+        raw = image.read_sectors(path, ROOT.first, ROOT.last - ROOT.first + 1)
+        t.true(f"{name}: the canary is on the disk", CANARY not in raw)
+        t.true(f"{name}: nothing was written", CANARY in ROOT.plain(path))

@@ -89,17 +89,25 @@ class Area:
                 len(differing(raw[edge:end], now)), 0 if t.bare else hidden)
 
 
-def disks(t, script, cmdline="", tools=("fio",), files=None):
+def disks(t, script, cmdline="", tools=("fio",), files=None, bus="ide"):
     """The boot disk with the script, and the slave."""
     part3, slave = t.path("part3"), t.path("slave.img")
     with open(part3, "wb") as f:
         f.truncate(PART3 * 512)
-    master = t.boot_disk(script, VOLUMES, tools=tools, files=files,
-                         cmdline=cmdline, parts=[part3], sectors=MASTER_SECTORS)
+    master = t.boot_disk(script, [v.on(bus) for v in VOLUMES], tools=tools,
+                         files=files, cmdline=cmdline, parts=[part3],
+                         sectors=MASTER_SECTORS)
     os.unlink(part3)
     with open(slave, "wb") as f:
         f.truncate(SLAVE_SECTORS * 512)
     return master, slave
+
+
+def attached(bus, master, slave, errors=None):
+    """Both on one IDE channel, or each at a port of its own."""
+    if bus == "ide":
+        return [Disk(master), Disk(slave, 0, 1, errors)]
+    return [Disk(master, 0, bus=bus), Disk(slave, 1, errors=errors, bus=bus)]
 
 
 # 512 sectors at each end of an area are left alone, and watched.
@@ -120,9 +128,15 @@ def fio(t, cmdline, most):
                              offset=(first + 512) * 512,
                              size=(count - 1024) * 512)
         script += sum_line("left", name)
-    master, slave = disks(t, script, cmdline)
+    check_areas(t, script, cmdline)
+
+
+def check_areas(t, script, cmdline="", bus="ide"):
+    """Runs a guest that prints the sums of all AREAS before and after it has
+    written to them."""
+    master, slave = disks(t, script, cmdline, bus=bus)
     areas = [Area(t, name, master, slave) for name in AREAS]
-    result = t.linux([master, slave])
+    result = t.linux(attached(bus, master, slave))
     for area in areas:
         area.check(result)
 
@@ -174,15 +188,15 @@ sum after /dev/sdb {WRITE_ERROR + 8} 1000
 """
 
 
-def errors(t, cmdline):
-    master, slave = disks(t, ERRORS, cmdline, (), {"secret": SECRET * 16})
+def errors(t, cmdline, bus="ide"):
+    master, slave = disks(t, ERRORS, cmdline, (), {"secret": SECRET * 16}, bus)
     noise = random.Random("errors").randbytes(2000 * 512)
     image.write_sectors(slave, LOW.first, noise)
     before = view(t, slave, LOW.first, 2000, [LOW])
     config = t.path("blkdebug")
     with open(config, "w") as f:
         f.write(BLKDEBUG)
-    result = t.linux([Disk(master), Disk(slave, 0, 1, config)])
+    result = t.linux(attached(bus, master, slave, config))
     want, seen = bytearray(before), sums(result)
     for first in (WRITE_ERROR - 16, WRITE_ERROR + 8):
         at = (first - LOW.first) * 512
@@ -262,14 +276,18 @@ def crypt_guest(t, name, script):
                        tools=("cryptsetup", "mke2fs", "e2fsck"))
 
 
-@case(vendor=("amd", "intel"), weight=30)
-def cryptsetup(t):
+def both_ways(t, bus):
     """dm-crypt makes a file system, a guest under Shoji uses it, dm-crypt
     finds both it and the guest's root in order."""
-    master, slave = disks(t, USE, tools=())
+    master, slave = disks(t, USE, tools=(), bus=bus)
     plain = {"vendor": "amd", "cpus": 1}
     t.linux([crypt_guest(t, "make", MAKE), master], "make", **plain)
     if not t.bare:
-        t.linux([master, slave], "use")
+        t.linux(attached(bus, master, slave), "use")
         t.linux([crypt_guest(t, "open", OPEN + OPEN_ROOT), master], "open",
                 **plain)
+
+
+@case(vendor=("amd", "intel"), weight=30)
+def cryptsetup(t):
+    both_ways(t, "ide")

@@ -165,8 +165,8 @@ def snapshots(t, name, found):
         t.note(f"monitor: {e!r}")
 
 
-def check_snapshots(t, found):
-    elf = shoji_image(ROOT.toml())
+def check_snapshots(t, found, volume=ROOT):
+    elf = shoji_image(volume.toml())
     offset, length = constant_part(elf)
     with open(elf, "rb") as f:
         f.seek(offset)

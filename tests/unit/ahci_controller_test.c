@@ -1,0 +1,352 @@
+/*
+ * HBAs: which ports are mediated, the registers they share, and the ways
+ * around them.
+ *
+ * units: drivers/ata/ahci_controller.c drivers/ata/command.c drivers/ata/identify.c drivers/ata/ahci_command.c drivers/ata/ahci_done.c drivers/ata/ahci_identify.c drivers/ata/ahci_port.c core/io/sg.c tests/unit/ahci_model.c
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/io/mmio.h"
+#include "core/io/pci.h"
+#include "core/lib/bytes.h"
+#include "core/lib/errors.h"
+#include "drivers/ata/ahci.h"
+#include "drivers/ata/ahci_controller.h"
+#include "tests/unit/ahci_model.h"
+#include "tests/unit/test.h"
+
+/* ---- one PCI function, its registers and the map of hooks ---- */
+
+static u8 config[256];
+static struct pci_claim *claimed;
+static struct mmio_hook *hook;
+static bool concealed, place_taken;
+
+void pci_scan(void (*found)(void *ctx, struct pci_addr addr,
+			    const struct pci_id *id),
+	      void *ctx)
+{
+	struct pci_id ide = { 0x8086, 0x7010, 0x010180 };
+	struct pci_id id = { 0x8086, 0x2922, 0x010601 };
+
+	found(ctx, (struct pci_addr){ 0, 0, 1, 1 }, &ide);
+	found(ctx, (struct pci_addr){ 0, 0, 31, 2 }, &id);
+}
+
+u32 pci_config_read(struct pci_addr addr, u16 reg, u8 size)
+{
+	return load_le32(config + reg) & (u32)mask_bytes(size);
+}
+
+void pci_config_write(struct pci_addr addr, u16 reg, u8 size, u32 value)
+{
+	memcpy(config + reg, &value, size);
+}
+
+int pci_claim(struct pci_claim *claim)
+{
+	claimed = claim;
+	claim->id = (struct pci_id){ 0x8086, 0x2922, 0x010601 };
+	claim->bars[5] = (struct pci_bar){ false, true, MODEL_ABAR, 0x1000 };
+	return 0;
+}
+
+int pci_conceal(struct pci_addr addr)
+{
+	concealed = true;
+	return 0;
+}
+
+int mmio_hook_add(struct mmio_hook *h)
+{
+	hook = h;
+	return 0;
+}
+
+int mmio_hook_move(struct mmio_hook *h, gpa_t start, u64 size)
+{
+	h->start = start;
+	h->size = size;
+	return 0;
+}
+
+bool mmio_place_free(gpa_t start, u64 size)
+{
+	return !place_taken;
+}
+
+/* ---- a filter ---- */
+
+static int expected = 0, attached;
+
+static struct block_dev *attach(const struct block_id *id)
+{
+	attached++;
+	EXPECT(!strcmp(id->bus, "ahci"));
+	return strcmp(id->serial, "SECRET") ? NULL : (struct block_dev *)id;
+}
+
+static bool expects(const struct block_id *id)
+{
+	return expected < 0 ? id->channel >= -expected - 1
+			    : id->channel == expected;
+}
+
+static bool covers(const struct block_dev *dev, u64 lba, u32 count)
+{
+	return false;
+}
+
+static const struct block_filter filter = {
+	.attach = attach,
+	.expects = expects,
+	.covers = covers,
+};
+static const struct ata_options options = { .bounce_kib = 64 };
+
+static void machine(void)
+{
+	model_init();
+	memset(config, 0, sizeof(config));
+	config[0x04] = 0x07;
+	config[0x06] = 0x10;
+	store_le32(config + 0x24, (u32)MODEL_ABAR);
+	config[0x34] = 0x80; /* MSI with 64 bits, then SATA */
+	config[0x80] = 0x05;
+	config[0x81] = 0xA8;
+	config[0x82] = 0x80;
+	config[0xA8] = 0x12;
+}
+
+static void start(void)
+{
+	EXPECT_EQ(ahci_start(&filter, &options), 0);
+}
+
+/* The driver keeps its controllers for ever: each case has its own process. */
+static void in_child(void (*fn)(void))
+{
+	int status = 0;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		machine();
+		fn();
+		fflush(stdout);
+		_exit(test_failures != 0);
+	}
+	waitpid(pid, &status, 0);
+	EXPECT_EQ(status, 0);
+}
+
+/* ---- what a guest does ---- */
+
+static enum verdict verdict;
+
+static u64 access_hba(u32 off, u8 size, bool write, u64 value)
+{
+	struct mmio_io io = { hook->start + off, size, write, value };
+
+	verdict = hook->fn(hook->ctx, &io);
+	return io.value;
+}
+
+static u64 in(u32 off, u8 size)
+{
+	return access_hba(off, size, false, 0);
+}
+
+static void out(u32 off, u8 size, u64 value)
+{
+	access_hba(off, size, true, value);
+}
+
+static enum verdict config_write(u16 reg, u8 size, u32 *value)
+{
+	struct pci_io io = { claimed->addr, reg, size, true, *value };
+	enum verdict v = claimed->config(claimed->ctx, &io);
+
+	*value = io.value;
+	return v;
+}
+
+static bool config_lost(u16 reg, u8 size, u32 value)
+{
+	return config_write(reg, size, &value) == DONE;
+}
+
+static void check_nothing_expected(void)
+{
+	expected = 9;
+	start();
+	EXPECT(!claimed && !hook && !attached);
+	EXPECT_EQ(config[0x04], 0x07);
+	EXPECT_EQ(model.commands, 0);
+}
+
+static void check_ports(void)
+{
+	start();
+	EXPECT(claimed && hook);
+	EXPECT_EQ(attached, 1); /* the other port is not asked */
+	EXPECT_EQ(hook->start, MODEL_ABAR);
+	EXPECT_EQ(hook->size, 0x1000);
+	EXPECT_EQ(config[0x04], 0x06);
+	out(0x100, 4, 0x123400);
+	EXPECT_EQ(verdict, DONE);
+	EXPECT_EQ(in(0x100, 4), 0x123400);
+	EXPECT(model.port[0].clb != 0x123400);
+	out(0x180, 4, 0x123400);
+	EXPECT_EQ(verdict, PASS);
+	in(0x08, 4);
+	EXPECT_EQ(verdict, PASS);
+	in(0x20, 4);
+	EXPECT_EQ(verdict, PASS);
+}
+
+static void check_plain_port(void)
+{
+	expected = -2; /* port 1 and all after it */
+	start();
+	EXPECT(claimed);
+	out(0x180, 4, 0x123400); /* known, and without a volume */
+	EXPECT_EQ(model.port[1].clb, 0x123400);
+	EXPECT_EQ(in(0x180, 4), 0x123400);
+}
+
+static void check_widths(void)
+{
+	start();
+	out(0x100, 8, 0x0000000512345678);
+	EXPECT_EQ(in(0x100, 4), 0x12345400);
+	EXPECT_EQ(in(0x104, 4), 5);
+	EXPECT_EQ(in(0x100, 8), 0x0000000512345400);
+	out(0x102, 1, 0x77);
+	EXPECT_EQ(in(0x100, 4), 0x12775400);
+	EXPECT_EQ(in(0x102, 2), 0x1277);
+	model.port[0].is = 0x00400001;
+	out(0x112, 2, 0x40);
+	EXPECT_EQ(model.port[0].is, 1);
+	in(0x102, 4);
+	EXPECT_EQ(verdict, DENY);
+	out(0x0FC, 8, ~0ULL);
+	EXPECT_EQ(verdict, DENY);
+	EXPECT_EQ(in(0x100, 4), 0x12775400);
+}
+
+static void check_global(void)
+{
+	start();
+	EXPECT_EQ(in(0x00, 4) & (BIT(16) | BIT(17)), 0);
+	EXPECT(model.cap & BIT(17));
+	EXPECT_EQ(in(0x00, 4) & BIT(31), BIT(31));
+	out(0x04, 4, 2); /* the legacy interface stays off */
+	EXPECT_EQ(in(0x04, 4), BIT(31) | 2);
+	out(0x07, 1, 0);
+	EXPECT_EQ(in(0x04, 4) & BIT(31), BIT(31));
+	out(0x118, 4, 0x11);
+	EXPECT_EQ(model.port[0].cmd & 0x11, 0x11);
+	out(0x04, 4, 1);
+	EXPECT_EQ(model.port[0].cmd & 0x11, 0);
+	out(0x118, 4, PxCMD_PMA | PxCMD_FBSCP);
+	EXPECT_EQ(in(0x118, 4) & (PxCMD_PMA | PxCMD_FBSCP), 0);
+	EXPECT_EQ(model.port[0].cmd & (PxCMD_PMA | PxCMD_FBSCP), 0);
+	model.port[0].serr = 0;
+	out(0x140, 4, ~0u);
+	EXPECT_EQ(in(0x140, 4), 0);
+}
+
+static void check_side_doors(void)
+{
+	u32 v = 0x0007;
+
+	start();
+	EXPECT_EQ(config_write(0x04, 2, &v), PASS);
+	EXPECT_EQ(v, 6);
+	v = 1;
+	EXPECT_EQ(config_write(0x04, 1, &v), PASS);
+	EXPECT_EQ(v, 0);
+	EXPECT(config_lost(0x90, 1, 0));
+	EXPECT(config_lost(0x09, 1, 0x8F));
+	EXPECT(config_lost(0x08, 4, 0));
+	EXPECT(config_lost(0xB0, 4, 0));
+	EXPECT(config_lost(0xB4, 1, 0));
+	EXPECT(!config_lost(0xAC, 4, 0));
+	/* interrupt messages */
+	EXPECT(!config_lost(0x84, 4, 0xFEE01000));
+	EXPECT(config_lost(0x84, 4, 0x00100000));
+	EXPECT(config_lost(0x86, 2, 0xFEE0));
+	EXPECT(config_lost(0x88, 4, 1));
+	EXPECT(!config_lost(0x88, 4, 0));
+	EXPECT(!config_lost(0x8C, 4, 0x41));
+	EXPECT(!config_lost(0x24, 4, 0xFEC00000));
+}
+
+static void check_moved(void)
+{
+	start();
+	claimed->bars[5].enabled = false;
+	EXPECT_EQ(claimed->bar_changed(claimed->ctx, 5), 0);
+	EXPECT_EQ(hook->size, 0);
+	claimed->bars[5].enabled = true;
+	place_taken = true;
+	EXPECT_EQ(claimed->bar_changed(claimed->ctx, 5), -EEXIST);
+	EXPECT_EQ(hook->size, 0);
+	/* an access that was on its way meanwhile */
+	in(0x110, 4);
+	EXPECT(verdict == DENY || verdict == PASS);
+	place_taken = false;
+	EXPECT_EQ(claimed->bar_changed(claimed->ctx, 5), 0);
+	EXPECT_EQ(hook->size, 0x1000);
+	EXPECT_EQ(in(0x124, 4), 0x101);
+}
+
+static void check_not_set_up(void)
+{
+	store_le32(config + 0x24, 0);
+	start();
+	EXPECT(concealed && !claimed);
+}
+
+TEST(no_volume_expected)
+{
+	in_child(check_nothing_expected);
+}
+TEST(mediates_where_one_is)
+{
+	in_child(check_ports);
+}
+TEST(a_port_without_a_volume)
+{
+	in_child(check_plain_port);
+}
+TEST(accesses_of_any_width)
+{
+	in_child(check_widths);
+}
+TEST(registers_of_the_hba)
+{
+	in_child(check_global);
+}
+TEST(side_doors)
+{
+	in_child(check_side_doors);
+}
+TEST(registers_that_move)
+{
+	in_child(check_moved);
+}
+TEST(not_set_up_by_firmware)
+{
+	in_child(check_not_set_up);
+}
+
+TEST_MAIN(CASE(no_volume_expected), CASE(mediates_where_one_is),
+	  CASE(a_port_without_a_volume), CASE(accesses_of_any_width),
+	  CASE(registers_of_the_hba), CASE(side_doors),
+	  CASE(registers_that_move), CASE(not_set_up_by_firmware))
