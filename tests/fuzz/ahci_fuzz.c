@@ -5,7 +5,7 @@
  * may read and write the guest's memory and what the driver has for it, and
  * nothing else.
  *
- * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ahci_command.c drivers/ata/ahci_done.c drivers/ata/ahci_identify.c drivers/ata/ahci_port.c core/io/sg.c tests/unit/ahci_model.c
+ * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ahci_command.c drivers/ata/ahci_done.c drivers/ata/ahci_identify.c drivers/ata/ahci_packet.c drivers/ata/packet.c drivers/ata/ahci_port.c core/io/sg.c tests/unit/ahci_model.c
  */
 #include <stdlib.h>
 #include <string.h>
