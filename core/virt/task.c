@@ -345,24 +345,33 @@ static u16 new_selector(const struct task *t, unsigned int seg)
 	return seg < l->segs ? load_le16(t->tss + l->seg + seg * l->width) : 0;
 }
 
-/* What CS and SS are until they are loaded: a fault has to find a state with
- * the right CPL that can be entered (SDM vol. 3, 26.3.1.2). */
+/* CS before it is loaded: a fault has to find a state that can be entered (SDM
+ * vol. 3, 26.3.1.2). */
+static void set_cs_invalid(struct task *t, unsigned int cpl)
+{
+	struct vseg s = {
+		.selector =
+			(u16)((new_selector(t, SEG_CS) & ~SELECTOR_RPL) | cpl),
+		.attr = (u16)(cpl << 5 | VSEG_P | VSEG_S | TYPE_CODE |
+			      TYPE_WRITABLE | TYPE_ACCESSED),
+		.limit = 0xffff,
+	};
+
+	set_seg(t, SEG_CS, &s);
+}
+
+/* The CPL is 3 until SS is loaded: so the handler of a fault, at another
+ * level, gets a stack from the TSS. */
 static void set_segs_invalid(struct task *t)
 {
-	u16 dpl = (u16)(t->cpl << 5);
-
 	for (unsigned int i = SEG_ES; i <= SEG_GS; i++) {
 		struct vseg s = { .selector = new_selector(t, i) };
 
 		if (i == SEG_SS)
-			s.attr = dpl;
-		if (i == SEG_CS) {
-			s.attr = dpl | VSEG_P | VSEG_S | TYPE_CODE |
-				 TYPE_WRITABLE | TYPE_ACCESSED;
-			s.limit = 0xffff;
-		}
+			s.attr = VSEG_DPL;
 		set_seg(t, i, &s);
 	}
+	set_cs_invalid(t, 3);
 }
 
 /* SDM vol. 3, 20.1.1 */
@@ -513,12 +522,14 @@ static int load_seg(struct task *t, unsigned int seg)
 			return error;
 	}
 	set_seg(t, seg, &d.seg);
+	if (seg == SEG_SS)
+		set_cs_invalid(t, t->cpl);
 	return 0;
 }
 
 static int load_segs(struct task *t)
 {
-	static const u8 order[] = { SEG_CS, SEG_SS, SEG_DS,
+	static const u8 order[] = { SEG_SS, SEG_CS, SEG_DS,
 				    SEG_ES, SEG_FS, SEG_GS };
 	int error = load_ldt(t);
 

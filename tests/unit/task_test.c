@@ -671,8 +671,7 @@ TEST(segments_of_the_new_task)
 		{ 76, S_DATA, 0, VECTOR_TS },
 		{ 76, S_LDT, 0, VECTOR_TS },
 		{ 76, S_UCODE & ~3, 0, VECTOR_TS }, /* DPL 3, RPL 0 */
-		{ 76, S_CODE | 3, 0, VECTOR_TS },
-		{ 76, S_SPARE, 0x0fe, VECTOR_TS }, /* conforming, DPL > RPL */
+		{ 76, S_SPARE, 0x0fe, VECTOR_TS },  /* conforming, DPL > RPL */
 		{ 76, S_SPARE, 0x01a, VECTOR_NP },
 		{ 80, 0, 0, VECTOR_TS }, /* SS */
 		{ 80, S_BEYOND, 0, VECTOR_TS },
@@ -698,6 +697,29 @@ TEST(segments_of_the_new_task)
 		store_le16(m.ram + NEW + rows[i].at, rows[i].selector);
 		expect_new_fault(rows[i].vector, rows[i].selector & ~3U);
 	}
+}
+
+TEST(code_of_another_level)
+{
+	reset(TASK_CALL);
+	store_le16(m.ram + NEW + 76, S_CODE | 3);
+	store_le16(m.ram + NEW + 80, S_UDATA);
+	expect_new_fault(VECTOR_TS, S_CODE);
+}
+
+/* A fault before SS is loaded is one of CPL 3, so that its handler, at another
+ * level, has a stack. */
+TEST(stack_of_a_fault)
+{
+	reset(TASK_CALL);
+	store_le16(m.ram + NEW + 80, S_BEYOND);
+	expect_new_fault(VECTOR_TS, S_BEYOND);
+	EXPECT_EQ(m.seg[SEG_SS].attr & VSEG_DPL, VSEG_DPL);
+	reset(TASK_CALL);
+	store_le16(m.ram + NEW + 76, S_BEYOND);
+	expect_new_fault(VECTOR_TS, S_BEYOND);
+	EXPECT_EQ(m.seg[SEG_SS].attr & VSEG_DPL, 0);
+	EXPECT(m.seg[SEG_SS].attr & VSEG_P);
 }
 
 TEST(no_ldt)
@@ -775,5 +797,6 @@ TEST_MAIN(CASE(jump_32), CASE(call_32), CASE(iret_32), CASE(call_and_return),
 	  CASE(user_task_with_local_segment), CASE(conforming_code),
 	  CASE(virtual_8086), CASE(reserved_flags), CASE(debug_trap), CASE(cr3),
 	  CASE(new_tss_selector), CASE(new_tss_descriptor), CASE(old_tss),
-	  CASE(page_faults), CASE(segments_of_the_new_task), CASE(no_ldt),
+	  CASE(page_faults), CASE(segments_of_the_new_task),
+	  CASE(code_of_another_level), CASE(stack_of_a_fault), CASE(no_ldt),
 	  CASE(page_faults_in_the_new_task), CASE(random_tables))

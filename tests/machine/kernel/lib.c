@@ -307,7 +307,8 @@ static const struct {
 	{ "memory", test_memory }, { "virt", test_virt },
 	{ "cr3", test_cr3 },	   { "random", test_random },
 	{ "ap", test_ap },	   { "bound", test_bound },
-	{ "ahci", test_ahci },
+	{ "ahci", test_ahci },	   { "insn", test_insn },
+	{ "task", test_task },
 };
 
 void main(u32 info_addr);

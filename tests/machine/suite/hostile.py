@@ -282,3 +282,48 @@ def hostile_ap(t):
         words += " again=0"
     kernel(t, words, limit=900)
 
+
+
+def same_as_bare(t, words, here="", **more):
+    """Runs it twice, under Shoji with @here as well; the lines "@@ got ..."
+    have to be the same. Returns Shoji's run, None if @t is bare."""
+    bare = kernel(t, words, bare=True, name="bare", **more)
+    if t.bare:
+        return None
+    result = kernel(t, words + here, **more)
+    got, want = words_of(result, "got"), words_of(bare, "got")
+    wrong = [f"{a}\n   bare: {b}" for a, b in zip(got, want) if a != b]
+    for line in wrong:
+        t.note(line)
+    t.true(f"{len(wrong)} of {len(want)} results differ from the bare "
+           "machine's", not wrong)
+    t.equal("results", len(got), len(want))
+    return result
+
+
+@case(vendor=("amd", "intel"), cpus=(2,), weight=15)
+def hostile_insn(t):
+    """Every kind of trapped access, cut off, misplaced, and changed by another
+    CPU while it is executed."""
+    words = "test=insn change=500"
+    if t.vendor == "intel":
+        words += " odd=0"           # or Bochs' APIC panics
+    result = same_as_bare(t, words, " unknown=1")
+    if not result:
+        return
+    t.equal("not executed", [x for x in words_of(result, "unknown")
+                             if not x.endswith("#UD")], [])
+    if t.vendor == "amd":           # QEMU itself has none of these faults
+        t.equal("faults of segments", words_of(result, "segment"), [
+            "fault ins-limit #GP error 0x0 rip 0x10002 ecx 0x18 esi 0x0 "
+            "edi 0x10",
+            "fault ins-null #GP error 0x0 rip 0x10002 ecx 0x20 esi 0x0 "
+            "edi 0x8",
+            "fault ins-no-write #GP error 0x0 rip 0x10002 ecx 0x2 esi 0x0 "
+            "edi 0x8"])
+
+
+@case(vendor=("amd", "intel"), weight=10)
+def hostile_task(t):
+    """Task switches, which always exit on Intel, and their faults."""
+    same_as_bare(t, "test=task")
