@@ -19,14 +19,11 @@ enum apic_mode apic_mode(void)
 	return base & APIC_BASE_X2APIC ? APIC_X2APIC : APIC_XAPIC;
 }
 
-hpa_t apic_base(void)
-{
-	return rdmsr(MSR_APIC_BASE) & APIC_BASE_ADDR;
-}
-
 static volatile u32 *xapic_reg(unsigned int reg)
 {
-	return (volatile u32 *)((u8 *)phys_to_virt(apic_base()) + reg);
+	hpa_t base = rdmsr(MSR_APIC_BASE) & APIC_BASE_ADDR;
+
+	return (volatile u32 *)((u8 *)phys_to_virt(base) + reg);
 }
 
 u32 apic_read(unsigned int reg)
@@ -36,7 +33,7 @@ u32 apic_read(unsigned int reg)
 	return *xapic_reg(reg);
 }
 
-void apic_write(unsigned int reg, u32 value)
+static void apic_write(unsigned int reg, u32 value)
 {
 	if (apic_mode() == APIC_X2APIC)
 		wrmsr(MSR_X2APIC(reg), value);
@@ -66,7 +63,8 @@ static void xapic_wait_sent(void)
 	}
 }
 
-void apic_send(u32 dest, u32 command)
+/* @dest: not used with a shorthand. */
+static void apic_send(u32 dest, u32 command)
 {
 	u32 high;
 

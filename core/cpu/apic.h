@@ -62,21 +62,14 @@ enum apic_mode {
 
 enum apic_mode apic_mode(void);
 
-/* Physical address of the xAPIC page. */
-hpa_t apic_base(void);
-
 /* This CPU's APIC ID: 8 bits in xAPIC mode, 32 in x2APIC mode, CPUID's if the
  * APIC is off. */
 u32 apic_id(void);
 
 /* Not when the APIC is off. In x2APIC mode @reg must exist. */
 u32 apic_read(unsigned int reg);
-void apic_write(unsigned int reg, u32 value);
 
-/* Sends an interrupt command to the CPU with ID @dest (not used with a
- * shorthand). Nothing happens when the APIC is off. */
-void apic_send(u32 dest, u32 command);
-
+/* To the CPU with ID @dest. Nothing happens when the APIC is off. */
 void apic_send_init(u32 dest);
 void apic_send_sipi(u32 dest, u8 vector);
 void apic_send_nmi(u32 dest);

@@ -163,8 +163,6 @@ static void (*const handlers[VMEXIT_KINDS])(struct vcpu *,
 	[VMEXIT_IO] = guest_io,
 	[VMEXIT_NESTED_FAULT] = guest_nested_fault,
 	[VMEXIT_CR_WRITE] = guest_cr_write,
-	[VMEXIT_CR_READ] = exit_unknown,
-	[VMEXIT_DR] = exit_unknown,
 	[VMEXIT_XSETBV] = guest_xsetbv,
 	[VMEXIT_INVD] = exit_invd,
 	[VMEXIT_HYPERCALL] = exit_hypercall,
@@ -176,7 +174,6 @@ static void (*const handlers[VMEXIT_KINDS])(struct vcpu *,
 	[VMEXIT_NMI] = exit_nothing,
 	[VMEXIT_WINDOW] = exit_nothing,
 	[VMEXIT_SHUTDOWN] = exit_shutdown,
-	[VMEXIT_DEADLINE] = exit_nothing,
 	[VMEXIT_HANDLED] = exit_nothing,
 	[VMEXIT_INVALID] = exit_invalid,
 };
@@ -238,7 +235,6 @@ void guest_run(struct vcpu *v)
 		__atomic_store_n(&v->in_guest, 0, __ATOMIC_SEQ_CST);
 		if (panic_active())
 			panic_stop();
-		v->exits[exit.kind]++;
 		v->event = exit.delivering;
 		handlers[exit.kind](v, &exit);
 	}

@@ -84,8 +84,6 @@ enum vmexit_kind {
 	VMEXIT_IO,
 	VMEXIT_NESTED_FAULT, /* NPT fault, EPT violation */
 	VMEXIT_CR_WRITE,     /* MOV to CR, LMSW, CLTS: .cr */
-	VMEXIT_CR_READ,
-	VMEXIT_DR, /* not asked for; refused */
 	VMEXIT_XSETBV,
 	VMEXIT_INVD,
 	VMEXIT_HYPERCALL, /* VMCALL, VMMCALL */
@@ -98,9 +96,8 @@ enum vmexit_kind {
 			      * handler has counted it in cpu->nmi_seen */
 	VMEXIT_WINDOW,	 /* the guest can take the NMI that waits */
 	VMEXIT_SHUTDOWN, /* triple fault */
-	VMEXIT_DEADLINE,
-	VMEXIT_HANDLED, /* the back end dealt with it, only count it */
-	VMEXIT_INVALID, /* the entry itself was refused */
+	VMEXIT_HANDLED,	 /* the back end dealt with it */
+	VMEXIT_INVALID,	 /* the entry itself was refused */
 	VMEXIT_KINDS,
 };
 
@@ -166,7 +163,6 @@ struct vcpu {
 	bool waits_in_hw;    /* ... in the hardware's state for that */
 	bool nmi_pending;    /* an NMI that the guest has to get */
 	struct vevent event; /* to be injected at the next entry */
-	u64 exits[VMEXIT_KINDS];
 	struct ahead *ahead; /* ahead.c's own; NULL: never */
 
 	/* Set by another CPU, read here. */
@@ -206,8 +202,9 @@ struct virt_ops {
 	void (*trap_msr)(u32 index, bool read, bool write);
 
 	/*
-	 * On each CPU, once: switches the extension on, allocates v->hw and
-	 * puts the guest into the state after INIT (SDM vol. 3 table 9-1).
+	 * On each CPU, once: switches the extension on and allocates v->hw.
+	 * The guest's registers are what INIT leaves alone; startup.c sets the
+	 * others.
 	 * @nested_root: physical. 0 or -ENOMEM.
 	 */
 	int (*cpu_start)(struct vcpu *v, hpa_t nested_root);

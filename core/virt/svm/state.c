@@ -3,42 +3,41 @@
 #include "core/arch/regs.h"
 #include "core/lib/panic.h"
 
+/* Those that are simply a field, of 64 bits. */
+static const u16 fields[VREG_COUNT] = {
+	[VREG_CR0] = offsetof(struct vmcb, cr0),
+	[VREG_CR2] = offsetof(struct vmcb, cr2),
+	[VREG_CR3] = offsetof(struct vmcb, cr3),
+	[VREG_CR4] = offsetof(struct vmcb, cr4),
+	[VREG_DR6] = offsetof(struct vmcb, dr6),
+	[VREG_DR7] = offsetof(struct vmcb, dr7),
+	[VREG_PAT] = offsetof(struct vmcb, g_pat),
+	[VREG_SYSENTER_CS] = offsetof(struct vmcb, sysenter_cs),
+	[VREG_SYSENTER_ESP] = offsetof(struct vmcb, sysenter_esp),
+	[VREG_SYSENTER_EIP] = offsetof(struct vmcb, sysenter_eip),
+};
+
+static le64 *field(struct vmcb *b, enum vreg reg)
+{
+	assert(reg < VREG_COUNT && fields[reg]);
+	return (le64 *)((u8 *)b + fields[reg]);
+}
+
 /* EFER.SVME has to be set while the guest runs; the guest does not see it. */
 u64 svm_get(struct vcpu *v, enum vreg reg)
 {
-	const struct vmcb *b = vmcb_of(v);
+	struct vmcb *b = vmcb_of(v);
 
 	switch (reg) {
-	case VREG_CR0:
-		return b->cr0;
-	case VREG_CR2:
-		return b->cr2;
-	case VREG_CR3:
-		return b->cr3;
-	case VREG_CR4:
-		return b->cr4;
 	case VREG_EFER:
 		return b->efer & ~EFER_SVME;
-	case VREG_DR6:
-		return b->dr6;
-	case VREG_DR7:
-		return b->dr7;
-	case VREG_PAT:
-		return b->g_pat;
-	case VREG_SYSENTER_CS:
-		return b->sysenter_cs;
-	case VREG_SYSENTER_ESP:
-		return b->sysenter_esp;
-	case VREG_SYSENTER_EIP:
-		return b->sysenter_eip;
 	case VREG_CPL:
 		return b->cpl;
 	case VREG_INTERRUPTIBILITY:
 		return b->interrupt_shadow & 1;
-	case VREG_COUNT:
-		break;
+	default:
+		return *field(b, reg);
 	}
-	panic("svm_get: no register %d", reg);
 }
 
 void svm_set(struct vcpu *v, enum vreg reg, u64 value)
@@ -46,47 +45,15 @@ void svm_set(struct vcpu *v, enum vreg reg, u64 value)
 	struct vmcb *b = vmcb_of(v);
 
 	switch (reg) {
-	case VREG_CR0:
-		b->cr0 = value;
-		return;
-	case VREG_CR2:
-		b->cr2 = value;
-		return;
-	case VREG_CR3:
-		b->cr3 = value;
-		return;
-	case VREG_CR4:
-		b->cr4 = value;
-		return;
 	case VREG_EFER:
 		b->efer = value | EFER_SVME;
-		return;
-	case VREG_DR6:
-		b->dr6 = value;
-		return;
-	case VREG_DR7:
-		b->dr7 = value;
-		return;
-	case VREG_PAT:
-		b->g_pat = value;
-		return;
-	case VREG_SYSENTER_CS:
-		b->sysenter_cs = value;
-		return;
-	case VREG_SYSENTER_ESP:
-		b->sysenter_esp = value;
-		return;
-	case VREG_SYSENTER_EIP:
-		b->sysenter_eip = value;
 		return;
 	case VREG_INTERRUPTIBILITY:
 		b->interrupt_shadow = value & 1;
 		return;
-	case VREG_CPL:
-	case VREG_COUNT:
-		break;
+	default:
+		*field(b, reg) = value;
 	}
-	panic("svm_set: register %d cannot be set", reg);
 }
 
 static struct vmcb_seg *segment(struct vmcb *b, unsigned int seg)

@@ -73,31 +73,6 @@ static void svm_trap_msr(u32 index, bool read, bool write)
 	}
 }
 
-static void init_seg(struct vmcb_seg *s, u16 attr, u32 limit)
-{
-	*s = (struct vmcb_seg){ .attr = attr, .limit = limit };
-}
-
-/* SDM vol. 3, table 9-1, the column for INIT. */
-static void init_state(struct vmcb *b)
-{
-	for (unsigned int i = 0; i < ARRAY_SIZE(b->seg); i++)
-		init_seg(&b->seg[i], 0x93, 0xffff);
-	init_seg(&b->seg[SEG_CS], 0x9b, 0xffff);
-	b->seg[SEG_CS].selector = 0xf000;
-	b->seg[SEG_CS].base = 0xffff0000;
-	init_seg(&b->gdtr, 0, 0xffff);
-	init_seg(&b->idtr, 0, 0xffff);
-	init_seg(&b->ldtr, 0x82, 0xffff);
-	init_seg(&b->tr, 0x8b, 0xffff);
-	b->efer = EFER_SVME;
-	b->cr0 = CR0_ET;
-	b->dr6 = DR6_INIT;
-	b->dr7 = DR7_INIT;
-	b->rflags = RFLAGS_FIXED;
-	b->g_pat = rdmsr(MSR_PAT);
-}
-
 static void init_control(struct vmcb *b, hpa_t nested_root)
 {
 	b->intercept1 = INTERCEPT_NMI | INTERCEPT_INIT | INTERCEPT_CPUID |
@@ -138,8 +113,8 @@ static int svm_cpu_start(struct vcpu *v, hpa_t nested_root)
 	vmsave(svm->host_pa);
 	/* The guest goes on with what firmware left in these. */
 	vmsave(svm->vmcb_pa);
+	b->g_pat = rdmsr(MSR_PAT);
 	init_control(b, nested_root);
-	init_state(b);
 	return 0;
 }
 

@@ -91,20 +91,7 @@ static void setup_host(const struct cpu *c)
 	vmwrite(HOST_RIP, (u64)vmx_exit_entry);
 }
 
-/* SDM vol. 3, table 9-1, the column INIT. */
-static const struct vseg init_segs[VSEG_COUNT] = {
-	[SEG_ES] = { 0, 0x93, 0xffff, 0 },
-	[SEG_CS] = { 0xf000, 0x9b, 0xffff, 0xffff0000 },
-	[SEG_SS] = { 0, 0x93, 0xffff, 0 },
-	[SEG_DS] = { 0, 0x93, 0xffff, 0 },
-	[SEG_FS] = { 0, 0x93, 0xffff, 0 },
-	[SEG_GS] = { 0, 0x93, 0xffff, 0 },
-	[SEG_LDTR] = { 0, 0x82, 0xffff, 0 },
-	[SEG_TR] = { 0, 0x8b, 0xffff, 0 },
-	[SEG_GDTR] = { 0, 0, 0xffff, 0 },
-	[SEG_IDTR] = { 0, 0, 0xffff, 0 },
-};
-
+/* What INIT leaves alone, and what the rest of the state is set on. */
 static void setup_guest(struct vcpu *v)
 {
 	vmwrite(VMCS_LINK_POINTER, ~0ULL);
@@ -116,20 +103,13 @@ static void setup_guest(struct vcpu *v)
 	vmwrite(GUEST_CR0, 0);
 	vmwrite(GUEST_CR3, 0);
 	vmwrite(GUEST_CR4, 0);
-	for (unsigned int i = 0; i < VSEG_COUNT; i++)
-		vmx_set_seg(v, i, &init_segs[i]);
-	/* INIT leaves CD and NW, PAT and the SYSENTER MSRs alone; the firmware
-	 * has left PAT as it is after power-on. */
+	/* The firmware has left PAT as it is after power-on. */
 	vmx_set(v, VREG_CR0, CR0_ET | (read_cr0() & (CR0_CD | CR0_NW)));
-	vmx_set(v, VREG_CR4, 0);
-	vmx_set(v, VREG_DR7, DR7_INIT);
+	vmwrite(CR4_READ_SHADOW, 0);
 	vmx_set(v, VREG_PAT, PAT_INIT);
 	vmx_set(v, VREG_SYSENTER_CS, rdmsr(MSR_SYSENTER_CS));
 	vmx_set(v, VREG_SYSENTER_ESP, rdmsr(MSR_SYSENTER_ESP));
 	vmx_set(v, VREG_SYSENTER_EIP, rdmsr(MSR_SYSENTER_EIP));
-	v->rip = 0xfff0;
-	v->rflags = RFLAGS_FIXED;
-	v->gpr[GPR_RDX] = cpuid(CPUID_FEATURES).eax;
 }
 
 void vmx_vmcs_setup(struct vcpu *v)
