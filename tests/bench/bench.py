@@ -18,6 +18,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "machine")]
 
+import ahci_path                                        # noqa: E402
 import exits                                            # noqa: E402
 from case import (BOOT_MIB, ROOT_FIRST, Case,           # noqa: E402
                   Fail, Test, Volume,
@@ -114,7 +115,8 @@ class Bench(Test):
     def watch(self, disk, name, expect="off", until=None, **more):
         """Runs to the end that is expected; returns the machine and the
         result. The image is not written to."""
-        machine = Watched(self.folder, disks=[Disk(disk)], name=name, **more)
+        disk = disk if isinstance(disk, Disk) else Disk(disk)
+        machine = Watched(self.folder, disks=[disk], name=name, **more)
         machine.extra += ["-snapshot"]
         result = machine.run(until, 600)
         if result.ended != expect or "@@ FAIL" in result.console:
@@ -265,6 +267,7 @@ def main():
     table = Table()
     exit_counts(table)
     times(table)
+    ahci_path.measure(table, Bench("ahci"), ROUNDS)
     table.head("Start and memory")
     start(table)
     hidden(table)
