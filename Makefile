@@ -166,8 +166,9 @@ fuzz: setup
 		$$f -max_total_time=$(FUZZ_SECONDS) $$f.corpus || exit 1; done
 
 bench: setup
-	$(Q)$(MAKE) --no-print-directory all $(B)/bench/xts
+	$(Q)$(MAKE) --no-print-directory all $(B)/bench/xts $(B)/bench/ahci
 	$(Q)$(B)/bench/xts
+	$(Q)$(B)/bench/ahci
 	$(Q)B=$(B) ACCEL=$(ACCEL) /usr/bin/python3 tests/bench/bench.py
 
 # The host's optimiser, no sanitizers: the shipped sources at their speed.
