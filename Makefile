@@ -50,7 +50,8 @@ $(B)/%.S.o: %.S
 # The configuration, checked and turned into a blob; rebuilt when CONFIG
 # names another file or the file has changed.
 $(B)/config.blob: $(CONFIG) tools/mkconfig $(B)/config.name
-	$(Q)/usr/bin/python3 tools/mkconfig $(CONFIG) -o $@ --deps $@.d
+	$(Q)/usr/bin/python3 tools/mkconfig $(CONFIG) -o $@ --deps $@.d \
+		--programs $(B)/config.programs
 
 $(B)/config.name: FORCE
 	@mkdir -p $(@D)
@@ -62,7 +63,8 @@ $(B)/core/config_blob.S.o: core/config_blob.S
 	@mkdir -p $(@D)
 	$(Q)umask 077 && $(CC) $(CFLAGS_CORE) -MMD -MP -c -o $@ $<
 
-$(B)/core/config_blob.S.o: CFLAGS_CORE += -DCONFIG_BLOB='"$(B)/config.blob"'
+$(B)/core/config_blob.S.o: CFLAGS_CORE += -DCONFIG_BLOB='"$(B)/config.blob"' \
+	-DCONFIG_PROGRAMS='"$(B)/config.programs"'
 
 $(B)/shoji.elf: $(OBJS) $(LIBCRYPTO_OBJ) boot/shoji.ld tools/mksymbols
 	$(Q)umask 077 && tools/mksymbols '$(CC)' $(B) boot/shoji.ld $(OBJS) $(LIBCRYPTO_OBJ)
