@@ -74,6 +74,8 @@ $(B)/shoji.elf: $(OBJS) $(LIBCRYPTO_OBJ) boot/shoji.ld tools/mksymbols
 .PHONY: FORCE
 FORCE:
 
+include tools/sdk/sdk.mk
+
 # ---- tests --------------------------------------------------------------
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*_test.c))
@@ -81,7 +83,8 @@ UNIT_SCRIPTS := $(wildcard tests/unit/*_test.py)
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_SECONDS ?= 3600
 HEADERS := $(wildcard boot/*.h core/*.h core/*/*.h core/*/*/*.h drivers/*.h \
-	drivers/*/*.h crypto/*.h crypto/*/*.h tests/*/*.h)
+	drivers/*/*.h crypto/*.h crypto/*/*.h tests/*/*.h tools/*/*.h \
+	tools/*/*/*.h tools/*/*/*/*.h)
 # "units:" in the first comment of a test names what it is linked with, "libs:"
 # the libraries.
 units = $(shell sed -n 's/^.*units: *//p' $(1))
