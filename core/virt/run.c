@@ -78,8 +78,9 @@ void guest_skip(struct vcpu *v, const struct vmexit *exit)
 
 static void exit_hypercall(struct vcpu *v, const struct vmexit *exit)
 {
-	(void)exit;
-	if (!guest_bios_call(v))
+	const struct guest *g = v->guest;
+
+	if (!guest_bios_call(v) && !(g->hypercall && g->hypercall(v, exit)))
 		guest_fault(v, VECTOR_UD);
 }
 
@@ -179,6 +180,7 @@ static void (*const handlers[VMEXIT_KINDS])(struct vcpu *,
 	[VMEXIT_DEADLINE] = exit_nothing,
 	[VMEXIT_HANDLED] = exit_nothing,
 	[VMEXIT_INVALID] = exit_invalid,
+	[VMEXIT_INTR] = exit_unknown,
 };
 
 /* What other CPUs have asked of this one. */

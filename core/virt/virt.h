@@ -10,6 +10,7 @@
 #ifndef CORE_VIRT_VIRT_H
 #define CORE_VIRT_VIRT_H
 
+#include "core/arch/regs.h"
 #include "core/emul/emul.h"
 #include "core/lib/types.h"
 #include "core/mm/table.h"
@@ -50,13 +51,15 @@ struct vseg {
 	u32 limit; /* in bytes */
 	u64 base;
 };
-#define VSEG_TYPE 0x00f
-#define VSEG_S	  0x010
-#define VSEG_DPL  0x060
-#define VSEG_P	  0x080
-#define VSEG_L	  0x200
-#define VSEG_DB	  0x400
-#define VSEG_G	  0x800
+#define VSEG_TYPE	 0x00f
+#define VSEG_S		 0x010
+#define VSEG_DPL	 0x060
+#define VSEG_P		 0x080
+#define VSEG_L		 0x200
+#define VSEG_DB		 0x400
+#define VSEG_G		 0x800
+#define VSEG_USER_CODE64 0xafb
+#define VSEG_USER_DATA	 0xcf3
 
 enum vevent_type { /* as in both vendors' event fields */
 	VEVENT_INTR = 0,
@@ -101,6 +104,7 @@ enum vmexit_kind {
 	VMEXIT_DEADLINE,
 	VMEXIT_HANDLED, /* the back end dealt with it, only count it */
 	VMEXIT_INVALID, /* the entry itself was refused */
+	VMEXIT_INTR,	/* of a program: an interrupt waits for the guest */
 	VMEXIT_KINDS,
 };
 
@@ -193,8 +197,29 @@ enum mem_type {
 	MEM_WB = 6
 };
 
+/*
+ * A protected program's registers, memory and entry state: ring 3, 64-bit mode,
+ * no descriptor tables, everything that is not computing exits. See
+ * core/program.
+ */
+struct virt_program {
+	u64 gpr[16];
+	u64 rip;
+	u64 rflags;
+	u64 fs_base;
+	gpa_t cr3;	   /* in its own memory */
+	hpa_t nested_root; /* never changes */
+	u32 index;	   /* from 0: its tag in the TLB */
+};
+
+#define PROGRAM_CR0 (CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE)
+#define PROGRAM_CR4 (CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT)
+/* ... and of these what the host has. */
+#define PROGRAM_CR4_OPTIONAL (CR4_SMEP | CR4_SMAP | CR4_OSXSAVE)
+
 struct virt_ops {
 	const char *name; /* "AMD-V", "Intel VT-x" */
+	bool vmmcall;	  /* its hypercalls are VMMCALL, not VMCALL */
 
 	/* NULL if this CPU has all that is needed and firmware allows it, else
 	 * one clear sentence. */
@@ -233,6 +258,19 @@ struct virt_ops {
 	/* True if an NMI cannot be injected now; then run() leaves with
 	 * VMEXIT_WINDOW as soon as it can. */
 	bool (*nmi_blocked)(struct vcpu *v);
+
+	/* On each CPU, once, after cpu_start(), if there are programs: -ENOMEM,
+	 * or -ENODEV if the CPU cannot do it. */
+	int (*program_init)(struct vcpu *v);
+
+	/*
+	 * Runs @p on this CPU until it exits, an interrupt of the guest's or an
+	 * NMI is pending (which stays so), or, where the CPU has a timer for
+	 * it, @ticks of the TSC are over. The guest's own state is untouched;
+	 * the extended state is the caller's.
+	 */
+	void (*program_run)(struct vcpu *v, struct virt_program *p, u64 ticks,
+			    struct vmexit *exit);
 
 	/* Before the next entry on this CPU, forget nested translations. */
 	void (*flush_nested)(struct vcpu *v);

@@ -27,9 +27,9 @@ static void decode_delivering(const struct vmcb *b, struct vevent *event)
 
 /* APM vol. 2, 15.10.2. Without decode assists the segment is not told, and
  * some machines leave out the address size as well. */
-static void decode_ioio(const struct svm *svm, struct vmexit *exit)
+static void decode_ioio(const struct svm *svm, const struct vmcb *b,
+			struct vmexit *exit)
 {
-	const struct vmcb *b = svm->vmcb;
 	u64 info = b->exitinfo1;
 
 	exit->kind = VMEXIT_IO;
@@ -45,9 +45,9 @@ static void decode_ioio(const struct svm *svm, struct vmexit *exit)
 		exit->io.seg = info >> 10 & 7;
 }
 
-static void decode_npf(const struct svm *svm, struct vmexit *exit)
+static void decode_npf(const struct svm *svm, const struct vmcb *b,
+		       struct vmexit *exit)
 {
-	const struct vmcb *b = svm->vmcb;
 	u64 info = b->exitinfo1;
 
 	exit->kind = VMEXIT_NESTED_FAULT;
@@ -89,23 +89,25 @@ static void decode_vintr(struct svm *svm, struct vmexit *exit)
 	exit->kind = VMEXIT_WINDOW;
 }
 
-static void decode_gp(const struct vmcb *b, struct vmexit *exit)
+/* Of the guest's only #GP. */
+static void decode_exception(const struct vmcb *b, struct vmexit *exit)
 {
+	u8 vector = b->exitcode - VMEXIT_CODE_EXCP_DE;
+
 	exit->kind = VMEXIT_EXCEPTION;
 	exit->exception = (struct vevent){
 		.valid = true,
-		.vector = VECTOR_GP,
+		.vector = vector,
 		.type = VEVENT_EXCEPTION,
-		.has_error = true,
+		.has_error = BIT(vector) & VECTORS_WITH_ERROR,
 		.error = b->exitinfo1,
 	};
+	if (b->exitcode == VMEXIT_CODE_EXCP_PF)
+		exit->info = b->exitinfo2;
 }
 
-void svm_decode_exit(struct vcpu *v, struct vmexit *exit)
+void svm_decode_exit(struct svm *svm, struct vmcb *b, struct vmexit *exit)
 {
-	struct svm *svm = svm_of(v);
-	struct vmcb *b = svm->vmcb;
-
 	exit->raw = b->exitcode;
 	exit->info = b->exitinfo1;
 	exit->insn_len =
@@ -113,8 +115,11 @@ void svm_decode_exit(struct vcpu *v, struct vmexit *exit)
 	decode_delivering(b, &exit->delivering);
 
 	switch (b->exitcode) {
-	case VMEXIT_CODE_EXCP_GP:
-		decode_gp(b, exit);
+	case VMEXIT_CODE_EXCP_DE ... VMEXIT_CODE_EXCP_LAST:
+		decode_exception(b, exit);
+		break;
+	case VMEXIT_CODE_INTR:
+		exit->kind = VMEXIT_INTR;
 		break;
 	case VMEXIT_CODE_NMI:
 		exit->kind = VMEXIT_NMI;
@@ -135,7 +140,7 @@ void svm_decode_exit(struct vcpu *v, struct vmexit *exit)
 		exit->kind = VMEXIT_INVD;
 		break;
 	case VMEXIT_CODE_IOIO:
-		decode_ioio(svm, exit);
+		decode_ioio(svm, b, exit);
 		break;
 	case VMEXIT_CODE_MSR:
 		exit->kind = b->exitinfo1 ? VMEXIT_WRMSR : VMEXIT_RDMSR;
@@ -156,7 +161,7 @@ void svm_decode_exit(struct vcpu *v, struct vmexit *exit)
 		exit->kind = VMEXIT_VIRT_INSN;
 		break;
 	case VMEXIT_CODE_NPF:
-		decode_npf(svm, exit);
+		decode_npf(svm, b, exit);
 		break;
 	default: /* QEMU writes INVALID in 32 bits */
 		exit->kind = (u32)b->exitcode == (u32)VMEXIT_CODE_INVALID

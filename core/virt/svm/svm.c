@@ -192,7 +192,7 @@ static void svm_run(struct vcpu *v, struct vmexit *exit)
 	v->rflags = b->rflags;
 	v->gpr[GPR_RAX] = b->rax;
 	v->gpr[GPR_RSP] = b->rsp;
-	svm_decode_exit(v, exit);
+	svm_decode_exit(svm, b, exit);
 	if (exit->kind == VMEXIT_NMI || exit->kind == VMEXIT_INIT) {
 		/* It is still pending: the host's handlers take it. */
 		stgi();
@@ -227,6 +227,7 @@ static void svm_flush_nested(struct vcpu *v)
 
 const struct virt_ops svm_ops = {
 	.name = "AMD-V",
+	.vmmcall = true,
 	.check = svm_check,
 	.nested_format = svm_nested_format,
 	.nested_attr = svm_nested_attr,
@@ -241,5 +242,7 @@ const struct virt_ops svm_ops = {
 	.set_seg = svm_set_seg,
 	.wait_sipi = svm_wait_sipi,
 	.nmi_blocked = svm_nmi_blocked,
+	.program_init = svm_program_init,
+	.program_run = svm_program_run,
 	.flush_nested = svm_flush_nested,
 };

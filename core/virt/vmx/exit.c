@@ -67,10 +67,11 @@ static void decode_ept_misconfiguration(struct vmexit *e)
 		 (unsigned long long)vmread(GUEST_PHYSICAL_ADDRESS));
 }
 
-/* NMIs are the only ones that we ask for. */
+/* NMIs are the only ones that we ask for, but of programs. */
 static void decode_exception(struct vmexit *e)
 {
-	e->exception = vmx_decode_event(vmread(EXIT_INTERRUPTION_INFO), 0, 0);
+	e->exception = vmx_decode_event(vmread(EXIT_INTERRUPTION_INFO),
+					vmread(EXIT_INTERRUPTION_ERROR), 0);
 	if (e->exception.type == VEVENT_NMI)
 		e->kind = VMEXIT_NMI;
 }
@@ -86,6 +87,7 @@ static const struct {
 	void (*decode)(struct vmexit *e);
 } reasons[REASONS] = {
 	[REASON_EXCEPTION_NMI] = { VMEXIT_EXCEPTION, false, decode_exception },
+	[REASON_INTR] = { VMEXIT_INTR, false, NULL },
 	[REASON_TRIPLE_FAULT] = { VMEXIT_SHUTDOWN, false, NULL },
 	[REASON_INIT] = { VMEXIT_INIT, false, NULL },
 	[REASON_SIPI] = { VMEXIT_SIPI, false, decode_sipi },
