@@ -192,6 +192,11 @@ static void read_config(void)
 }
 
 /* What the machine must not keep when Shoji ends. */
+static bool have_secrets(void)
+{
+	return config.volume_count || config.program_count;
+}
+
 static void wipe_secrets(void)
 {
 	disk_keys_wipe();
@@ -200,7 +205,6 @@ static void wipe_secrets(void)
 
 static void take_keys(void)
 {
-	bool secrets = config.volume_count || config.program_count;
 	static const struct disk_fpu fpu = { fpu_begin, fpu_end };
 	int rc;
 
@@ -213,8 +217,8 @@ static void take_keys(void)
 	if (disk_init(config.volumes, config.volume_count, &fpu))
 		stop("A key of the configuration cannot be used");
 	config_wipe(&config, config_blob, config_blob_end - config_blob);
-	power_init(&acpi, secrets ? wipe_secrets : NULL);
-	kbc_init(secrets ? wipe_secrets : NULL);
+	power_init(&acpi, have_secrets() ? wipe_secrets : NULL);
+	kbc_init(have_secrets() ? wipe_secrets : NULL);
 }
 
 /* ---- programs ----------------------------------------------------------- */
@@ -292,7 +296,7 @@ static void take_devices(void)
 			     acpi.ecam_last_bus);
 	if (config.conceal_count)
 		pci_scan(conceal, NULL);
-	if (config.volume_count && power_guard())
+	if (have_secrets() && power_guard())
 		stop("The ports of sleep cannot be secured");
 	if (config.volume_count && drivers_start(disk_filter()))
 		stop("A protected device cannot be secured");
@@ -332,7 +336,7 @@ static void banner(void)
  * QEMU). */
 static bool watch_icr(void)
 {
-	return guest.cpus > 1 || (guest.ops == &svm_ops && config.volume_count);
+	return guest.cpus > 1 || (guest.ops == &svm_ops && have_secrets());
 }
 
 static noreturn void boot_cpu(struct cpu *c)
