@@ -91,8 +91,9 @@ static int check_header(const u8 *blob, size_t size,
 	if (h->crc32 != crc32(blob + CRC_START, size - CRC_START))
 		return fail(-EINVAL, why, why_crc);
 	if (h->volumes > VOLUME_MAX || h->conceals > CONFIG_CONCEAL_MAX ||
+	    h->panic_action > CONFIG_PANIC_REBOOT || h->ata & ~CONFIG_ATA_ALL ||
+	    h->bounce_kib > CONFIG_BOUNCE_MAX || h->bounce_kib % 4 ||
 	    h->programs > PROGRAM_MAX || h->hypercall > HYPERCALL_USER ||
-	    h->panic_action > CONFIG_PANIC_REBOOT ||
 	    !all_zero(h->zero, sizeof(h->zero)))
 		return fail(-EINVAL, why, why_header);
 	if (size != size_wanted(h))
@@ -325,6 +326,8 @@ int config_parse(const void *blob, size_t size, struct config *out,
 	out->serial_port = h.serial_port;
 	out->panic_action = h.panic_action;
 	out->hypercall = h.hypercall;
+	out->ata = h.ata;
+	out->bounce_kib = h.bounce_kib;
 	p += sizeof(h);
 	err = take_volumes(p, h.volumes, out, why);
 	if (err)

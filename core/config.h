@@ -26,9 +26,11 @@ struct config_header {
 	u8 panic_action;  /* enum config_panic */
 	u8 volumes;
 	u8 conceals;
+	u8 ata;		 /* CONFIG_ATA_* */
+	le16 bounce_kib; /* of an AHCI port; 0: the driver's default */
 	u8 programs;
 	u8 hypercall; /* enum hypercall_allow */
-	u8 zero[5];
+	u8 zero[2];
 };
 static_assert(sizeof(struct config_header) == 32, "blob version 1");
 
@@ -50,6 +52,13 @@ struct config_volume {
 static_assert(sizeof(struct config_volume) == 188, "blob version 1");
 
 #define CONFIG_AES_XTS_PLAIN64 1
+
+enum {
+	CONFIG_ATA_NO_TRIM = 0x01,
+	CONFIG_ATA_ERASE = 0x02,
+	CONFIG_ATA_ALL = 0x03,
+};
+#define CONFIG_BOUNCE_MAX 4096
 
 /* PCI functions that the guest shall not see: all given fields agree. */
 struct config_conceal {
@@ -82,6 +91,8 @@ enum config_panic {
 struct config {
 	u16 serial_port; /* 0: none */
 	enum config_panic panic_action;
+	u8 ata;
+	u16 bounce_kib;
 	size_t volume_count;
 	struct volume volumes[VOLUME_MAX]; /* keys point into the blob */
 	size_t conceal_count;

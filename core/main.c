@@ -291,6 +291,12 @@ static void conceal(void *ctx, struct pci_addr addr, const struct pci_id *id)
 
 static void take_devices(void)
 {
+	const struct ata_options ata = {
+		.no_trim = config.ata & CONFIG_ATA_NO_TRIM,
+		.erase = config.ata & CONFIG_ATA_ERASE,
+		.bounce_kib = config.bounce_kib,
+	};
+
 	if (acpi.ecam_base)
 		pci_set_ecam(acpi.ecam_base, acpi.ecam_first_bus,
 			     acpi.ecam_last_bus);
@@ -298,7 +304,7 @@ static void take_devices(void)
 		pci_scan(conceal, NULL);
 	if (have_secrets() && power_guard())
 		stop("The ports of sleep cannot be secured");
-	if (config.volume_count && drivers_start(disk_filter()))
+	if (config.volume_count && drivers_start(disk_filter(), &ata))
 		stop("A protected device cannot be secured");
 	/* It may be there but slow to answer; the guest would find it bare. */
 	if (disk_unattached()) {

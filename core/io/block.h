@@ -59,6 +59,12 @@ struct block_filter {
 			  const struct sg_list *sg, u64 offset);
 	void (*encode_sg)(const struct block_dev *dev, u64 lba, u32 count,
 			  const struct sg_list *sg, u64 offset, void *dst);
+
+	/*
+	 * True if some device there could match a volume: bus, controller,
+	 * channel and unit of @id count, what a device says does not.
+	 */
+	bool (*expects)(const struct block_id *id);
 };
 
 #endif

@@ -126,6 +126,18 @@ bool mmio_hooked(gpa_t gpa)
 	return hooked;
 }
 
+bool mmio_place_free(gpa_t start, u64 size)
+{
+	gpa_t page = page_of(start);
+	u64 left = size ? (start - page + size - 1) / PAGE_SIZE + 1 : 0;
+
+	for (; left; left--, page += PAGE_SIZE)
+		if (gmem_hidden(page, PAGE_SIZE) || gmem_ptr(page, 1) ||
+		    mmio_hooked(page))
+			return false;
+	return true;
+}
+
 struct target {	     /* of an access: copied, since the hook may move */
 	mmio_fn *fn; /* NULL: no hook */
 	void *ctx;

@@ -48,6 +48,12 @@ int mmio_hook_move(struct mmio_hook *hook, gpa_t start, u64 size) must_check;
  */
 int mmio_access(struct mmio_io *io) must_check;
 
+/*
+ * True if the pages of a range are neither RAM nor hidden nor hooked: a place
+ * where a guest may put the registers of a device that Shoji writes to.
+ */
+bool mmio_place_free(gpa_t start, u64 size);
+
 /* True if some hook covers a byte of the page of @gpa. */
 bool mmio_hooked(gpa_t gpa);
 

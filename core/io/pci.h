@@ -53,9 +53,10 @@ struct pci_claim {
 	 * decodes the BAR neither at its old nor at its new place, so that no
 	 * access escapes the driver's hooks. A BAR that moves while it is off
 	 * is told of when it is switched on; one that is only being sized (all
-	 * ones written) does not move at all.
+	 * ones written) does not move at all. On an error the place is none
+	 * that the driver can watch: then the function does not decode it.
 	 */
-	void (*bar_changed)(void *ctx, unsigned int n);
+	int (*bar_changed)(void *ctx, unsigned int n);
 	void *ctx;
 	/* private, see pci_bar.c */
 	u32 raw[6];

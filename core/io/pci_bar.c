@@ -150,8 +150,8 @@ static void bar_move(struct pci_claim *c, unsigned int n, unsigned int low)
 	if (on)
 		command_write(c, command & ~bar_decode(&c->bars[low]));
 	bar_update(c, low, command);
-	if (on && c->bar_changed)
-		c->bar_changed(c->ctx, low);
+	if (on && c->bar_changed && c->bar_changed(c->ctx, low))
+		command &= ~bar_decode(&c->bars[low]);
 	pci_config_write(c->addr, bar_reg(n), 4, c->raw[n]);
 	if (on)
 		command_write(c, command);
@@ -172,29 +172,35 @@ static void bar_write(struct pci_claim *c, unsigned int n,
 	bar_move(c, n, is_high(c, n) ? n - 1 : n);
 }
 
-/* Tells of all BARs that @bits of the command register switch. */
-static void tell_switched(struct pci_claim *c, u16 bits, u16 command)
+/* Tells of all BARs that @bits of the command register switch; returns the
+ * bits that must not be set. */
+static u16 tell_switched(struct pci_claim *c, u16 bits, u16 command)
 {
+	u16 refused = 0;
+
 	for (unsigned int n = 0; n < 6; n++) {
 		if (!c->bars[n].size || !(bits & bar_decode(&c->bars[n])))
 			continue;
 		bar_update(c, n, command);
-		if (c->bar_changed)
-			c->bar_changed(c->ctx, n);
+		if (c->bar_changed && c->bar_changed(c->ctx, n))
+			refused |= bar_decode(&c->bars[n]);
 	}
+	return refused;
 }
 
 static void guest_command(struct pci_claim *c, const struct pci_io *io)
 {
 	u16 old = command_read(c);
 	u16 new = (u16)merge(old, io);
+	u32 value = io->value;
 
 	/* A reset may have cleared the BARs behind our back. */
 	for (unsigned int n = 0; n < 6; n++)
 		if ((new & ~old &DECODE) && c->mask[n])
 			c->raw[n] = pci_config_read(c->addr, bar_reg(n), 4);
-	tell_switched(c, new & ~old &DECODE, new);
-	pci_config_write(c->addr, io->reg, io->size, io->value);
+	/* The two bits can only have changed in the register's first byte. */
+	value &= ~(u32)tell_switched(c, new & ~old &DECODE, new);
+	pci_config_write(c->addr, io->reg, io->size, value);
 	tell_switched(c, old & ~new &DECODE, new);
 }
 

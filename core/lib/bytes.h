@@ -28,6 +28,16 @@ static inline u64 load_le64(const void *p)
 	return v;
 }
 
+static inline u16 load_be16(const void *p)
+{
+	return __builtin_bswap16(load_le16(p));
+}
+
+static inline u32 load_be32(const void *p)
+{
+	return __builtin_bswap32(load_le32(p));
+}
+
 static inline void store_le16(void *p, u16 v)
 {
 	__builtin_memcpy(p, &v, sizeof(v));

@@ -324,26 +324,34 @@ static void encode_sg(const struct block_dev *dev, u64 lba, u32 count,
 
 /* ---- devices ------------------------------------------------------------ */
 
-static bool matches(const struct volume_match *m, const struct block_id *id)
+static bool matches(const struct volume_match *m, u8 given,
+		    const struct block_id *id)
 {
-	return !((m->given & MATCH_BUS && strcmp(m->bus, id->bus)) ||
-		 (m->given & MATCH_CONTROLLER &&
-		  m->controller != id->controller) ||
-		 (m->given & MATCH_CHANNEL && m->channel != id->channel) ||
-		 (m->given & MATCH_UNIT && m->unit != id->unit) ||
-		 (m->given & MATCH_MODEL && strcmp(m->model, id->model)) ||
-		 (m->given & MATCH_SERIAL && strcmp(m->serial, id->serial)));
+	given &= m->given;
+	return !(
+		(given & MATCH_BUS && strcmp(m->bus, id->bus)) ||
+		(given & MATCH_CONTROLLER && m->controller != id->controller) ||
+		(given & MATCH_CHANNEL && m->channel != id->channel) ||
+		(given & MATCH_UNIT && m->unit != id->unit) ||
+		(given & MATCH_MODEL && strcmp(m->model, id->model)) ||
+		(given & MATCH_SERIAL && strcmp(m->serial, id->serial)));
 }
 
-static u16 matching_volumes(const struct block_id *id)
+/* By the fields @given, of those that a volume has. */
+static u16 matching_volumes(const struct block_id *id, u8 given)
 {
 	u16 set = 0;
 
 	for (size_t i = 0; i < disk.volume_count; i++) {
-		if (matches(&disk.volumes[i].match, id))
+		if (matches(&disk.volumes[i].match, given, id))
 			set |= (u16)BIT(i);
 	}
 	return set;
+}
+
+static bool expects(const struct block_id *id)
+{
+	return matching_volumes(id, MATCH_ALL & ~(MATCH_MODEL | MATCH_SERIAL));
 }
 
 static void log_volumes(const struct block_id *id, u16 set, u64 factor)
@@ -387,7 +395,7 @@ static struct block_dev *dev_find(u16 volumes, u16 factor)
 static struct block_dev *attach(const struct block_id *id)
 {
 	u64 factor = id->sector_size / XTS_SECTOR;
-	u16 set = matching_volumes(id);
+	u16 set = matching_volumes(id, MATCH_ALL);
 
 	if (!set)
 		return NULL;
@@ -409,6 +417,7 @@ const struct block_filter *disk_filter(void)
 {
 	static const struct block_filter f = {
 		.attach = attach,
+		.expects = expects,
 		.covers = is_covered,
 		.decode = decode_buffer,
 		.encode = encode_buffer,

@@ -37,7 +37,7 @@
 static const struct ata_command commands[256] = {
 	[0x00] = PASS_NONDATA, /* NOP */
 	[0x03] = PASS_NONDATA, /* CFA REQUEST EXTENDED ERROR */
-	[0x06] = { ATA_DMA_OUT, ATA_PASS, true }, /* DATA SET MANAGEMENT */
+	[0x06] = { ATA_DMA_OUT, ATA_TRIM, true }, /* DATA SET MANAGEMENT */
 	[0x08] = PASS_NONDATA,			  /* DEVICE RESET */
 	[0x0B] = PASS_EXT,			  /* REQUEST SENSE DATA EXT */
 	[0x10] = PASS_NONDATA,			  /* RECALIBRATE */
@@ -57,51 +57,56 @@ static const struct ata_command commands[256] = {
 	[0x31] = USER(PIO_OUT),			 /* ... without retries */
 	[0x32] = REFUSE(PIO_OUT),		 /* WRITE LONG */
 	[0x33] = REFUSE(PIO_OUT),
-	[0x34] = USER_EXT(PIO_OUT),   /* WRITE SECTORS EXT */
-	[0x35] = USER_EXT(DMA_OUT),   /* WRITE DMA EXT */
-	[0x36] = REFUSE_EXT(DMA_OUT), /* WRITE DMA QUEUED EXT */
-	[0x37] = REFUSE_EXT(NONDATA), /* SET MAX ADDRESS EXT */
-	[0x38] = REFUSE(PIO_OUT),     /* CFA WRITE W/O ERASE */
-	[0x39] = USER_EXT(PIO_OUT),   /* WRITE MULTIPLE EXT */
-	[0x3A] = REFUSE_EXT(DMA_OUT), /* WRITE STREAM DMA EXT */
-	[0x3B] = REFUSE_EXT(PIO_OUT), /* WRITE STREAM EXT */
-	[0x3C] = USER(PIO_OUT),	      /* WRITE VERIFY */
-	[0x3D] = USER_EXT(DMA_OUT),   /* WRITE DMA FUA EXT */
-	[0x3E] = REFUSE_EXT(DMA_OUT), /* ... QUEUED FUA EXT */
-	[0x3F] = REFUSE_EXT(PIO_OUT), /* WRITE LOG EXT (SCT) */
-	[0x40] = USER(NONDATA),	      /* READ VERIFY SECTORS */
-	[0x41] = USER(NONDATA),	      /* ... without retries */
-	[0x42] = USER_EXT(NONDATA),   /* READ VERIFY SECTORS EXT */
-	[0x45] = REFUSE_EXT(NONDATA), /* WRITE UNCORRECTABLE EXT */
-	[0x47] = REFUSE_EXT(DMA_IN),  /* READ LOG DMA EXT */
-	[0x50] = REFUSE(PIO_OUT),     /* FORMAT TRACK */
-	[0x51] = REFUSE_EXT(NONDATA), /* CONFIGURE STREAM */
-	[0x57] = REFUSE_EXT(DMA_OUT), /* WRITE LOG DMA EXT */
-	[0x5B] = REFUSE(NONDATA),     /* TRUSTED NON-DATA */
-	[0x5C] = REFUSE(PIO_IN),      /* TRUSTED RECEIVE */
-	[0x5D] = REFUSE(DMA_IN),      /* TRUSTED RECEIVE DMA */
-	[0x5E] = REFUSE(PIO_OUT),     /* TRUSTED SEND */
-	[0x5F] = REFUSE(DMA_OUT),     /* TRUSTED SEND DMA */
-	[0x60] = REFUSE_EXT(DMA_IN),  /* READ FPDMA QUEUED */
-	[0x61] = REFUSE_EXT(DMA_OUT), /* WRITE FPDMA QUEUED */
-	[0x70] = PASS_NONDATA,	      /* SEEK */
-	[0x87] = REFUSE(PIO_IN),      /* CFA TRANSLATE SECTOR */
-	[0x90] = PASS_NONDATA,	      /* EXECUTE DEVICE DIAGNOSTIC */
-	[0x91] = PASS_NONDATA,	      /* INIT DEVICE PARAMETERS */
-	[0x92] = REFUSE(PIO_OUT),     /* DOWNLOAD MICROCODE */
-	[0x93] = REFUSE(DMA_OUT),     /* DOWNLOAD MICROCODE DMA */
-	[0x94] = PASS_NONDATA,	      /* STANDBY IMMEDIATE, retired */
-	[0x95] = PASS_NONDATA,	      /* IDLE IMMEDIATE, retired */
-	[0x96] = PASS_NONDATA,	      /* STANDBY, retired */
-	[0x97] = PASS_NONDATA,	      /* IDLE, retired */
-	[0x98] = PASS_NONDATA,	      /* CHECK POWER MODE, retired */
-	[0x99] = PASS_NONDATA,	      /* SLEEP, retired */
-	[0xA0] = REFUSE(PACKET),      /* PACKET */
-	[0xA1] = REFUSE(PIO_IN),      /* IDENTIFY PACKET DEVICE */
-	[0xA2] = REFUSE(PACKET),      /* SERVICE */
-	[0xB0] = { ATA_PIO_IN, ATA_SMART, false }, /* SMART */
+	[0x34] = USER_EXT(PIO_OUT),		   /* WRITE SECTORS EXT */
+	[0x35] = USER_EXT(DMA_OUT),		   /* WRITE DMA EXT */
+	[0x36] = REFUSE_EXT(DMA_OUT),		   /* WRITE DMA QUEUED EXT */
+	[0x37] = REFUSE_EXT(NONDATA),		   /* SET MAX ADDRESS EXT */
+	[0x38] = REFUSE(PIO_OUT),		   /* CFA WRITE W/O ERASE */
+	[0x39] = USER_EXT(PIO_OUT),		   /* WRITE MULTIPLE EXT */
+	[0x3A] = REFUSE_EXT(DMA_OUT),		   /* WRITE STREAM DMA EXT */
+	[0x3B] = REFUSE_EXT(PIO_OUT),		   /* WRITE STREAM EXT */
+	[0x3C] = USER(PIO_OUT),			   /* WRITE VERIFY */
+	[0x3D] = USER_EXT(DMA_OUT),		   /* WRITE DMA FUA EXT */
+	[0x3E] = REFUSE_EXT(DMA_OUT),		   /* ... QUEUED FUA EXT */
+	[0x3F] = REFUSE_EXT(PIO_OUT),		   /* WRITE LOG EXT (SCT) */
+	[0x40] = USER(NONDATA),			   /* READ VERIFY SECTORS */
+	[0x41] = USER(NONDATA),			   /* ... without retries */
+	[0x42] = USER_EXT(NONDATA),		   /* READ VERIFY SECTORS EXT */
+	[0x45] = REFUSE_EXT(NONDATA),		   /* WRITE UNCORRECTABLE EXT */
+	[0x47] = REFUSE_EXT(DMA_IN),		   /* READ LOG DMA EXT */
+	[0x4A] = { ATA_DMA_IN, ATA_PASS, true },   /* ZAC MANAGEMENT IN */
+	[0x50] = REFUSE(PIO_OUT),		   /* FORMAT TRACK */
+	[0x51] = REFUSE_EXT(NONDATA),		   /* CONFIGURE STREAM */
+	[0x57] = REFUSE_EXT(DMA_OUT),		   /* WRITE LOG DMA EXT */
+	[0x5B] = REFUSE(NONDATA),		   /* TRUSTED NON-DATA */
+	[0x5C] = REFUSE(PIO_IN),		   /* TRUSTED RECEIVE */
+	[0x5D] = REFUSE(DMA_IN),		   /* TRUSTED RECEIVE DMA */
+	[0x5E] = REFUSE(PIO_OUT),		   /* TRUSTED SEND */
+	[0x5F] = REFUSE(DMA_OUT),		   /* TRUSTED SEND DMA */
+	[0x60] = { ATA_DMA_IN, ATA_QUEUED, true }, /* READ FPDMA QUEUED */
+	[0x61] = { ATA_DMA_OUT, ATA_QUEUED, true }, /* WRITE FPDMA QUEUED */
+	[0x63] = { ATA_NONDATA, ATA_QUEUED, true }, /* NCQ NON-DATA */
+	[0x64] = REFUSE_EXT(DMA_OUT),		    /* SEND FPDMA QUEUED */
+	[0x65] = REFUSE_EXT(DMA_IN),		    /* RECEIVE FPDMA QUEUED */
+	[0x70] = PASS_NONDATA,			    /* SEEK */
+	[0x87] = REFUSE(PIO_IN),		    /* CFA TRANSLATE SECTOR */
+	[0x90] = PASS_NONDATA,	  /* EXECUTE DEVICE DIAGNOSTIC */
+	[0x91] = PASS_NONDATA,	  /* INIT DEVICE PARAMETERS */
+	[0x92] = REFUSE(PIO_OUT), /* DOWNLOAD MICROCODE */
+	[0x93] = REFUSE(DMA_OUT), /* DOWNLOAD MICROCODE DMA */
+	[0x94] = PASS_NONDATA,	  /* STANDBY IMMEDIATE, retired */
+	[0x95] = PASS_NONDATA,	  /* IDLE IMMEDIATE, retired */
+	[0x96] = PASS_NONDATA,	  /* STANDBY, retired */
+	[0x97] = PASS_NONDATA,	  /* IDLE, retired */
+	[0x98] = PASS_NONDATA,	  /* CHECK POWER MODE, retired */
+	[0x99] = PASS_NONDATA,	  /* SLEEP, retired */
+	[0x9F] = { ATA_NONDATA, ATA_ERASE, true }, /* ZAC MANAGEMENT OUT */
+	[0xA0] = REFUSE(PACKET),		   /* PACKET */
+	[0xA1] = REFUSE(PIO_IN),		   /* IDENTIFY PACKET DEVICE */
+	[0xA2] = REFUSE(PACKET),		   /* SERVICE */
+	[0xB0] = { ATA_PIO_IN, ATA_CHECK, false }, /* SMART */
 	[0xB1] = REFUSE(PIO_OUT),		   /* DEVICE CONFIGURATION */
-	[0xB4] = REFUSE_EXT(NONDATA),		   /* SANITIZE DEVICE */
+	[0xB4] = { ATA_NONDATA, ATA_ERASE, true }, /* SANITIZE DEVICE */
 	[0xB6] = REFUSE_EXT(DMA_OUT),		   /* NV CACHE */
 	[0xC4] = USER(PIO_IN),			   /* READ MULTIPLE */
 	[0xC5] = USER(PIO_OUT),			   /* WRITE MULTIPLE */
@@ -131,13 +136,14 @@ static const struct ata_command commands[256] = {
 	[0xEB] = REFUSE(DMA_OUT),   /* WRITE BUFFER DMA */
 	[0xEC] = { ATA_PIO_IN, ATA_IDENTIFY, false }, /* IDENTIFY DEVICE */
 	[0xEE] = REFUSE(DMA_IN),		      /* IDENTIFY DEVICE DMA */
-	[0xEF] = PASS_NONDATA,			      /* SET FEATURES */
-	[0xF1] = REFUSE(PIO_OUT), /* SECURITY SET PASSWORD */
-	[0xF2] = REFUSE(PIO_OUT), /* SECURITY UNLOCK */
-	[0xF3] = REFUSE(NONDATA), /* SECURITY ERASE PREPARE */
-	[0xF4] = REFUSE(PIO_OUT), /* SECURITY ERASE UNIT */
-	[0xF5] = PASS_NONDATA,	  /* SECURITY FREEZE LOCK */
-	[0xF6] = REFUSE(PIO_OUT), /* SECURITY DISABLE PASSWORD */
+	[0xEF] = { ATA_NONDATA, ATA_CHECK, false },   /* SET FEATURES */
+	[0xF1] = { ATA_PIO_OUT, ATA_ERASE, false }, /* SECURITY SET PASSWORD */
+	[0xF2] = { ATA_PIO_OUT, ATA_ERASE, false }, /* SECURITY UNLOCK */
+	[0xF3] = { ATA_NONDATA, ATA_ERASE, false }, /* SECURITY ERASE PREPARE */
+	[0xF4] = { ATA_PIO_OUT, ATA_ERASE, false }, /* SECURITY ERASE UNIT */
+	[0xF5] = PASS_NONDATA,			    /* SECURITY FREEZE LOCK */
+	[0xF6] = { ATA_PIO_OUT, ATA_ERASE,
+		   false },	  /* SECURITY DISABLE PASSWORD */
 	[0xF8] = PASS_NONDATA,	  /* READ NATIVE MAX ADDRESS */
 	[0xF9] = REFUSE(NONDATA), /* SET MAX */
 };
@@ -145,6 +151,43 @@ static const struct ata_command commands[256] = {
 const struct ata_command *ata_command(u8 code)
 {
 	return &commands[code];
+}
+
+/* ACS-2, 7.52 and 7.45: no log pages out (SCT); no address offset. ACS-4, 7.20:
+ * of NCQ NON-DATA, what is about commands alone. */
+static bool subcommand_refused(u8 code, u8 features)
+{
+	switch (code) {
+	case 0xB0:
+		return features < 0xD0 || features > 0xDB || features == 0xD6;
+	case 0xEF:
+		return features == 0x09 || features == 0x89;
+	case 0x63:
+		return (features & 0xF) > 1;
+	default:
+		return false;
+	}
+}
+
+enum ata_policy ata_decide(const struct ata_taskfile *tf, u8 code,
+			   const struct ata_options *options, bool queued)
+{
+	enum ata_policy policy = commands[code].policy;
+
+	if (subcommand_refused(code, tf->cur[ATA_FEATURES]))
+		return ATA_REFUSE;
+	switch (policy) {
+	case ATA_QUEUED:
+		return queued ? ATA_QUEUED : ATA_REFUSE;
+	case ATA_TRIM:
+		return options->no_trim ? ATA_REFUSE : ATA_PASS;
+	case ATA_ERASE:
+		return options->erase ? ATA_PASS : ATA_REFUSE;
+	case ATA_CHECK:
+		return ATA_PASS;
+	default:
+		return policy;
+	}
 }
 
 static u32 lba24(const u8 *reg)

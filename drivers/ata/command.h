@@ -24,8 +24,19 @@ enum ata_policy {
 	ATA_REFUSE,   /* answered with ABRT */
 	ATA_PASS,     /* carries no user data */
 	ATA_USER,     /* addresses user data: through the filter */
+	ATA_QUEUED,   /* NCQ: as ATA_USER where there is NCQ */
 	ATA_IDENTIFY, /* IDENTIFY DEVICE: the answer is adjusted */
-	ATA_SMART,    /* log pages in; what goes out is zeroed */
+	ATA_CHECK,    /* passed but for some subcommands */
+	ATA_TRIM,     /* by configuration: passed by default */
+	ATA_ERASE,    /* by configuration: refused by default */
+	ATA_CDB,      /* PACKET to a packet device: see packet.h */
+};
+
+/* What the configuration says of protected devices; all 0: the default. */
+struct ata_options {
+	bool no_trim;	/* sectors are never given back to the device */
+	bool erase;	/* sanitize, security and zone commands are passed */
+	u32 bounce_kib; /* for the writes in flight of one AHCI port */
 };
 
 struct ata_command {
@@ -68,6 +79,7 @@ enum ata_code {
 	ATA_DIAGNOSTIC = 0x90,
 	ATA_INIT_PARAMETERS = 0x91,
 	ATA_PACKET_CMD = 0xA0,
+	ATA_IDENTIFY_PACKET = 0xA1,
 	ATA_IDENTIFY_DEVICE = 0xEC,
 };
 
@@ -83,6 +95,14 @@ struct ata_geometry {
 	u16 heads;
 	u16 sectors;
 };
+
+/*
+ * What becomes of the command @code on a protected device, with what @options
+ * and subcommands leave open decided: none of ATA_CHECK, ATA_TRIM, ATA_ERASE.
+ * @queued: the transport has NCQ; else ATA_QUEUED is refused.
+ */
+enum ata_policy ata_decide(const struct ata_taskfile *tf, u8 code,
+			   const struct ata_options *options, bool queued);
 
 /*
  * The sectors a user-data command addresses: @count is 1 to 65536. -EINVAL if

@@ -21,6 +21,7 @@
 #include "core/lib/lock.h"
 #include "core/lib/log.h"
 #include "drivers/ata/command.h"
+#include "drivers/ata/packet.h"
 
 /* A list must not cross a 64 KiB boundary: PIIX4, 2.4.1. */
 #define IDE_PRD_MAX 8192
@@ -52,7 +53,9 @@ static_assert(sizeof(struct ide_prd) == 8, "PIIX4, 2.4.1");
 struct ide_unit {
 	struct block_dev *dev; /* NULL: no rule, all passes */
 	u32 sector_size;       /* 0: unknown, user data is refused */
+	u8 packet;	       /* bytes of a CDB; 0: no packet device */
 	struct ata_geometry geometry;
+	struct packet_sense sense; /* of the last command, if it was refused */
 };
 
 /* A command as it was decided. */
@@ -60,6 +63,9 @@ struct ide_request {
 	struct ata_taskfile tf;
 	u8 code;
 	u8 unit;
+	u8 packet; /* the command is these bytes of cdb, for PACKET; or 0 */
+	u8 cdb[PACKET_CDB_MAX];
+	struct packet_sense sense; /* goes into what REQUEST SENSE returns */
 	bool ext;
 	bool out;
 	bool mediated; /* data goes through the filter: lba, count count */
@@ -71,6 +77,8 @@ enum ide_pio_kind {
 	PIO_NONE,
 	PIO_PLAIN_OUT, /* the guest's data goes to the device as it is */
 	PIO_IDENTIFY,
+	PIO_CDB, /* the device waits for the CDB of channel.packet */
+	PIO_SENSE,
 	PIO_READ,
 	PIO_WRITE,
 };
@@ -80,9 +88,10 @@ struct ide_pio {
 	u8 unit;
 	u8 status; /* of the device when it gave what is in data[] */
 	u64 lba;
-	u32 left; /* sectors that the device has yet to move */
-	u32 pos;  /* bytes the guest has read or written of data[] */
-	u32 fill; /* bytes in data[] for the guest to read */
+	u32 left;  /* sectors that the device has yet to move */
+	u32 block; /* of a packet device: bytes left of its DRQ block */
+	u32 pos;   /* bytes the guest has read or written of data[] */
+	u32 fill;  /* bytes in data[] for the guest to read */
 	u8 data[IDE_SECTOR_MAX];
 };
 
@@ -113,10 +122,12 @@ struct ide_dma {
 struct ide_channel {
 	struct lock lock; /* all below; never held into core/io/pci.h */
 	const struct block_filter *filter;
+	struct ata_options options;
 	u16 base, control, bm; /* ports; 0: not decoded */
 	u32 spins;	       /* bound of a wait, in port reads */
 	struct ide_unit unit[2];
 	struct ata_taskfile tf;
+	struct ide_request packet; /* PACKET, until the guest has sent a CDB */
 	struct ide_pio pio;
 	struct ide_dma dma;
 	struct port_hook command_hook, control_hook, start_hook, prd_hook;
@@ -142,11 +153,28 @@ static inline u8 ide_selected(const struct ide_channel *ch)
 /* Sets the hooks as the state asks. */
 void ide_hooks_update(struct ide_channel *ch);
 
-/* The whole task file and then the command. */
+/* The whole task file and then the command; or the CDB. */
 void ide_send(struct ide_channel *ch, const struct ide_request *rq);
 
-/* Lets the device answer as to a command it does not know. */
-void ide_refuse(struct ide_channel *ch, u8 code);
+/* Lets the device answer as to a command it does not know; @sense is the
+ * reason if the command is a CDB. */
+void ide_refuse(struct ide_channel *ch, const struct ide_request *rq,
+		struct packet_sense sense);
+
+/* ide_packet.c */
+void ide_packet_begin(struct ide_channel *ch, struct ide_request *rq);
+
+/* The CDB is in pio.data[]. */
+void ide_packet_cdb(struct ide_channel *ch);
+
+/* The bytes the device's DRQ block has left, at least @least; or 0. */
+u32 ide_packet_block(struct ide_channel *ch, u32 least);
+
+/* A DMA command that reads has ended with @st: true if it moved data. */
+bool ide_packet_moved(struct ide_channel *ch, u8 st);
+
+/* Puts dma.rq.sense into the sense data in guest memory. */
+void ide_packet_sense(struct ide_channel *ch);
 
 /* ide_pio.c */
 void ide_pio_begin(struct ide_channel *ch, enum ide_pio_kind kind,
@@ -166,7 +194,7 @@ int ide_dma_init(struct ide_channel *ch) must_check;
 /* Sends the command of @rq, now or when the engine is started. */
 void ide_dma_begin(struct ide_channel *ch, const struct ide_request *rq);
 
-/* PACKET with DMA has been sent, or is about to be. */
+/* PACKET with DMA is about to be sent to a device without a rule. */
 void ide_dma_packet(struct ide_channel *ch);
 
 /* A write to BMICX while armed. */

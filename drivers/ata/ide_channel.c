@@ -35,6 +35,10 @@ static u8 select_device(struct ide_channel *ch, u8 device)
 
 void ide_send(struct ide_channel *ch, const struct ide_request *rq)
 {
+	if (rq->packet) {
+		hw_outs(ch->base, 2, rq->cdb, rq->packet / 2);
+		return;
+	}
 	for (u16 r = ATA_FEATURES; r <= ATA_LBA_HIGH; r++) {
 		if (rq->ext)
 			hw_out(ch->base + r, 1, rq->tf.hob[r]);
@@ -44,9 +48,19 @@ void ide_send(struct ide_channel *ch, const struct ide_request *rq)
 	hw_out(ch->base + ATA_COMMAND, 1, rq->code);
 }
 
-void ide_refuse(struct ide_channel *ch, u8 code)
+void ide_refuse(struct ide_channel *ch, const struct ide_request *rq,
+		struct packet_sense sense)
 {
-	log_limited(&ch->refused, "ide: command %02x refused", code);
+	struct ide_request none = *rq;
+
+	log_limited(&ch->refused, "ide: command %02x refused",
+		    rq->packet ? rq->cdb[0] : rq->code);
+	if (rq->packet) {
+		ch->unit[rq->unit].sense = sense;
+		packet_replace(none.cdb);
+		ide_send(ch, &none);
+		return;
+	}
 	hw_out(ch->base + ATA_FEATURES, 1, 0);
 	hw_out(ch->base + ATA_COMMAND, 1, ATA_NOP);
 }
@@ -61,18 +75,6 @@ static void channel_idle(struct ide_channel *ch)
 	ch->dma.active = false;
 	ch->dma.watch = false;
 	ide_hooks_update(ch);
-}
-
-/* ACS-2, 7.52 and 7.45: no log pages out (SCT); no address offset. */
-static bool subcommand_refused(const struct ide_request *rq)
-{
-	u8 features = rq->tf.cur[ATA_FEATURES];
-
-	if (rq->code == 0xB0)
-		return features < 0xD0 || features > 0xDB || features == 0xD6;
-	if (rq->code == 0xEF)
-		return features == 0x09 || features == 0x89;
-	return false;
 }
 
 /* What a command tells the device of later ones. */
@@ -125,7 +127,7 @@ static void start_user(struct ide_channel *ch, struct ide_request *rq)
 	u8 class = ata_command(rq->code)->class;
 
 	if (user_range(ch, rq)) {
-		ide_refuse(ch, rq->code);
+		ide_refuse(ch, rq, PACKET_BAD_FIELD);
 		return;
 	}
 	if (!rq->mediated || class == ATA_NONDATA) {
@@ -140,10 +142,15 @@ static void start_user(struct ide_channel *ch, struct ide_request *rq)
 
 static void start_protected(struct ide_channel *ch, struct ide_request *rq)
 {
-	u8 policy = ata_command(rq->code)->policy;
+	enum ata_policy policy =
+		ata_decide(&rq->tf, rq->code, &ch->options, false);
 
-	if (policy == ATA_REFUSE || subcommand_refused(rq)) {
-		ide_refuse(ch, rq->code);
+	if (ch->unit[rq->unit].packet)
+		policy = packet_ata_policy(rq->code, policy);
+	if (policy == ATA_REFUSE) {
+		ide_refuse(ch, rq, PACKET_BAD_FIELD);
+	} else if (policy == ATA_CDB) {
+		ide_packet_begin(ch, rq);
 	} else if (policy == ATA_USER) {
 		start_user(ch, rq);
 	} else if (policy == ATA_IDENTIFY) {
@@ -181,6 +188,15 @@ static void request_init(struct ide_channel *ch, struct ide_request *rq,
 		command->class == ATA_PIO_OUT || command->class == ATA_DMA_OUT;
 }
 
+/* Of a packet device, at any time. */
+static void device_reset(struct ide_channel *ch, const struct ide_request *rq)
+{
+	ide_send(ch, rq);
+	if (ch->unit[rq->unit].dev &&
+	    (!ch->dma.active || ch->dma.rq.unit == rq->unit))
+		channel_idle(ch);
+}
+
 /* A busy device takes no command but a reset (ATA-7 volume 2, 6.1). */
 static void command_write(struct ide_channel *ch, u8 code)
 {
@@ -189,8 +205,9 @@ static void command_write(struct ide_channel *ch, u8 code)
 	u8 st = select_device(ch, ch->tf.cur[ATA_DEVICE]);
 
 	request_init(ch, &rq, code);
-	if (code == ATA_DEVICE_RESET && !ch->unit[rq.unit].dev) {
-		ide_send(ch, &rq);
+	if (code == ATA_DEVICE_RESET &&
+	    (!ch->unit[rq.unit].dev || ch->unit[rq.unit].packet)) {
+		device_reset(ch, &rq);
 		return;
 	}
 	if (!over || st & (ATA_BSY | ATA_DRQ)) {
@@ -209,6 +226,10 @@ static void taskfile_write(struct ide_channel *ch, u16 reg, u8 value)
 	/* Nobody does this before a command's end, but after a timeout. */
 	if (ch->dma.active && ch->dma.rq.unit == ide_selected(ch))
 		ide_dma_status(ch, (u8)hw_in(ch->control, 1));
+	/* What was decided for the CDB must stay. */
+	if (ch->pio.kind == PIO_CDB &&
+	    hw_in(ch->control, 1) & (ATA_BSY | ATA_DRQ))
+		return;
 	ch->tf.hob[reg] = ch->tf.cur[reg];
 	ch->tf.cur[reg] = value;
 	hw_out(ch->base + reg, 1, value);

@@ -80,29 +80,66 @@ static u8 wait_ready(const struct ide_ports *p)
 	return st & ATA_BSY ? 0 : st;
 }
 
-/* An ATAPI device aborts the command, as does what is no disk. */
-static bool identify(const struct ide_ports *p, u8 unit, u8 *data)
+static bool command(const struct ide_ports *p, u8 code)
 {
-	u8 device = unit ? 0xA0 | ATA_DEV1 : 0xA0;
 	u8 st;
 
+	hw_out(p->base + ATA_COMMAND, 1, code);
+	st = wait_ready(p);
+	if (st & ATA_DRQ && !(st & (ATA_ERR | ATA_DF)))
+		return true;
+	hw_in(p->base + ATA_COMMAND, 1);
+	return false;
+}
+
+/* ATA-7 volume 2, 9.12: also the status is 0 after a reset. */
+static bool packet_signature(const struct ide_ports *p)
+{
+	return hw_in(p->base + ATA_LBA_MID, 1) == 0x14 &&
+	       hw_in(p->base + ATA_LBA_HIGH, 1) == 0xEB;
+}
+
+/* A packet device aborts IDENTIFY DEVICE and shows its signature. */
+static bool identify(const struct ide_ports *p, u8 unit, u8 *data, bool *packet)
+{
+	u8 device = unit ? 0xA0 | ATA_DEV1 : 0xA0;
+
 	hw_out(p->base + ATA_DEVICE, 1, device);
-	if (!wait_ready(p) ||
+	if ((!wait_ready(p) && !packet_signature(p)) ||
 	    (hw_in(p->base + ATA_DEVICE, 1) ^ device) & ATA_DEV1)
 		return false;
-	hw_out(p->base + ATA_COMMAND, 1, ATA_IDENTIFY_DEVICE);
-	st = wait_ready(p);
-	if (!(st & ATA_DRQ) || st & (ATA_ERR | ATA_DF)) {
-		hw_in(p->base + ATA_COMMAND, 1);
+	*packet = !command(p, ATA_IDENTIFY_DEVICE);
+	if (*packet &&
+	    (!packet_signature(p) || !command(p, ATA_IDENTIFY_PACKET)))
 		return false;
-	}
 	hw_ins(p->base, 2, data, ATA_IDENTIFY_BYTES / 2);
 	hw_in(p->base + ATA_COMMAND, 1); /* takes the interrupt back */
 	return true;
 }
 
+/* A disc may come and go and is of any size; its sectors are counted as
+ * packet.h says. */
+static void unit_attach_packet(struct ide_unit *unit, struct block_id *block,
+			       const struct ata_identity *id)
+{
+	block->sector_size = PACKET_UNIT;
+	block->sectors = 0;
+	unit->packet = id->packet;
+	unit->sector_size = id->cd_dvd ? PACKET_UNIT : 0;
+}
+
+static void unit_attach_disk(struct ide_unit *unit, struct block_id *block,
+			     const struct ata_identity *id)
+{
+	block->sector_size = id->sector_size ? id->sector_size : 512;
+	block->sectors = id->sectors;
+	unit->geometry = id->geometry;
+	/* Commands are sent with LBA addresses only. */
+	unit->sector_size = id->lba ? id->sector_size : 0;
+}
+
 static void unit_attach(struct ide_channel *ch, struct block_id *block,
-			const u8 *data)
+			const u8 *data, bool packet)
 {
 	struct ide_unit *unit = &ch->unit[block->unit];
 	struct ata_identity id;
@@ -110,12 +147,11 @@ static void unit_attach(struct ide_channel *ch, struct block_id *block,
 	ata_identify_parse(data, &id);
 	memcpy(block->model, id.model, sizeof(block->model));
 	memcpy(block->serial, id.serial, sizeof(block->serial));
-	block->sector_size = id.sector_size ? id.sector_size : 512;
-	block->sectors = id.sectors;
+	if (packet)
+		unit_attach_packet(unit, block, &id);
+	else
+		unit_attach_disk(unit, block, &id);
 	unit->dev = ch->filter->attach(block);
-	unit->geometry = id.geometry;
-	/* Commands are sent with LBA addresses only. */
-	unit->sector_size = id.lba ? id.sector_size : 0;
 	if (unit->dev && !unit->sector_size)
 		log_line("ide: %s: no sectors that can be used", id.model);
 }
@@ -125,6 +161,7 @@ static bool channel_probe(struct ide_channel *ch, const struct ide_ports *p,
 			  struct block_id *block)
 {
 	u8 data[ATA_IDENTIFY_BYTES];
+	bool packet;
 	u8 device;
 
 	if (!p->base || !p->control || hw_in(p->control, 1) == 0xFF)
@@ -132,8 +169,8 @@ static bool channel_probe(struct ide_channel *ch, const struct ide_ports *p,
 	device = (u8)hw_in(p->base + ATA_DEVICE, 1);
 	hw_out(p->control, 1, IDE_CTL_NIEN | 8);
 	for (block->unit = 0; block->unit < 2; block->unit++)
-		if (identify(p, block->unit, data))
-			unit_attach(ch, block, data);
+		if (identify(p, block->unit, data, &packet))
+			unit_attach(ch, block, data, packet);
 	hw_out(p->base + ATA_DEVICE, 1, device);
 	hw_out(p->control, 1, 8);
 	ch->tf.cur[ATA_DEVICE] = device;
@@ -159,7 +196,7 @@ static enum verdict config_access(void *ctx, struct pci_io *io)
 	return PASS;
 }
 
-static void bar_changed(void *ctx, unsigned int n)
+static int bar_changed(void *ctx, unsigned int n)
 {
 	struct ide_controller *c = ctx;
 
@@ -170,6 +207,7 @@ static void bar_changed(void *ctx, unsigned int n)
 		if (ch->unit[0].dev || ch->unit[1].dev)
 			ide_channel_place(ch, p.base, p.control, p.bm);
 	}
+	return 0;
 }
 
 /* ---- start ---- */
@@ -197,7 +235,8 @@ static int controller_claim(struct ide_controller *c, u32 n)
 	return err;
 }
 
-static int controller_start(u32 n, const struct block_filter *filter)
+static int controller_start(u32 n, const struct block_filter *filter,
+			    const struct ata_options *options)
 {
 	struct ide_controller *c = &ide.controller[n];
 	struct pci_bar bars[6] = { 0 };
@@ -219,6 +258,7 @@ static int controller_start(u32 n, const struct block_filter *filter)
 		};
 
 		c->channel[i].filter = filter;
+		c->channel[i].options = *options;
 		c->channel[i].spins = IDE_SPINS;
 		protected |= channel_probe(&c->channel[i], &p, &block);
 	}
@@ -237,7 +277,8 @@ static void controller_found(void *ctx, struct pci_addr addr,
 	ide.found++;
 }
 
-int ide_start(const struct block_filter *filter)
+int ide_start(const struct block_filter *filter,
+	      const struct ata_options *options)
 {
 	int err = 0;
 
@@ -245,6 +286,6 @@ int ide_start(const struct block_filter *filter)
 	if (ide.found > IDE_MAX)
 		return -ENOSPC;
 	for (u32 n = 0; n < ide.found && !err; n++)
-		err = controller_start(n, filter);
+		err = controller_start(n, filter, options);
 	return err;
 }

@@ -191,7 +191,7 @@ static bool writes_plain(struct ide_channel *ch)
 static void dma_send(struct ide_channel *ch)
 {
 	if (dma_prepare(ch)) {
-		ide_refuse(ch, ch->dma.rq.code);
+		ide_refuse(ch, &ch->dma.rq, PACKET_BAD_LIST);
 		return;
 	}
 	if (writes_plain(ch)) {
@@ -229,7 +229,7 @@ void ide_dma_begin(struct ide_channel *ch, const struct ide_request *rq)
 	u8 command;
 
 	if (!ch->bm) {
-		ide_refuse(ch, rq->code);
+		ide_refuse(ch, rq, PACKET_BAD_LIST);
 		return;
 	}
 	command = (u8)hw_in(ch->bm + BMICX, 1);
@@ -354,18 +354,29 @@ static bool was_reset(struct ide_channel *ch)
 	return hw_in(ch->base + ATA_FEATURES, 1) == 1 &&
 	       hw_in(ch->base + ATA_COUNT, 1) == 1 &&
 	       hw_in(ch->base + ATA_LBA_LOW, 1) == 1 &&
-	       hw_in(ch->base + ATA_LBA_MID, 1) == 0 &&
-	       hw_in(ch->base + ATA_LBA_HIGH, 1) == 0 &&
-	       (rq->lba != 1 || rq->count != 1);
+	       hw_in(ch->base + ATA_LBA_MID, 1) == (rq->packet ? 0x14 : 0) &&
+	       hw_in(ch->base + ATA_LBA_HIGH, 1) == (rq->packet ? 0xEB : 0) &&
+	       (rq->packet || rq->lba != 1 || rq->count != 1);
 }
 
 static void read_end(struct ide_channel *ch)
 {
 	const struct ide_dma *dma = &ch->dma;
 
-	if (engine_done(ch) && !was_reset(ch))
+	if (!engine_done(ch) || was_reset(ch))
+		return;
+	if (dma->rq.mediated)
 		ch->filter->decode_sg(ch->unit[dma->rq.unit].dev, dma->rq.lba,
 				      dma->length, &dma->sg, 0);
+	else if (dma->rq.sense.key)
+		ide_packet_sense(ch);
+}
+
+static bool moved(struct ide_channel *ch, u8 st)
+{
+	if (ch->dma.rq.packet && !ch->dma.rq.out)
+		return ide_packet_moved(ch, st);
+	return !(st & (ATA_ERR | ATA_DF));
 }
 
 u8 ide_dma_status(struct ide_channel *ch, u8 st)
@@ -374,11 +385,11 @@ u8 ide_dma_status(struct ide_channel *ch, u8 st)
 
 	/* Looked at before its end: the guest may be about to reset it. */
 	if (st & (ATA_BSY | ATA_DRQ)) {
-		dma->watch = dma->rq.mediated;
+		dma->watch = dma->rq.mediated || dma->rq.sense.key;
 		ide_hooks_update(ch);
 		return st;
 	}
-	if (dma->rq.mediated && !(st & (ATA_ERR | ATA_DF))) {
+	if ((dma->rq.mediated || dma->rq.sense.key) && moved(ch, st)) {
 		if (!dma->rq.out)
 			read_end(ch);
 		else if (dma->sent < dma->length)

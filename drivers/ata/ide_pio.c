@@ -14,7 +14,9 @@ void ide_pio_begin(struct ide_channel *ch, enum ide_pio_kind kind,
 	ch->pio.kind = kind;
 	ch->pio.unit = rq->unit;
 	ch->pio.lba = rq->lba;
-	ch->pio.left = kind == PIO_IDENTIFY ? 1 : rq->count;
+	ch->pio.left =
+		kind == PIO_IDENTIFY || kind == PIO_SENSE ? 1 : rq->count;
+	ch->pio.block = 0;
 	ch->pio.pos = 0;
 	ch->pio.fill = 0;
 	ide_hooks_update(ch);
@@ -35,10 +37,36 @@ static u32 unit_bytes(const struct ide_channel *ch)
 		       : ch->unit[ch->pio.unit].sector_size;
 }
 
+static bool is_packet(const struct ide_channel *ch)
+{
+	return ch->unit[ch->pio.unit].packet;
+}
+
 static bool device_wants_data(struct ide_channel *ch)
 {
+	enum ide_pio_kind kind = ch->pio.kind;
+
 	ch->pio.status = (u8)hw_in(ch->control, 1);
-	return (ch->pio.status & (ATA_BSY | ATA_DRQ)) == ATA_DRQ;
+	if ((ch->pio.status & (ATA_BSY | ATA_DRQ)) != ATA_DRQ)
+		return false;
+	return !is_packet(ch) || (kind != PIO_READ && kind != PIO_WRITE) ||
+	       ide_packet_block(ch, unit_bytes(ch));
+}
+
+/* Makes of a piece from the device what the guest shall see. */
+static void adjust(struct ide_channel *ch, u32 bytes)
+{
+	struct ide_pio *pio = &ch->pio;
+
+	if (pio->kind == PIO_IDENTIFY && is_packet(ch))
+		ata_identify_adjust_packet(pio->data, &ch->options);
+	else if (pio->kind == PIO_IDENTIFY)
+		ata_identify_adjust(pio->data, &ch->options, false);
+	else if (pio->kind == PIO_SENSE)
+		packet_sense_fix(&ch->packet.sense, pio->data, bytes);
+	else
+		ch->filter->decode(ch->unit[pio->unit].dev, pio->lba, 1,
+				   pio->data, pio->data);
 }
 
 static bool fetch(struct ide_channel *ch)
@@ -48,12 +76,11 @@ static bool fetch(struct ide_channel *ch)
 
 	if (!pio->left || !device_wants_data(ch))
 		return false;
-	hw_ins(ch->base, 2, pio->data, bytes / 2);
-	if (pio->kind == PIO_IDENTIFY)
-		ata_identify_adjust(pio->data);
-	else
-		ch->filter->decode(ch->unit[pio->unit].dev, pio->lba, 1,
-				   pio->data, pio->data);
+	if (pio->kind == PIO_SENSE)
+		bytes = (u32)min_u64(ide_packet_block(ch, 1), bytes);
+	hw_ins(ch->base, 2, pio->data, (bytes + 1) / 2);
+	adjust(ch, bytes);
+	pio->block -= (u32)min_u64(pio->block, bytes);
 	pio->lba++;
 	pio->left--;
 	pio->pos = 0;
@@ -91,6 +118,7 @@ static void flush(struct ide_channel *ch)
 			   pio->data);
 	if (device_wants_data(ch))
 		hw_outs(ch->base, 2, pio->data, bytes / 2);
+	pio->block -= (u32)min_u64(pio->block, bytes);
 	pio->lba++;
 	pio->left--;
 	pio->pos = 0;
@@ -118,6 +146,20 @@ static void pio_write(struct ide_channel *ch, const u8 *src, u32 len)
 		pio_end(ch);
 }
 
+static void cdb_write(struct ide_channel *ch, const u8 *src, u32 len)
+{
+	struct ide_pio *pio = &ch->pio;
+	u32 bytes = ch->unit[pio->unit].packet;
+	u32 n = (u32)min_u64(len, bytes - pio->pos);
+
+	if (!device_wants_data(ch))
+		return;
+	memcpy(pio->data + pio->pos, src, n);
+	pio->pos += n;
+	if (pio->pos == bytes)
+		ide_packet_cdb(ch);
+}
+
 /*
  * What the guest writes goes by the command in progress, not by the device
  * selected: a busy device does not heed a selection.
@@ -128,6 +170,8 @@ static void data_out(struct ide_channel *ch, const struct port_io *io)
 
 	if (ch->pio.kind == PIO_WRITE)
 		pio_write(ch, io->data, io->count * io->size);
+	else if (ch->pio.kind == PIO_CDB)
+		cdb_write(ch, io->data, io->count * io->size);
 	else if (!ch->unit[unit].dev ||
 		 (ch->pio.kind == PIO_PLAIN_OUT && ch->pio.unit == unit))
 		hw_outs(ch->base, io->size, io->data, io->count);
@@ -135,7 +179,9 @@ static void data_out(struct ide_channel *ch, const struct port_io *io)
 
 static void data_in(struct ide_channel *ch, const struct port_io *io)
 {
-	if ((ch->pio.kind == PIO_READ || ch->pio.kind == PIO_IDENTIFY) &&
+	enum ide_pio_kind kind = ch->pio.kind;
+
+	if ((kind == PIO_READ || kind == PIO_IDENTIFY || kind == PIO_SENSE) &&
 	    ch->pio.unit == ide_selected(ch))
 		pio_read(ch, io->data, io->count * io->size);
 	else

@@ -45,6 +45,8 @@ void ata_identify_parse(const u8 *data, struct ata_identity *id)
 	parse_string(data, 10, id->serial, 20);
 	id->sector_size = sector_size(data);
 	id->lba = word(data, 49) & BIT(9);
+	id->packet = (word(data, 0) & 3) == 1 ? 16 : 12;
+	id->cd_dvd = (word(data, 0) >> 8 & 0x1F) == 5;
 	id->geometry.heads = word(data, 55);
 	id->geometry.sectors = word(data, 56);
 	if (lba48)
@@ -56,36 +58,59 @@ void ata_identify_parse(const u8 *data, struct ata_identity *id)
 			(u64)word(data, 1) * word(data, 3) * word(data, 6);
 }
 
+/* When a bit goes: always, or unless something is there or allowed. */
+enum {
+	ALWAYS,
+	NO_NCQ,
+	NO_ERASE,
+	NO_TRIM
+};
+
 /* ACS-2, 7.18.7. Bits of words that say what the device supports. */
 static const struct {
 	u8 word;
+	u8 when;
 	u16 clear;
 } unsupported[] = {
-	{ 48, 0x0001 }, /* trusted computing */
-	{ 59, 0xF000 }, /* sanitize */
-	{ 69, 0x0F08 }, /* DMA of buffers and microcode, SET MAX; ACS-3 AMAC */
-	{ 75, 0xFFFF }, /* queue depth */
-	{ 76, 0xB100 }, /* NCQ and its log, priority, unload */
-	{ 77, 0x00F0 }, /* NCQ streaming, management, SEND FPDMA */
-	{ 82, 0x3402 }, /* READ and WRITE BUFFER, HPA, security */
-	{ 83, 0x0907 }, /* microcode, queued, CFA, SET MAX security, DCO */
-	{ 84, 0x0690 }, /* streaming, WRITE DMA QUEUED FUA */
-	{ 85, 0x3402 }, /* the same, enabled */
-	{ 86, 0x0907 },	 { 87, 0x0690 },
-	{ 119, 0x001C }, /* WRITE UNCORRECTABLE, LOG DMA, microcode */
-	{ 120, 0x001C }, { 128, 0xFFFF }, /* security */
-	{ 206, 0xFFFF },		  /* SCT */
-	{ 214, 0xFFFF },		  /* NV cache */
+	{ 48, ALWAYS, 0x0001 },	  /* trusted computing */
+	{ 59, NO_ERASE, 0xF000 }, /* sanitize */
+	{ 69, ALWAYS, 0x0F08 }, /* DMA of buffers and microcode, SET MAX; AMAC */
+	{ 75, NO_NCQ, 0xFFFF },	  /* queue depth */
+	{ 76, NO_NCQ, 0x0100 },	  /* NCQ */
+	{ 76, ALWAYS, 0xB000 },	  /* its log, priority, unload */
+	{ 77, ALWAYS, 0x00F0 },	  /* NCQ streaming, management, SEND FPDMA */
+	{ 82, ALWAYS, 0x3400 },	  /* READ and WRITE BUFFER, HPA */
+	{ 82, NO_ERASE, 0x0002 }, /* security */
+	{ 83, ALWAYS, 0x0907 }, /* microcode, queued, CFA, SET MAX security, DCO */
+	{ 84, ALWAYS, 0x0690 }, /* streaming, WRITE DMA QUEUED FUA */
+	{ 85, ALWAYS, 0x3400 }, /* the same, enabled */
+	{ 85, NO_ERASE, 0x0002 },
+	{ 86, ALWAYS, 0x0907 },
+	{ 87, ALWAYS, 0x0690 },
+	{ 119, ALWAYS, 0x001C }, /* WRITE UNCORRECTABLE, LOG DMA, microcode */
+	{ 120, ALWAYS, 0x001C },
+	{ 128, NO_ERASE, 0xFFFF }, /* security */
+	{ 169, NO_TRIM, 0x0001 },
+	{ 206, ALWAYS, 0xFFFF }, /* SCT */
+	{ 214, ALWAYS, 0xFFFF }, /* NV cache */
 };
 
-void ata_identify_adjust(u8 *data)
+void ata_identify_adjust(u8 *data, const struct ata_options *options,
+			 bool queued)
 {
+	const bool stays[] = {
+		[NO_NCQ] = queued,
+		[NO_ERASE] = options->erase,
+		[NO_TRIM] = !options->no_trim,
+	};
 	u8 sum = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(unsupported); i++) {
 		u8 *w = data + 2 * unsupported[i].word;
 
-		store_le16(w, load_le16(w) & (u16)~unsupported[i].clear);
+		if (!stays[unsupported[i].when])
+			store_le16(w,
+				   load_le16(w) & (u16)~unsupported[i].clear);
 	}
 	/* Word 255: signature A5h and a checksum that makes the sum 0. */
 	if (data[510] != 0xA5)
@@ -93,4 +118,11 @@ void ata_identify_adjust(u8 *data)
 	for (size_t i = 0; i < 511; i++)
 		sum += data[i];
 	data[511] = (u8)-sum;
+}
+
+/* Word 49, bits 13 and 14: overlap, queued commands. */
+void ata_identify_adjust_packet(u8 *data, const struct ata_options *options)
+{
+	data[2 * 49 + 1] &= 0x9F;
+	ata_identify_adjust(data, options, false);
 }

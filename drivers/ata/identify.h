@@ -19,11 +19,19 @@ struct ata_identity {
 	u64 sectors;
 	struct ata_geometry geometry; /* the current one; 0 if none */
 	bool lba;
+	/* Of IDENTIFY PACKET DEVICE data only. */
+	u8 packet;   /* bytes of a CDB: 12 or 16 */
+	bool cd_dvd; /* the command set is MMC's */
 };
 
 void ata_identify_parse(const u8 *data, struct ata_identity *id);
 
-/* Takes out what a protected device refuses, so that no OS tries it. */
-void ata_identify_adjust(u8 *data);
+/* Takes out what a protected device refuses, so that no OS tries it. @queued:
+ * there is NCQ. */
+void ata_identify_adjust(u8 *data, const struct ata_options *options,
+			 bool queued);
+
+/* The same of IDENTIFY PACKET DEVICE data (ATA-7 volume 1, 6.18). */
+void ata_identify_adjust_packet(u8 *data, const struct ata_options *options);
 
 #endif

@@ -4,7 +4,7 @@
  * protected range that is written with it has leaked. Nothing may be written
  * into hidden memory.
  *
- * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c core/io/port.c core/io/sg.c tests/unit/ide_model.c
+ * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_packet.c drivers/ata/packet.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c core/io/port.c core/io/sg.c tests/unit/ide_model.c tests/unit/ide_model_packet.c
  */
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +77,7 @@ static void encode_sg(const struct block_dev *dev, u64 lba, u32 count,
 }
 
 static const struct block_filter filter = {
-	NULL, covers, decode, encode, decode_sg, encode_sg,
+	NULL, covers, decode, encode, decode_sg, encode_sg, NULL,
 };
 
 static void check_write(u64 lba, const u8 *data)

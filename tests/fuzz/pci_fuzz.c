@@ -21,13 +21,14 @@ static bool decodes(const struct fake_fn *f, const struct pci_bar *bar)
 	return f->config[4] & (bar->io ? 1 : 2);
 }
 
-static void bar_changed(void *ctx, unsigned int n)
+static int bar_changed(void *ctx, unsigned int n)
 {
 	unsigned int i = *(unsigned int *)ctx;
 
 	hooked[i][n] = claims[i].bars[n];
 	if (decodes(&fake_fns[i], &hooked[i][n]))
 		abort(); /* an access could escape now */
+	return 0;
 }
 
 static void start(void)

@@ -3,7 +3,7 @@
  * What arrives is compared with a walk of the guest's list that is done here
  * a byte at a time; hidden memory must stay as it is.
  *
- * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c core/io/port.c core/io/sg.c tests/unit/ide_model.c
+ * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c drivers/ata/ide_packet.c drivers/ata/packet.c core/io/port.c core/io/sg.c tests/unit/ide_model.c tests/unit/ide_model_packet.c
  */
 #include <stdlib.h>
 #include <string.h>
@@ -54,8 +54,11 @@ static void encode_sg(const struct block_dev *dev, u64 lba, u32 count,
 				 key(lba + i / 512, i % 512);
 }
 
-static const struct block_filter filter = { NULL, covers,    NULL,
-					    NULL, decode_sg, encode_sg };
+static const struct block_filter filter = {
+	.covers = covers,
+	.decode_sg = decode_sg,
+	.encode_sg = encode_sg,
+};
 
 static void start(void)
 {

@@ -276,11 +276,13 @@ static const struct bad {
 	{ 23, 17, 1, "header" }, /* volumes */
 	{ 23, 1, 1, "size" },	 /* volumes */
 	{ 24, 33, 1, "header" }, /* conceal rules */
-	{ 25, 9, 1, "header" },	 /* programs */
-	{ 25, 1, 1, "size" },
-	{ 26, 3, 1, "header" }, /* hypercalls */
-	{ 27, 1, 1, "header" }, /* must be 0 */
-	{ 31, 1, 1, "header" },
+	{ 25, 4, 1, "header" },	 /* ATA options */
+	{ 27, 17, 1, "header" }, /* bounce buffer: too large */
+	{ 26, 2, 1, "header" },	 /* no whole pages */
+	{ 28, 9, 1, "header" },	 /* programs */
+	{ 28, 1, 1, "size" },
+	{ 29, 3, 1, "header" },		       /* hypercalls */
+	{ 31, 1, 1, "header" },		       /* must be 0 */
 	{ VOLUME_0, 0, 1, "a volume" },	       /* text after the end */
 	{ VOLUME_0, 0, 4, "a volume" },	       /* no name */
 	{ VOLUME_0 + 1, 0x1b, 1, "a volume" }, /* not printable */

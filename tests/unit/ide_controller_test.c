@@ -1,7 +1,7 @@
 /*
  * Discovery: which devices are offered to the filter, and what is hooked.
  *
- * units: drivers/ata/ide_controller.c drivers/ata/command.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c core/io/port.c core/io/sg.c tests/unit/ide_model.c
+ * units: drivers/ata/ide_controller.c drivers/ata/command.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_packet.c drivers/ata/packet.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c core/io/port.c core/io/sg.c tests/unit/ide_model.c tests/unit/ide_model_packet.c
  */
 #include <stdlib.h>
 #include <string.h>
@@ -61,8 +61,12 @@ static bool covers(const struct block_dev *dev, u64 lba, u32 count)
 	return true;
 }
 
-static const struct block_filter filter = { attach, covers, NULL,
-					    NULL,   NULL,   NULL };
+static const struct block_filter filter = {
+	.attach = attach,
+	.covers = covers,
+};
+
+static const struct ata_options options;
 
 static bool hooked(u16 port)
 {
@@ -90,7 +94,7 @@ static void in_child(void (*fn)(void))
 static void check_identity(void)
 {
 	model.dev[1].present = false;
-	EXPECT_EQ(ide_start(&filter), 0);
+	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT_EQ(seen_count, 1);
 	EXPECT(!strcmp(seen[0].bus, "ide"));
 	EXPECT(!strcmp(seen[0].model, "MODEL DISK1"));
@@ -110,7 +114,7 @@ static void check_identity(void)
 static void check_both(void)
 {
 	model.device = 0xB0;
-	EXPECT_EQ(ide_start(&filter), 0);
+	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT_EQ(seen_count, 2);
 	EXPECT_EQ(seen[1].unit, 1);
 	EXPECT_EQ(model.device, 0xB0);
@@ -119,15 +123,43 @@ static void check_both(void)
 static void check_atapi(void)
 {
 	model.dev[0].atapi = true;
-	EXPECT_EQ(ide_start(&filter), 0);
-	EXPECT_EQ(seen_count, 1);
-	EXPECT_EQ(seen[0].unit, 1);
+	model.dev[1].atapi = true;
+	model.dev[1].status = 0x40; /* unit 0 is as after a reset: 0 */
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT_EQ(seen_count, 2);
+	for (u8 i = 0; i < 2; i++) {
+		EXPECT_EQ(seen[i].unit, i);
+		EXPECT(!strcmp(seen[i].model, "MODEL DISK1"));
+		EXPECT_EQ(seen[i].sector_size, 512);
+		EXPECT_EQ(seen[i].sectors, 0);
+	}
+	EXPECT(!claimed);
+}
+
+static void check_no_drive(void)
+{
+	wanted = 0;
+	model.dev[0].atapi = true;
+	model.dev[0].type = 0; /* a Zip drive or the like */
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT(claimed); /* READ(10) is refused */
+	hw_out(MODEL_BASE + 6, 1, 0xA0);
+	port_access(
+		&(struct port_io){ MODEL_BASE + 5, 1, true, 1, (u8[]){ 8 } });
+	port_access(&(struct port_io){ MODEL_BASE + 7, 1, true, 1,
+				       (u8[]){ 0xA0 } });
+	while (!(hw_in(MODEL_CTL, 1) & 8))
+		;
+	port_access(&(struct port_io){ MODEL_BASE, 2, true, 6,
+				       (u8[12]){ 0x28, [8] = 1 } });
+	EXPECT_EQ(model.dev[0].cdb[0], 0x1F);
+	EXPECT_EQ(model.dev[0].status, 0x41);
 }
 
 static void check_nothing(void)
 {
 	model.dev[0].present = model.dev[1].present = false;
-	EXPECT_EQ(ide_start(&filter), 0);
+	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT_EQ(seen_count, 0);
 }
 
@@ -152,7 +184,7 @@ static enum verdict config_write(u16 reg, u8 size, u32 value)
 static void check_protected(void)
 {
 	wanted = 0;
-	EXPECT_EQ(ide_start(&filter), 0);
+	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT(claimed);
 	EXPECT_EQ(claimed->addr.fn, 1);
 	expect_hooks(MODEL_BASE, MODEL_BM);
@@ -180,7 +212,7 @@ static void check_native(void)
 	bars[1] = (MODEL_CTL - 2) | 1;
 	bars[2] = 0xE001;
 	bars[3] = 0xE101;
-	EXPECT_EQ(ide_start(&filter), 0);
+	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT_EQ(seen_count, 2);
 	expect_hooks(MODEL_BASE, MODEL_BM);
 	claimed->bars[0].base = 0xE200;
@@ -193,7 +225,7 @@ static void check_odd_sectors(void)
 {
 	wanted = 0;
 	model.dev[0].sector = 520;
-	EXPECT_EQ(ide_start(&filter), 0);
+	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT(claimed); /* protected all the same: user data is refused */
 	hw_out(MODEL_BASE + 6, 1, 0xE0);
 	port_access(&(struct port_io){ MODEL_BASE + 7, 1, true, 1,
@@ -209,9 +241,13 @@ TEST(offers_both_units)
 {
 	in_child(check_both);
 }
-TEST(leaves_atapi_alone)
+TEST(offers_packet_devices)
 {
 	in_child(check_atapi);
+}
+TEST(packet_device_of_another_kind)
+{
+	in_child(check_no_drive);
 }
 TEST(sees_an_empty_channel)
 {
@@ -231,6 +267,6 @@ TEST(sector_size_not_handled)
 }
 
 TEST_MAIN(CASE(says_who_the_disk_is), CASE(offers_both_units),
-	  CASE(leaves_atapi_alone), CASE(sees_an_empty_channel),
-	  CASE(hooks_a_protected_channel), CASE(native_mode),
-	  CASE(sector_size_not_handled))
+	  CASE(offers_packet_devices), CASE(packet_device_of_another_kind),
+	  CASE(sees_an_empty_channel), CASE(hooks_a_protected_channel),
+	  CASE(native_mode), CASE(sector_size_not_handled))

@@ -95,7 +95,7 @@ static void interrupt(struct model_device *d)
 	model.bm_status |= 4;
 }
 
-static void finish(struct model_device *d, u8 status, u8 error)
+void model_finish(struct model_device *d, u8 status, u8 error)
 {
 	d->phase = M_IDLE;
 	d->status = status;
@@ -105,7 +105,7 @@ static void finish(struct model_device *d, u8 status, u8 error)
 
 static void abort_command(struct model_device *d)
 {
-	finish(d, RDY | ERR, 0x04);
+	model_finish(d, RDY | ERR, 0x04);
 }
 
 static void put_word(u8 *buf, int n, u16 v)
@@ -123,11 +123,13 @@ static void identify(struct model_device *d)
 	for (int i = 0; i < 40; i++)
 		d->buf[54 + i] = i < 13 ? (u8)text[i] : ' ';
 	memcpy(d->buf + 20, "  S123              ", 20);
+	if (d->atapi)
+		put_word(d->buf, 0, 0x80C0 | d->type << 8);
 	put_word(d->buf, 1, 16383);
 	put_word(d->buf, 3, d->heads);
 	put_word(d->buf, 6, d->spt);
 	put_word(d->buf, 48, 1);
-	put_word(d->buf, 49, 0x0B00);
+	put_word(d->buf, 49, d->atapi ? 0x6B00 : 0x0B00);
 	put_word(d->buf, 55, d->heads);
 	put_word(d->buf, 56, d->spt);
 	put_word(d->buf, 59, 0x100 | d->multiple);
@@ -219,7 +221,7 @@ static enum model_phase phase_of(u8 c)
 	}
 }
 
-static void go_busy(struct model_device *d)
+void model_go_busy(struct model_device *d)
 {
 	d->status = BSY;
 	d->busy = 1 + (model.max_busy ? model_random() % model.max_busy : 0);
@@ -233,15 +235,15 @@ static void start_transfer(struct model_device *d, u8 c)
 	if (is_multiple(c) && !d->multiple)
 		abort_command(d);
 	else if (!address(d, c))
-		finish(d, RDY | ERR, 0x10);
+		model_finish(d, RDY | ERR, 0x10);
 	else
-		go_busy(d);
+		model_go_busy(d);
 }
 
 static void reset_device(struct model_device *d)
 {
 	d->phase = M_IDLE;
-	d->busy = 0;
+	d->busy = d->total = 0;
 	d->status = d->present && !d->atapi ? RDY : 0;
 	d->error = 1;
 	d->cur[2] = d->cur[3] = 1;
@@ -263,7 +265,7 @@ static void command(struct model_device *d, u8 c)
 	case 0xEC:
 		d->phase = M_PIO_IN;
 		d->left = 0;
-		go_busy(d);
+		model_go_busy(d);
 		break;
 	case 0x06:
 		start_transfer(d, c);
@@ -272,24 +274,24 @@ static void command(struct model_device *d, u8 c)
 	case 0x40:
 	case 0x41:
 	case 0x42:
-		finish(d, address(d, c) ? RDY : RDY | ERR,
-		       address(d, c) ? 0 : 0x10);
+		model_finish(d, address(d, c) ? RDY : RDY | ERR,
+			     address(d, c) ? 0 : 0x10);
 		break;
 	case 0x91:
 		d->spt = d->cur[2];
 		d->heads = (model.device & 0xF) + 1;
-		finish(d, RDY, 0);
+		model_finish(d, RDY, 0);
 		break;
 	case 0xC6:
 		d->multiple = d->cur[2];
-		finish(d, RDY, 0);
+		model_finish(d, RDY, 0);
 		break;
 	case 0xE7:
 	case 0xEA:
 	case 0xEF:
 	case 0x70:
 	case 0x10:
-		finish(d, RDY, 0);
+		model_finish(d, RDY, 0);
 		break;
 	case 0x90:
 		reset_device(&model.dev[0]);
@@ -299,9 +301,19 @@ static void command(struct model_device *d, u8 c)
 	case 0xA08:
 		reset_device(d);
 		break;
-	case 0xAA0: /* PACKET: twelve bytes, then a DMA of 2048 bytes */
+	case 0xAA0:
+		d->by_dma = d->cur[1] & 1;
 		d->phase = M_PIO_OUT;
-		go_busy(d);
+		d->len = d->total = d->reply = 0;
+		model_go_busy(d);
+		break;
+	case 0xAA1:
+		d->phase = M_PIO_IN;
+		d->left = 0;
+		model_go_busy(d);
+		break;
+	case 0xAEF:
+		model_finish(d, RDY, 0);
 		break;
 	case 0xAEC:
 		d->cur[4] = 0x14;
@@ -313,7 +325,7 @@ static void command(struct model_device *d, u8 c)
 	}
 }
 
-static bool sector_bad(struct model_device *d, u64 lba)
+bool model_sector_bad(struct model_device *d, u64 lba)
 {
 	return lba == d->bad_lba || !model_sector(d, lba);
 }
@@ -324,8 +336,12 @@ static void load(struct model_device *d, u32 n)
 	d->pos = 0;
 	d->len = n * d->sector;
 	for (u32 i = 0; i < n; i++, d->lba++, d->left--) {
-		if (sector_bad(d, d->lba)) {
-			finish(d, RDY | ERR, 0x40);
+		if (model_sector_bad(d, d->lba) && d->atapi) {
+			model_check(d, 3, 0x11);
+			return;
+		}
+		if (model_sector_bad(d, d->lba)) {
+			model_finish(d, RDY | ERR, 0x40);
 			return;
 		}
 		memcpy(d->buf + i * d->sector, model_sector(d, d->lba),
@@ -339,12 +355,18 @@ static bool store(struct model_device *d)
 	for (u32 i = 0; i * d->sector < d->len; i++, d->lba++, d->left--) {
 		if (d->command == 0x06)
 			continue;
-		if (sector_bad(d, d->lba)) {
-			finish(d, RDY | ERR, 0x10);
+		if (model_sector_bad(d, d->lba)) {
+			if (d->atapi)
+				model_check(d, 3, 0x0C);
+			else
+				model_finish(d, RDY | ERR, 0x10);
 			return false;
 		}
-		if (d->on_write)
-			d->on_write(d->lba, d->buf + i * d->sector);
+		for (u32 n = 0; d->on_write && n < d->sector; n += 512)
+			if (d->atapi || !n)
+				d->on_write(d->atapi ? d->lba * 4 + n / 512
+						     : d->lba,
+					    d->buf + i * d->sector + n);
 		memcpy(model_sector(d, d->lba), d->buf + i * d->sector,
 		       d->sector);
 	}
@@ -354,7 +376,9 @@ static bool store(struct model_device *d)
 static void pio_in_ready(struct model_device *d)
 {
 	d->status = RDY | DRQ;
-	if (d->command == 0xEC) {
+	if (d->command == 0xA0) {
+		model_block(d);
+	} else if (d->command == 0xEC || d->command == 0xA1) {
 		identify(d);
 		d->pos = 0;
 		d->len = 512;
@@ -373,13 +397,14 @@ static void go_on(struct model_device *d)
 		pio_in_ready(d);
 		break;
 	case M_PIO_OUT:
-		if (d->len)
+		if (d->len || d->total)
 			interrupt(d);
 		d->status = RDY | DRQ;
 		d->pos = 0;
-		d->len = d->command == 0xA0
-				 ? 12
-				 : (u32)min_u64(d->left, d->block) * d->sector;
+		if (d->command == 0xA0)
+			model_block(d);
+		else
+			d->len = (u32)min_u64(d->left, d->block) * d->sector;
 		break;
 	case M_DMA_IN:
 	case M_DMA_OUT:
@@ -398,25 +423,17 @@ static u16 pio_word_in(struct model_device *d)
 		return 0xFFFF;
 	v = d->buf[d->pos] | d->buf[d->pos + 1] << 8;
 	d->pos += 2;
-	if (d->pos == d->len) {
-		if (d->left) {
-			go_busy(d);
+	if (d->pos >= d->len) {
+		if (d->command == 0xA0) {
+			model_block_moved(d);
+		} else if (d->left) {
+			model_go_busy(d);
 		} else {
 			d->phase = M_IDLE;
 			d->status = RDY;
 		}
 	}
 	return v;
-}
-
-static void packet_done(struct model_device *d)
-{
-	d->phase = d->buf[0] == 0x28 ? M_DMA_IN : M_DMA_OUT;
-	d->command = 0xC8;
-	d->lba = 0;
-	d->left = 2048 / d->sector;
-	d->pos = d->len = 0;
-	go_busy(d);
 }
 
 static void pio_word_out(struct model_device *d, u16 v)
@@ -428,12 +445,12 @@ static void pio_word_out(struct model_device *d, u16 v)
 	if (d->pos < d->len)
 		return;
 	if (d->command == 0xA0) {
-		packet_done(d);
+		model_block_moved(d);
 	} else if (store(d)) {
 		if (d->left)
-			go_busy(d);
+			model_go_busy(d);
 		else
-			finish(d, RDY, 0);
+			model_finish(d, RDY, 0);
 	}
 }
 
@@ -462,9 +479,11 @@ static bool fetch_prd(void)
 
 static void dma_end(struct model_device *d)
 {
+	if (d->atapi)
+		d->cur[2] = 3;
 	if (model.last && !model.bytes)
 		fetch_prd();
-	finish(d, RDY, 0);
+	model_finish(d, RDY, 0);
 }
 
 static u8 *dma_address(u32 len)
@@ -506,7 +525,7 @@ static void dma_move(struct model_device *d)
 	model.bytes -= n;
 	if (d->pos < d->len)
 		return;
-	if (d->phase == M_DMA_OUT && !store(d))
+	if (d->phase == M_DMA_OUT && !d->reply && !store(d))
 		return;
 	if (!d->left)
 		dma_end(d);
@@ -734,6 +753,7 @@ void model_power_on(void)
 		d->spt = 63;
 		d->multiple = 8;
 		d->bad_lba = ~0ULL;
+		d->type = 5;
 		d->disk = images[i];
 		reset_device(d);
 	}

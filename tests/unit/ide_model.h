@@ -35,7 +35,8 @@ struct model_device {
 	u8 multiple;
 	u64 bad_lba; /* fails there with UNC or IDNF; ~0: nowhere */
 	u8 *disk;    /* 2 * MODEL_LOW sectors */
-	/* Told of each sector before it is written. */
+	/* Told of each sector before it is written, of 512 bytes if it is a
+	 * packet device's. */
 	void (*on_write)(u64 lba, const u8 *data);
 
 	u8 cur[8], hob[8]; /* features to LBA high */
@@ -48,6 +49,15 @@ struct model_device {
 	u32 block; /* sectors of a DRQ block */
 	u32 pos, len;
 	u8 buf[128 * 512];
+	/* a packet device: ide_model_packet.c */
+	u8 type;	 /* 5: CD or DVD */
+	u8 key, asc;	 /* sense data */
+	bool attention;	 /* UNIT ATTENTION is to be told */
+	u16 odd_blocks;	 /* DRQ blocks of that many bytes, if not 0 */
+	u8 cdb[12];	 /* the last one */
+	u32 cdbs;	 /* how many there were */
+	u32 total, done; /* bytes of the transfer */
+	bool by_dma, reply;
 };
 
 struct model {
@@ -79,6 +89,18 @@ void model_init(void);
 void model_power_on(void);
 void model_tick(void);
 u32 model_random(void);
+
+/* ---- between the model's own files ---- */
+
+void model_finish(struct model_device *d, u8 status, u8 error);
+void model_go_busy(struct model_device *d);
+bool model_sector_bad(struct model_device *d, u64 lba);
+/* A CDB has come, a DRQ block begins, it has been moved. */
+void model_cdb(struct model_device *d);
+void model_block(struct model_device *d);
+void model_block_moved(struct model_device *d);
+/* CHECK CONDITION */
+void model_check(struct model_device *d, u8 key, u8 asc);
 
 /* The place of a sector in the image; NULL if none is kept. */
 u8 *model_sector(struct model_device *dev, u64 lba);

@@ -2,7 +2,7 @@
  * The IDE driver against a model of the hardware: the disk holds ciphertext
  * in the protected ranges and nothing else, the guest reads what it wrote.
  *
- * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c core/io/port.c core/io/sg.c tests/unit/ide_model.c
+ * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_packet.c drivers/ata/packet.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c core/io/port.c core/io/sg.c tests/unit/ide_model.c tests/unit/ide_model_packet.c
  */
 #include <stdlib.h>
 #include <string.h>
@@ -101,7 +101,7 @@ static void encode_sg(const struct block_dev *dev, u64 lba, u32 count,
 }
 
 static const struct block_filter filter = {
-	NULL, covers, crypt, crypt, decode_sg, encode_sg,
+	NULL, covers, crypt, crypt, decode_sg, encode_sg, NULL,
 };
 
 /* ---- the machine and its guest ---- */
@@ -884,11 +884,12 @@ TEST(list_longer_or_shorter)
 
 TEST(atapi_sibling)
 {
-	u8 cdb[12] = { 0x28 };
+	u8 cdb[12] = { 0x28, [8] = 1 };
 	u32 i;
 
 	machine(true, false, 512);
 	model.dev[1].atapi = true;
+	model.dev[1].sector = 2048;
 	memset(model.dev[1].disk, 0x5A, 4096);
 	for (i = 0; i < 6; i++) {
 		bool bad = i >= 4;

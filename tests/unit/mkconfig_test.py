@@ -61,6 +61,10 @@ ERRORS = [
     ("bad_cipher", "plain64", "plain", 11,
      'volume.cipher: "aes-xts-plain" is not one of aes-xts-plain64'),
     ("bad_serial", "com2", "com5", 2, 'console.serial: "com5" is not one of'),
+    ("bad_trim", "[console]", "[ata]\ntrim = 1\n[console]", 2,
+     "ata.trim: wrong type: wants true or false, not a number"),
+    ("bad_bounce", "[console]", "[ata]\nbounce_kib = 66\n[console]", 2,
+     "ata.bounce_kib: 66 is not a multiple of 4"),
     ("range_backwards", '"end"', "2047", 10,
      "volume.last_lba: lies before first_lba"),
     ("key_not_hex", GOOD_KEY, "x" + GOOD_KEY[1:], 12,
@@ -110,7 +114,7 @@ ERRORS = [
      "program.memory_kib: is too little for the stack and the messages"),
     ("program_pages", "[console]", '[[program]]\nname = "p"\nstack_kib = 5'
      f'\nsha256 = "{GOOD_KEY}"\n[console]', 3,
-     "program.stack_kib: is not a multiple of 4"),
+     "program.stack_kib: 5 is not a multiple of 4"),
     ("program_sends", "[console]", '[[program]]\nname = "p"\nsends = ["q"]'
      f'\nsha256 = "{GOOD_KEY}"\n[console]', 3,
      'program.sends: no program "q"'),

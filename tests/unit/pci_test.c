@@ -28,7 +28,7 @@ static struct pci_claim nic_claim;
 static enum verdict config_verdict;
 static struct pci_io config_io;
 
-static void bar_changed(void *ctx, unsigned int n)
+static int bar_changed(void *ctx, unsigned int n)
 {
 	struct pci_claim *c = ctx;
 	struct fake_fn *f = fake_find(c->addr.bus, c->addr.dev, c->addr.fn);
@@ -37,6 +37,7 @@ static void bar_changed(void *ctx, unsigned int n)
 	e->n = n;
 	e->bar = c->bars[n];
 	e->decoded = f->config[4] & (c->bars[n].io ? 1 : 2);
+	return 0;
 }
 
 static enum verdict config(void *ctx, struct pci_io *io)
