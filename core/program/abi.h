@@ -51,8 +51,9 @@
  * A message is a type and up to slot_size bytes. PROGRAM_RECEIVE gives the
  * oldest that waits, with its data in a slot's buffer; the program writes the
  * reply's data into the same buffer, from its start, and calls PROGRAM_REPLY.
- * Several messages may be open at a time. A sender can give up: then the reply
- * is refused with -PROGRAM_ENOENT, and nobody need care.
+ * Several messages may be open at a time, and each has to be answered, or its
+ * buffer is lost. A sender can give up: then the reply is refused with
+ * -PROGRAM_ENOENT, and nobody need care.
  *
  * Between PROGRAM_RECEIVE and PROGRAM_REPLY the program may use at most the
  * manifest's time without another PROGRAM_RECEIVE: then it is stopped.

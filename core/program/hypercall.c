@@ -184,6 +184,8 @@ static u64 sleep_us(const struct program *p, u32 cpu)
 
 	if (p->holder && p->holder != cpu + 1)
 		return SLEEP_US;
+	if (now < p->not_before)
+		return min_u64((p->not_before - now) / US + 1, SLEEP_MAX_US);
 	if (p->state != SHOJI_PROGRAM_WAITING || p->poked || now >= p->wake)
 		return 0;
 	return min_u64((p->wake - now) / US + 1, SLEEP_MAX_US);
@@ -272,7 +274,8 @@ static s64 hc_send(struct hypercall *h)
 	if (rc)
 		return rc;
 	i = mail_take(&p->mail, &m.sender, now);
-	if (i < 0) {
+	if (i < 0) { /* it has to go on, to give some back */
+		slice_run(&h->s, p, NULL, 0);
 		h->gpr[GPR_RCX] = SLEEP_MAX_US;
 		return i;
 	}
@@ -297,7 +300,8 @@ static s64 hc_send(struct hypercall *h)
 static struct mail_slot *sent(struct hypercall *h, struct program **p)
 {
 	*p = program_of_id(h->all, h->gpr[GPR_RBX]);
-	return *p ? mail_sent(&(*p)->mail, h->gpr[GPR_RBX], &h->s.caller)
+	return *p ? mail_sent(&(*p)->mail, h->gpr[GPR_RBX], &h->s.caller,
+			      clock_ns())
 		  : NULL;
 }
 

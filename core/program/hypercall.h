@@ -37,8 +37,9 @@
  * CPU that runs it, or it waits for a deadline. So nobody spins.
  *
  * A handle belongs to the address space and the privilege that has sent it. What
- * is not collected is dropped when its buffer is needed and it is older than
- * SHOJI_STALE_MS; nothing else need be cleaned up after a process.
+ * nobody has asked for in SHOJI_STALE_MS is dropped when its buffer is needed;
+ * nothing else need be cleaned up after a process. One caller can have half of a
+ * program's buffers at a time.
  */
 #ifndef CORE_PROGRAM_HYPERCALL_H
 #define CORE_PROGRAM_HYPERCALL_H

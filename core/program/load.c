@@ -200,8 +200,7 @@ void program_stop(struct programs *all, struct program *p, bool restart,
 		return;
 	p->restarts++;
 	program_load(all, p);
-	p->state = SHOJI_PROGRAM_WAITING;
-	p->wake = clock_ns() + RESTART_NS;
+	p->not_before = clock_ns() + RESTART_NS;
 }
 
 void programs_wipe(struct programs *all)

@@ -2,6 +2,7 @@
 
 #include "core/lib/errors.h"
 #include "core/lib/range.h"
+#include "core/program/abi.h"
 
 static bool same_sender(const struct mail_sender *a,
 			const struct mail_sender *b)
@@ -25,9 +26,12 @@ static struct mail_slot *oldest(struct mailbox *b, enum mail_state state)
 	return found;
 }
 
+/* A program's own are never: it may be blocked until it has the reply. */
 static bool stale(const struct mailbox *b, const struct mail_slot *s, u64 now)
 {
-	return s->state == MAIL_DONE && now - s->since >= b->stale_ns;
+	return s->state != MAIL_FREE && s->state != MAIL_DEAD &&
+	       s->sender.kind >= PROGRAM_FROM_KERNEL &&
+	       now - s->since >= b->stale_ns;
 }
 
 int mail_take(struct mailbox *b, const struct mail_sender *from, u64 now)
@@ -37,7 +41,7 @@ int mail_take(struct mailbox *b, const struct mail_sender *from, u64 now)
 
 	for (s = b->slot; s < b->slot + b->slots; s++) {
 		if (stale(b, s, now))
-			set(s, MAIL_FREE, now);
+			mail_drop(s, now);
 		mine += s->state != MAIL_FREE && same_sender(&s->sender, from);
 	}
 	s = oldest(b, MAIL_FREE);
@@ -92,13 +96,14 @@ int mail_reply(struct mail_slot *s, u32 length, s64 status, u64 now)
 }
 
 struct mail_slot *mail_sent(struct mailbox *b, u64 id,
-			    const struct mail_sender *from)
+			    const struct mail_sender *from, u64 now)
 {
 	struct mail_slot *s = find(b, id);
 
-	return s && s->state != MAIL_DEAD && same_sender(&s->sender, from)
-		       ? s
-		       : NULL;
+	if (!s || s->state == MAIL_DEAD || !same_sender(&s->sender, from))
+		return NULL;
+	s->since = now;
+	return s;
 }
 
 void mail_drop(struct mail_slot *s, u64 now)

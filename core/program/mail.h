@@ -28,7 +28,7 @@ struct mail_slot {
 	bool failed; /* DONE, because the program was stopped */
 	u64 id;	     /* the sender's handle and the program's id, above 0 */
 	u64 order;
-	u64 since; /* ns, of the last change */
+	u64 since; /* ns, of the last change, or the sender's last question */
 	struct mail_sender sender;
 	u32 type;
 	u32 length; /* of the data in the slot */
@@ -38,7 +38,7 @@ struct mail_slot {
 
 struct mailbox {
 	u32 slots;
-	u64 stale_ns; /* a reply that nobody collects for so long may go */
+	u64 stale_ns; /* what the guest has not asked for so long may go */
 	u64 order;
 	struct mail_slot slot[PROGRAM_SLOT_MAX];
 };
@@ -59,7 +59,7 @@ int mail_reply(struct mail_slot *s, u32 length, s64 status, u64 now) must_check;
 
 /* For the sender: its message, or NULL. */
 struct mail_slot *mail_sent(struct mailbox *b, u64 id,
-			    const struct mail_sender *from);
+			    const struct mail_sender *from, u64 now);
 /* The sender has the reply, or does not want it. */
 void mail_drop(struct mail_slot *s, u64 now);
 

@@ -45,9 +45,10 @@ struct program {
 	struct table nested;
 
 	enum shoji_program_state state;
-	u64 wake;   /* WAITING: until then, ns */
-	bool poked; /* WAITING: look again */
-	u32 holder; /* CPU index + 1 that has its registers, 0: none */
+	u64 not_before; /* after a restart, ns */
+	u64 wake;	/* WAITING: until then, ns */
+	bool poked;	/* WAITING: look again */
+	u32 holder;	/* CPU index + 1 that has its registers, 0: none */
 	struct virt_program cpu;
 	void *xstate;
 	struct mailbox mail;
@@ -144,8 +145,8 @@ void programs_wipe(struct programs *all);
 
 /*
  * With the lock held, which it lets go in between: runs @first, and others while
- * that one cannot, until *@done is neither WAITING nor OPEN, nothing can run,
- * the slice is over or the guest is wanted.
+ * that one cannot, until the message @id in *@done (NULL: none) is neither
+ * WAITING nor OPEN, nothing can run, the slice is over or the guest is wanted.
  */
 void slice_run(struct slice *s, struct program *first,
 	       const struct mail_slot *done, u64 id);

@@ -15,7 +15,7 @@
 
 static bool can_run(const struct program *p, u32 cpu, u64 now)
 {
-	if (p->holder && p->holder != cpu + 1)
+	if ((p->holder && p->holder != cpu + 1) || now < p->not_before)
 		return false;
 	return p->state == SHOJI_PROGRAM_READY ||
 	       (p->state == SHOJI_PROGRAM_WAITING &&
@@ -204,14 +204,19 @@ static void run_once(struct slice *s, struct program *p)
 		s->loaded = NULL;
 }
 
+static bool answered(const struct mail_slot *slot, u64 id)
+{
+	return slot && (slot->id != id || (slot->state != MAIL_WAITING &&
+					   slot->state != MAIL_OPEN));
+}
+
 void slice_run(struct slice *s, struct program *first,
 	       const struct mail_slot *done, u64 id)
 {
 	struct program *p;
 
 	s->all->cpu[s->v->cpu->index].slices++;
-	while (!s->over && rdtsc() < s->end && done->id == id &&
-	       (done->state == MAIL_WAITING || done->state == MAIL_OPEN)) {
+	while (!s->over && rdtsc() < s->end && !answered(done, id)) {
 		p = choose(s, first);
 		if (!p)
 			break;

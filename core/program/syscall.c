@@ -221,7 +221,8 @@ static struct mail_slot *find_sent(struct call *c, struct program **to)
 	const struct mail_sender self = as_sender(c->p);
 
 	*to = program_of_id(c->s->all, c->arg[0]);
-	return *to ? mail_sent(&(*to)->mail, c->arg[0], &self) : NULL;
+	return *to ? mail_sent(&(*to)->mail, c->arg[0], &self, clock_ns())
+		   : NULL;
 }
 
 static s64 call_wait(struct call *c)

@@ -28,7 +28,7 @@ enum order {
 	ORDER_RELAY,	   /* asks "second" for an echo, replies that */
 	ORDER_EXIT,	   /* with the status in the message */
 	ORDER_START,	   /* replies its struct program_start */
-	ORDER_HOLD,	   /* never replies to this one */
+	ORDER_HOLD,	   /* replies when nothing has come for 0.3 s */
 	ORDER_CHAOS,	   /* system calls with random arguments, from a seed */
 };
 

@@ -8,6 +8,7 @@ typedef uint64_t u64;
 typedef uint8_t u8;
 
 static const struct program_start *start;
+static volatile u64 secret_low = SECRET_LOW, secret_mask = SECRET_MASK;
 
 static int64_t call(u64 number, u64 a, u64 b, u64 c, u64 d)
 {
@@ -63,7 +64,7 @@ __asm__(".section .text.table, \"ax\"\n"
 	"one lgdt (%rsp)\n"
 	"one lidt (%rsp)\n"
 	"one ltr %ax\n"
-	"one mov %ax, %ds; mov $8, %eax; mov %ax, %ds\n"
+	"one mov %ax, %ds\n"
 	"one wbinvd\n"
 	"one invlpg (%rsp)\n"
 	"one rdpmc\n"
@@ -77,14 +78,18 @@ __asm__(".section .text.table, \"ax\"\n"
 	"one ud2\n"
 	"one .byte 0xf1\n"
 	"one iretq\n"
-	"one rdtscp\n"
 	"one wrfsbase %rax\n"
 	"one swapgs\n"
 	"one vmxoff\n"
 	"one vmrun\n"
 	"one clgi\n"
 	"one insb\n"
-	"one pushfq; orl $0x100, (%rsp); popfq; nop\n"
+	".balign 16\n"
+	"pushfq\n"
+	"orl $0x100, (%rsp)\n"
+	"popfq\n"
+	"nop\n"
+	"ret\n"
 	"table_end:\n"
 	".text\n");
 extern const u8 table[], table_end[];
@@ -383,7 +388,7 @@ static u64 obey(const struct program_message *m, int64_t *status)
 		fill_heap(start->heap_size + 8, 1);
 		break;
 	case ORDER_SECRET:
-		fill_heap(start->heap_size, SECRET_LOW ^ SECRET_MASK);
+		fill_heap(start->heap_size, secret_low ^ secret_mask);
 		if (n)
 			call(PROGRAM_EXIT, 1, 0, 0, 0);
 		break;
@@ -428,6 +433,11 @@ static u64 obey(const struct program_message *m, int64_t *status)
 	return length;
 }
 
+#define HOLD_NS 300000000
+
+static u64 hold[64];
+static u64 held;
+
 void program_main(const struct program_start *s);
 
 void program_main(const struct program_start *s)
@@ -439,10 +449,17 @@ void program_main(const struct program_start *s)
 	start = s;
 	say("ready");
 	for (;;) {
-		if (call(PROGRAM_RECEIVE, (u64)&m, PROGRAM_FOREVER, 0, 0))
+		u64 until = held ? clock_now() + HOLD_NS : PROGRAM_FOREVER;
+
+		if (call(PROGRAM_RECEIVE, (u64)&m, until, 0, 0)) {
+			while (held)
+				call(PROGRAM_REPLY, hold[--held], 0, 0, 0);
 			continue;
-		if (m.type == ORDER_HOLD)
+		}
+		if (m.type == ORDER_HOLD) {
+			hold[held++] = m.id;
 			continue;
+		}
 		status = 0;
 		length = obey(&m, &status);
 		call(PROGRAM_REPLY, m.id, length, (u64)status, 0);

@@ -32,13 +32,15 @@ def contents(name):
 def program(name, image="victim.elf", **keys):
     """A [[program]] that embeds @image."""
     keys.setdefault("memory_kib", 1024)
-    lines = [f'name = "{name}"', f'file = "{built(image)}"',
-             'callers = "user"', "restart = true"]
+    keys.setdefault("callers", '"user"')
+    lines = [f'name = "{name}"', f'file = "{built(image)}"', "restart = true"]
     lines += [f"{k} = {v}" for k, v in keys.items()]
     return "[[program]]\n" + "\n".join(lines) + "\n"
 
 
-PAIR = ('first', dict(sends='["second"]', time_ms=3000)), ('second', {})
+# "third" is for the guest's kernel alone.
+PAIR = ('first', dict(sends='["second"]', time_ms=3000)), ('second', {}), \
+    ('third', dict(callers='"kernel"'))
 
 
 def config(allow="user", programs=PAIR, extra=""):
@@ -63,3 +65,33 @@ def program_hello(t):
     t.true("the caller has not ended well", "@@ exit 0" in result.console)
     t.true("no program has started",
            "first: ready" in result.shoji)
+
+
+@case(vendor=("amd", "intel"), cpus=(1, 2), weight=25)
+def program_isolation(t):
+    """A program tries to leave its room, in every way."""
+    if t.bare:
+        return
+    result = guest(t, "memory instructions syscalls time")
+    t.true("the caller has not ended well", "@@ exit 0" in result.console)
+
+
+@case(vendor=("amd", "intel"), cpus=(1, 2), weight=25)
+def program_services(t):
+    """Clock, random bytes, registers, buffers, other programs, interrupts."""
+    if t.bare:
+        return
+    words = "services vectors buffers interrupts"
+    if t.cpus > 1:
+        words += " both"
+    result = guest(t, words + " exit")
+    t.true("the caller has not ended well", "@@ exit 0" in result.console)
+
+
+@case(vendor=("amd", "intel"), weight=25)
+def program_callers(t):
+    """Processes that die, flood, forge and pass wild arguments."""
+    if t.bare:
+        return
+    result = guest(t, "callers wild")
+    t.true("the caller has not ended well", "@@ exit 0" in result.console)
