@@ -75,6 +75,7 @@ $(B)/shoji.elf: $(OBJS) $(LIBCRYPTO_OBJ) boot/shoji.ld tools/mksymbols
 FORCE:
 
 include tools/sdk/sdk.mk
+include tools/guest/guest.mk
 
 # ---- tests --------------------------------------------------------------
 
@@ -135,7 +136,8 @@ format:
 
 # The same image by the other compiler, for its warnings.
 clang:
-	$(Q)$(MAKE) --no-print-directory CC=$(CLANG) B=$(B)/clang all
+	$(Q)$(MAKE) --no-print-directory CC=$(CLANG) B=$(B)/clang all programs \
+		$(B)/clang/guest/shojictl $(B)/clang/guest/shoji-pkcs11.so
 
 unit: $(UNIT_LOGS)
 fuzz-short: $(FUZZ_LOGS)
@@ -147,12 +149,12 @@ machine: all
 
 .PHONY: check test fuzz bench size run install uninstall clean help
 check: setup
-	$(Q)$(MAKE) --no-print-directory -j$$(nproc) layers format all clang unit
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) layers format all programs guest clang unit
 	$(Q)tests/summary $(B)/logs/unit-*.log
 
 test: setup
 	$(Q)rm -rf $(B)/logs
-	$(Q)$(MAKE) --no-print-directory -j$$(nproc) layers format all clang
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) layers format all programs guest clang
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) unit fuzz-short
 	$(Q)$(MAKE) --no-print-directory machine
 	$(Q)tests/summary $(B)/logs/*.log
@@ -164,8 +166,11 @@ fuzz: setup
 		$$f -max_total_time=$(FUZZ_SECONDS) $$f.corpus || exit 1; done
 
 bench: setup
-	$(Q)$(MAKE) --no-print-directory all $(B)/bench/xts
+	$(Q)$(MAKE) --no-print-directory all $(B)/bench/xts $(B)/bench/alloc \
+		$(B)/sdk/run programs
 	$(Q)$(B)/bench/xts
+	$(Q)$(B)/bench/alloc
+	$(Q)B=$(B) /usr/bin/python3 tests/bench/sign_rate.py
 	$(Q)B=$(B) ACCEL=$(ACCEL) /usr/bin/python3 tests/bench/bench.py
 
 # The host's optimiser, no sanitizers: the shipped sources at their speed.
@@ -193,6 +198,8 @@ help:
 
 #help make [CONFIG=file.toml]  build/shoji.elf for a configuration
 #help make run                 a demo: an encrypted Linux in an emulated PC
+#help make programs, guest     protected programs' examples; tools for the guest
+#help make program DIR=folder  a protected program of one's own
 #help make check               layers, format, warnings of GCC and Clang, unit tests
 #help make test                everything: check, short fuzzing, whole machines
 #help make fuzz                long fuzzing: FUZZ_SECONDS for each target

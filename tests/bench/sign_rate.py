@@ -19,7 +19,7 @@ DIGEST = 1
 
 
 def request(key, scheme, count):
-    head = struct.pack("<HHBBBBHHI", 1, 4, key, scheme, SHA256, DIGEST, 0,
+    head = struct.pack("<HHBBBBHHI", 1, 3, key, scheme, SHA256, DIGEST, 0,
                        count, 0)
     return head + (struct.pack("<I", 32) + bytes(32)) * count
 

@@ -5,8 +5,7 @@
  * that many bytes, without padding. Both sides treat the other as hostile.
  *
  *   op           items of the request      items of the reply
- *   SIGN_KEYS    -                         per existing key one byte, its type
- *   SIGN_MAKE    -                         -; makes the key if it is not there
+ *   SIGN_KEYS    -                         per key one byte, its type
  *   SIGN_PUBLIC  -                         SubjectPublicKeyInfo (RFC 5280 4.1),
  *                                          certificate of the key, certificate
  *                                          of the certifier
@@ -25,17 +24,16 @@
 #include "core/lib/bytes.h"
 #include "core/lib/types.h"
 
-#define SIGN_VERSION	1
+#define SIGN_VERSION	1     /* also the type of the messages */
 #define SIGN_MESSAGE	65536 /* most bytes of a request and of a reply */
 #define SIGN_ITEMS	255   /* most items of a request */
 #define SIGN_RANDOM_MAX 4096
 
 enum sign_op {
 	SIGN_KEYS = 1,
-	SIGN_MAKE = 2,
-	SIGN_PUBLIC = 3,
-	SIGN_SIGN = 4,
-	SIGN_RANDOM = 5,
+	SIGN_PUBLIC = 2,
+	SIGN_SIGN = 3,
+	SIGN_RANDOM = 4,
 };
 
 enum sign_key_type {

@@ -194,13 +194,6 @@ static u32 do_keys(struct job *j)
 	return SIGN_OK;
 }
 
-static u32 do_make(struct job *j)
-{
-	if (j->head.key >= SIGN_KEY_TYPES)
-		return SIGN_BAD_KEY;
-	return sign_make(j->s, j->head.key) ? SIGN_OK : SIGN_FAILED;
-}
-
 static bool write_der(struct job *j, const struct sign_der *der)
 {
 	j->done++;
@@ -244,7 +237,6 @@ static const struct {
 	u16 least, most; /* items */
 } ops[] = {
 	[SIGN_KEYS] = { do_keys, 0, 0 },
-	[SIGN_MAKE] = { do_make, 0, 0 },
 	[SIGN_PUBLIC] = { do_public, 0, 0 },
 	[SIGN_SIGN] = { do_sign, 1, SIGN_ITEMS },
 	[SIGN_RANDOM] = { do_random, 1, 1 },

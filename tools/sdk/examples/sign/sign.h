@@ -28,7 +28,8 @@ struct sign {
 
 /*
  * The certifying key as PrivateKeyInfo or ECPrivateKey/RSAPrivateKey, and its
- * certificate; both DER, copied. False if they are no such thing.
+ * certificate, which has a subject key identifier (RFC 5280, 4.2.1.2); both
+ * DER, copied. False if they are no such thing.
  */
 bool sign_init(struct sign *s, const u8 *key, size_t key_len, const u8 *cert,
 	       size_t cert_len);
