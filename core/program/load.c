@@ -3,6 +3,7 @@
 #include <stdarg.h>
 
 #include "core/arch/regs.h"
+#include "core/arch/x86.h"
 #include "core/cpu/clock.h"
 #include "core/cpu/fpu.h"
 #include "core/lib/errors.h"
@@ -15,6 +16,7 @@
 
 #define KIB	     1024ULL
 #define MS	     1000000ULL
+#define WIPE_PATIENCE 10000000 /* turns: far more than a slice */
 #define RESTART_NS   (100 * MS)
 #define PAGING_PAGES 3
 #define LARGE	     (2ULL << 20)
@@ -190,7 +192,7 @@ void program_stop(struct programs *all, struct program *p, bool restart,
 	va_start(args, format);
 	fmt_vprint(p->stopped, sizeof(p->stopped), format, args);
 	va_end(args);
-	log_limited(&p->log_limit, "program %s: %s, rip 0x%llx", p->m.name,
+	log_limited(&p->stop_limit, "program %s: %s, rip 0x%llx", p->m.name,
 		    p->stopped, (unsigned long long)p->cpu.rip);
 	wipe_memory(p);
 	mail_fail(&p->mail, clock_ns());
@@ -203,8 +205,20 @@ void program_stop(struct programs *all, struct program *p, bool restart,
 	p->not_before = clock_ns() + RESTART_NS;
 }
 
+static bool someone_runs(const struct programs *all)
+{
+	for (u32 i = 0; i < all->count; i++)
+		if (__atomic_load_n(&all->program[i].holder, __ATOMIC_ACQUIRE))
+			return true;
+	return false;
+}
+
+/* A CPU that panic() has stopped keeps what it holds in registers. */
 void programs_wipe(struct programs *all)
 {
+	__atomic_store_n(&all->closed, 1, __ATOMIC_SEQ_CST);
+	for (u32 i = 0; i < WIPE_PATIENCE && someone_runs(all); i++)
+		cpu_pause();
 	for (u32 i = 0; i < all->count; i++)
 		if (all->program[i].memory)
 			wipe_memory(&all->program[i]);

@@ -57,7 +57,7 @@ struct program {
 	u32 restarts;
 	u64 messages, slices, run_ns;
 	char stopped[64];
-	struct log_limit log_limit;
+	struct log_limit stop_limit, log_limit;
 };
 
 #define BUFFERS_MAX 16
@@ -88,6 +88,8 @@ struct programs {
 	u32 turn; /* whose it is after the one that is called */
 	struct program program[PROGRAM_MAX];
 	struct random random;
+	u64 last_ns; /* that PROGRAM_CLOCK has given */
+	u32 closed;  /* Shoji ends: nothing runs any more */
 	hpa_t paging; /* the page tables that all share */
 	u32 next_buffer;
 	struct buffer buffer[BUFFERS_MAX];

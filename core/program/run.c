@@ -15,7 +15,8 @@
 
 static bool can_run(const struct program *p, u32 cpu, u64 now)
 {
-	if ((p->holder && p->holder != cpu + 1) || now < p->not_before)
+	if (!p->file || (p->holder && p->holder != cpu + 1) ||
+	    now < p->not_before)
 		return false;
 	return p->state == SHOJI_PROGRAM_READY ||
 	       (p->state == SHOJI_PROGRAM_WAITING &&
@@ -37,7 +38,7 @@ static struct program *choose(struct slice *s, struct program *first)
 	for (u32 i = 0; i < all->count; i++) {
 		struct program *p = &all->program[++all->turn % all->count];
 
-		if (p->file && can_run(p, cpu, now))
+		if (can_run(p, cpu, now))
 			return p;
 	}
 	return NULL;
@@ -216,7 +217,8 @@ void slice_run(struct slice *s, struct program *first,
 	struct program *p;
 
 	s->all->cpu[s->v->cpu->index].slices++;
-	while (!s->over && rdtsc() < s->end && !answered(done, id)) {
+	while (!s->over && rdtsc() < s->end && !answered(done, id) &&
+	       !__atomic_load_n(&s->all->closed, __ATOMIC_SEQ_CST)) {
 		p = choose(s, first);
 		if (!p)
 			break;

@@ -8,6 +8,7 @@ import subprocess
 import threading
 
 import case as cases
+import monitor
 from case import ROOT, Fail, case, shoji_image
 
 build_lock = threading.Lock()
@@ -29,18 +30,23 @@ def contents(name):
         return f.read()
 
 
-def program(name, image="victim.elf", **keys):
-    """A [[program]] that embeds @image."""
+def program(name, image="victim.elf", module=False, **keys):
+    """A [[program]] that embeds @image, or takes it as a boot module."""
     keys.setdefault("memory_kib", 1024)
     keys.setdefault("callers", '"user"')
-    lines = [f'name = "{name}"', f'file = "{built(image)}"', "restart = true"]
+    where = f'file = "{built(image)}"'
+    if module:
+        digest = hashlib.sha256(contents(image)).hexdigest()
+        where = f'sha256 = "{digest}"'
+    lines = [f'name = "{name}"', where, "restart = true"]
     lines += [f"{k} = {v}" for k, v in keys.items()]
     return "[[program]]\n" + "\n".join(lines) + "\n"
 
 
 # "third" is for the guest's kernel alone.
-PAIR = ('first', dict(sends='["second"]', time_ms=3000)), ('second', {}), \
-    ('third', dict(callers='"kernel"'))
+PAIR = (("first", dict(sends='["second"]', time_ms=3000)),
+        ("second", dict(image="victim-pie.elf")),
+        ("third", dict(callers='"kernel"')))
 
 
 def config(allow="user", programs=PAIR, extra=""):
@@ -48,12 +54,15 @@ def config(allow="user", programs=PAIR, extra=""):
         "".join(program(name, **keys) for name, keys in programs) + extra
 
 
-def guest(t, words, toml=None, **more):
+def guest(t, words, toml=None, ends=0, modules=None, **more):
     """Runs the caller with @words; all its checks have to pass."""
     disk = t.boot_disk(f"caller {words} 2>&1\necho \"@@ exit $?\"\n",
-                       shoji=shoji_image(toml or config()),
-                       files={"bin/caller": contents("caller")}, **more)
-    return t.linux([disk])
+                       shoji=shoji_image(toml or config()), modules=modules,
+                       files={"bin/caller": contents("caller")})
+    result = t.linux([disk], **more)
+    t.equal("the caller's end",
+            re.findall(r"@@ exit (\d+)", result.console), [str(ends)])
+    return result
 
 
 @case(vendor=("amd", "intel"), cpus=(1, 2), weight=15)
@@ -62,7 +71,6 @@ def program_hello(t):
     if t.bare:
         return
     result = guest(t, "query echo log")
-    t.true("the caller has not ended well", "@@ exit 0" in result.console)
     t.true("no program has started",
            "first: ready" in result.shoji)
 
@@ -72,8 +80,7 @@ def program_isolation(t):
     """A program tries to leave its room, in every way."""
     if t.bare:
         return
-    result = guest(t, "memory instructions syscalls time")
-    t.true("the caller has not ended well", "@@ exit 0" in result.console)
+    guest(t, "memory instructions syscalls time")
 
 
 @case(vendor=("amd", "intel"), cpus=(1, 2), weight=25)
@@ -84,8 +91,7 @@ def program_services(t):
     words = "services vectors buffers interrupts"
     if t.cpus > 1:
         words += " both"
-    result = guest(t, words + " exit")
-    t.true("the caller has not ended well", "@@ exit 0" in result.console)
+    guest(t, words + " exit")
 
 
 @case(vendor=("amd", "intel"), weight=25)
@@ -93,5 +99,74 @@ def program_callers(t):
     """Processes that die, flood, forge and pass wild arguments."""
     if t.bare:
         return
-    result = guest(t, "callers wild")
-    t.true("the caller has not ended well", "@@ exit 0" in result.console)
+    guest(t, "callers wild")
+
+
+@case(vendor=("amd", "intel"), weight=20)
+def program_module(t):
+    """Boot modules: by their hash, or not at all; and no one else's memory."""
+    if t.bare:
+        return
+    wrong = t.path("wrong.elf")
+    with open(wrong, "wb") as f:
+        f.write(contents("victim.elf")[:-1] + b"!")
+    toml = config(programs=(("first", dict(module=True)),
+                            ("second", dict(image="victim-pie.elf",
+                                            module=True)),
+                            ("absent", dict(image="caller", module=True))))
+    result = guest(t, "echo", toml=toml, modules={
+        "victim.elf": built("victim.elf"), "wrong.elf": wrong,
+        "victim-pie.elf": built("victim-pie.elf")})
+    for text in (r"wrong\.elf: refused: no program of the configuration has "
+                 r"this hash", r"program absent: does not run",
+                 r"program first: 1024 KiB", r"program second: 1024 KiB"):
+        t.true(f"no line: {text}", re.search(text, result.shoji))
+
+
+@case(vendor=("amd", "intel"), weight=20)
+def program_off(t):
+    """Hypercalls for the kernel only, or for nobody: #UD in user mode."""
+    if t.bare:
+        return
+    for allow in ("none", "kernel"):
+        result = guest(t, "echo", toml=config(allow), ends=2, name=allow)
+        t.true("the caller sees Shoji",
+               "not running under Shoji" in result.console)
+
+
+SECRET = (0x5ec2e700c0ffee11 ^ 0x0123456789abcdef).to_bytes(8, "little")
+
+
+def look(t, name, found):
+    """For a step: where the machine's memory has the secret."""
+    def step():
+        with monitor.Monitor(t.path("run.qmp")) as m:
+            memory = m.memory(0, 256 << 20, t.path(name + ".mem"))
+        found[name] = [i for i in range(0, len(memory) - 7, 8)
+                       if memory[i:i + 8] == SECRET] \
+            if SECRET in memory else []
+    return step
+
+
+@case(vendor=("amd", "intel"), weight=30)
+def program_secret(t):
+    """What a program holds is in hidden memory, the guest does not find it,
+    and it is gone when the program was stopped."""
+    if t.bare:
+        return
+    found, more = {}, {}
+    if t.vendor == "amd":
+        more = dict(extra=monitor.options(t.path("run.qmp")), steps=(
+            ("@@ secret held", look(t, "held", found)),
+            ("@@ secret gone", look(t, "gone", found))))
+    result = guest(t, "secret", **more)
+    if not found:
+        return
+    where = re.search(r"(\d+) MiB of memory hidden at 0x(\w+)", result.shoji)
+    start = int(where[2], 16)
+    end = start + (int(where[1]) << 20)
+    t.true("the secret is nowhere: what was searched?",
+           len(found["held"]) > 1000)
+    t.true("the secret is outside of hidden memory",
+           all(start <= at < end for at in found["held"]))
+    t.equal("what is left of the secret", found["gone"], [])
