@@ -42,3 +42,11 @@ $(B)/logs/unit-pkcs11_test.py.log: $(B)/tests/pkcs11-socket.so $(B)/sdk/run \
 $(B)/logs/unit-pkcs11_test.py.log: export B := $(B)
 $(B)/logs/unit-shojictl_test.py.log: $(B)/guest/shojictl
 $(B)/logs/unit-shojictl_test.py.log: export B := $(B)
+
+# The sign program's counterpart in the tests' guests.
+$(B)/tests/signer: tests/machine/sdk/signer.c tools/guest/hyper.c \
+		tools/sdk/examples/sign/sign.c tools/sdk/examples/sign/keys.c \
+		tests/unit/sign_certifier.h tools/sdk/examples/sign/sign.h \
+		$(GUEST_HDRS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_WARN) -o $@ $(filter %.c,$^) -lcrypto
