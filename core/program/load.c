@@ -14,12 +14,12 @@
 #include "core/program/abi.h"
 #include "crypto/sha256.h"
 
-#define KIB	     1024ULL
-#define MS	     1000000ULL
+#define KIB	      1024ULL
+#define MS	      1000000ULL
 #define WIPE_PATIENCE 10000000 /* turns: far more than a slice */
-#define RESTART_NS   (100 * MS)
-#define PAGING_PAGES 3
-#define LARGE	     (2ULL << 20)
+#define RESTART_NS    (100 * MS)
+#define PAGING_PAGES  3
+#define LARGE	      (2ULL << 20)
 /* Nested tables, extended state and what else comes to each. */
 #define OVERHEAD_KIB 256ULL
 

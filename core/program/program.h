@@ -88,8 +88,8 @@ struct programs {
 	u32 turn; /* whose it is after the one that is called */
 	struct program program[PROGRAM_MAX];
 	struct random random;
-	u64 last_ns; /* that PROGRAM_CLOCK has given */
-	u32 closed;  /* Shoji ends: nothing runs any more */
+	u64 last_ns;  /* that PROGRAM_CLOCK has given */
+	u32 closed;   /* Shoji ends: nothing runs any more */
 	hpa_t paging; /* the page tables that all share */
 	u32 next_buffer;
 	struct buffer buffer[BUFFERS_MAX];

@@ -679,12 +679,12 @@ static void test_secret(void)
 	EQUAL(search(), 0, "secret-hidden");
 	printf("@@ secret held\n");
 	fflush(stdout);
-	sleep(2);
+	sleep(10); /* it is looked at from outside */
 	breach(ORDER_SECRET, 1, "secret-exit", "exit with status 1");
 	EQUAL(search(), 0, "secret-gone");
 	printf("@@ secret gone\n");
 	fflush(stdout);
-	sleep(2);
+	sleep(10); /* it is looked at from outside */
 }
 
 /* ---- two CPUs -------------------------------------------------------------- */

@@ -137,14 +137,19 @@ def program_off(t):
 SECRET = (0x5ec2e700c0ffee11 ^ 0x0123456789abcdef).to_bytes(8, "little")
 
 
+def places(memory):
+    found, at = [], memory.find(SECRET)
+    while at >= 0:
+        found.append(at)
+        at = memory.find(SECRET, at + 8)
+    return found
+
+
 def look(t, name, found):
-    """For a step: where the machine's memory has the secret."""
+    """For a step: all of the machine's memory, while the guest sleeps."""
     def step():
         with monitor.Monitor(t.path("run.qmp")) as m:
-            memory = m.memory(0, 256 << 20, t.path(name + ".mem"))
-        found[name] = [i for i in range(0, len(memory) - 7, 8)
-                       if memory[i:i + 8] == SECRET] \
-            if SECRET in memory else []
+            found[name] = m.memory(0, 256 << 20, t.path(name + ".mem"))
     return step
 
 
@@ -160,13 +165,14 @@ def program_secret(t):
             ("@@ secret held", look(t, "held", found)),
             ("@@ secret gone", look(t, "gone", found))))
     result = guest(t, "secret", **more)
-    if not found:
+    if t.vendor != "amd":
         return
+    held, gone = places(found["held"]), places(found["gone"])
     where = re.search(r"(\d+) MiB of memory hidden at 0x(\w+)", result.shoji)
     start = int(where[2], 16)
     end = start + (int(where[1]) << 20)
     t.true("the secret is nowhere: what was searched?",
-           len(found["held"]) > 1000)
+           len(held) > 1000)
     t.true("the secret is outside of hidden memory",
-           all(start <= at < end for at in found["held"]))
-    t.equal("what is left of the secret", found["gone"], [])
+           all(start <= at < end for at in held))
+    t.equal("what is left of the secret", gone, [])
