@@ -69,6 +69,11 @@ $(B)/core/config_blob.S.o: CFLAGS_CORE += -DCONFIG_BLOB='"$(B)/config.blob"' \
 $(B)/shoji.elf: $(OBJS) $(LIBCRYPTO_OBJ) boot/shoji.ld tools/mksymbols
 	$(Q)umask 077 && tools/mksymbols '$(CC)' $(B) boot/shoji.ld $(OBJS) $(LIBCRYPTO_OBJ)
 
+# The cipher of tools/volume.
+$(B)/tools/%.so: tools/%.c
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) -std=gnu11 -O2 -Wall -Wextra -Werror -shared -fPIC -o $@ $< -lcrypto
+
 -include $(OBJS:.o=.d) $(B)/config.blob.d
 
 .PHONY: FORCE

@@ -33,8 +33,7 @@ static int parse_string(const u8 *body, u32 len, char *dst, size_t room)
 /* 3.6.6: mod_start, mod_end, a string. */
 static int parse_module(const u8 *body, u32 len, struct boot_info *info)
 {
-	u32 n = info->modules++;
-	struct boot_module *m = &info->module[n];
+	struct boot_module *m;
 	u32 start, end;
 
 	if (len < 8)
@@ -43,8 +42,9 @@ static int parse_module(const u8 *body, u32 len, struct boot_info *info)
 	end = load_le32(body + 4);
 	if (end < start)
 		return -EINVAL;
-	if (n >= BOOT_MODULES_MAX)
+	if (info->modules++ >= BOOT_MODULES_MAX)
 		return 0;
+	m = &info->module[info->modules - 1];
 	m->start = start;
 	m->size = end - start;
 	return parse_string(body + 8, len - 8, m->name, sizeof(m->name));

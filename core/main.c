@@ -7,9 +7,9 @@
  * log.c), the array of CPUs (core/cpu/cpu.c), the IDT (core/cpu/traps.c), the
  * consoles and panic()'s settings (core/cpu), the hook lists (core/io), the
  * volumes and their keys (crypto/disk/disk.c), the cipher's path (crypto/xts.c),
- * the IDE controllers (drivers/ata/ide_controller.c), the registers of sleep and
- * reset (core/virt/power.c), the keyboard controller's state (core/virt/kbc.c),
- * the guest's pointer in core/virt/nested.c, what VT-x can do and its MSR bitmap
+ * the IDE and AHCI controllers (drivers/ata), the registers of sleep and reset
+ * (core/virt/power.c), the keyboard controller's state (core/virt/kbc.c), the
+ * guest's pointer in core/virt/nested.c, what VT-x can do and its MSR bitmap
  * (core/virt/vmx/check.c, ept.c, vmcs.c), the permission maps of programs
  * (core/virt/svm/program.c), the TSC's rate (core/cpu/clock.c), the programs'
  * pointer in core/program/hypercall.c, and what stands here.
@@ -138,6 +138,7 @@ static void start_vcpu(struct cpu *c)
 	v->cpu = c;
 	v->guest = &guest;
 	c->vcpu = v;
+	guest_ahead_init(v);
 	if (guest.ops->cpu_start(v, virt_to_phys(guest.nested.root)))
 		panic("no memory for CPU %u", c->index);
 	if (programs.count && guest.ops->program_init(v))

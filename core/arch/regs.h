@@ -78,7 +78,8 @@
 #define RFLAGS_ID      BIT(21)
 
 #define DR6_INIT       0xffff0ff0
-#define DR6_BS	       BIT(14) /* single step */
+#define DR6_B	       BITS(3, 0) /* breakpoints */
+#define DR6_BS	       BIT(14)	  /* single step */
 #define DR7_INIT       0x400
 #define DR7_ENABLES    0xff /* L0 to G3 */
 

@@ -52,6 +52,15 @@ static inline u64 rdtsc(void)
 	return (u64)high << 32 | low;
 }
 
+/* @aux: MSR TSC_AUX. Ask for CPUID's bit first. */
+static inline u64 rdtscp(u32 *aux)
+{
+	u32 low, high;
+
+	asm volatile("rdtscp" : "=a"(low), "=d"(high), "=c"(*aux) : : "memory");
+	return (u64)high << 32 | low;
+}
+
 /* False if the generator had nothing; ask for CPUID's bit first. */
 static inline bool rdrand64(u64 *v)
 {

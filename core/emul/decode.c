@@ -127,6 +127,8 @@ static const struct opcode one_byte[256] = {
 	[0x50 ... 0x57] = { INSN_PUSH, S_NONE, S_Zv, F_D64 },
 	[0x58 ... 0x5f] = { INSN_POP, S_Zv, S_NONE, F_D64 },
 	[0x70 ... 0x7f] = { INSN_JCC, S_Jb, S_NONE, F_D64 | F_NO66 },
+	[0x69] = { INSN_IMUL3, S_Gv, S_Ev, 0 },
+	[0x6b] = { INSN_IMUL3, S_Gv, S_Ev, 0 },
 	[0x8d] = { INSN_LEA, S_Gv, S_M, F_MEM },
 	[0xc0] = { GROUP(GRP2), S_Eb, S_Ib, 0 },
 	[0xc1] = { GROUP(GRP2), S_Ev, S_Ib, 0 },
@@ -170,6 +172,7 @@ static const struct opcode two_byte[256] = { /* after 0F */
 
 	/* of flow.c */
 	[0x1f] = { INSN_NOP, S_Ev, S_NONE, 0 },
+	[0xaf] = { INSN_IMUL, S_Gv, S_Ev, 0 },
 	[0xae] = { GROUP(GRP15), S_NONE, S_NONE, F_NP },
 	[0x80 ... 0x8f] = { INSN_JCC, S_Jz, S_NONE, F_D64 | F_NO66 },
 
@@ -181,6 +184,7 @@ static const struct opcode two_byte[256] = { /* after 0F */
 	[0x20] = { INSN_MOV_CR, S_Rd, S_Cd, F_D64 },
 	[0x22] = { INSN_MOV_CR, S_Cd, S_Rd, F_D64 },
 	[0x30] = { INSN_WRMSR, S_NONE, S_NONE, 0 },
+	[0x31] = { INSN_RDTSC, S_NONE, S_NONE, 0 },
 	[0x32] = { INSN_RDMSR, S_NONE, S_NONE, 0 },
 	[0xa2] = { INSN_CPUID, S_NONE, S_NONE, 0 },
 };
@@ -199,7 +203,8 @@ static const struct {
 	[GRP2] = { [4] = { INSN_SHL, 0 }, { INSN_SHR, 0 },
 		   [7] = { INSN_SAR, 0 } },
 	[GRP3] = { { INSN_TEST, F_IMM }, { INSN_TEST, F_IMM },
-		   { INSN_NOT, F_LOCK }, { INSN_NEG, F_LOCK } },
+		   { INSN_NOT, F_LOCK }, { INSN_NEG, F_LOCK },
+		   { INSN_MUL, 0 } },
 	[GRP4] = { { INSN_INC, F_LOCK }, { INSN_DEC, F_LOCK } },
 	[GRP5] = { { INSN_INC, F_LOCK }, { INSN_DEC, F_LOCK },
 		   { INSN_CALL, F_D64 | F_NO66 },
@@ -208,7 +213,7 @@ static const struct {
 	[GRP8] = { [4] = { INSN_BT, 0 }, { INSN_BTS, F_LOCK },
 		   { INSN_BTR, F_LOCK }, { INSN_BTC, F_LOCK } },
 	[GRP11] = { { INSN_MOV, 0 } },
-	[GRP15] = { [6] = { INSN_MFENCE, 0 } }, /* with memory: others */
+	[GRP15] = { [5] = { INSN_FENCE, 0 }, { INSN_FENCE, 0 } },
 };
 /* clang-format on */
 
@@ -439,7 +444,7 @@ static void decode_mem(struct decoder *d)
 		m->seg = SEG_SS;
 }
 
-/* 0F 01: three of its forms are named by the whole ModRM byte. */
+/* 0F 01: four of its forms are named by the whole ModRM byte. */
 static void decode_group7(struct decoder *d)
 {
 	static const struct {
@@ -448,12 +453,13 @@ static void decode_group7(struct decoder *d)
 		{ 0xc1, INSN_VMCALL },
 		{ 0xd1, INSN_XSETBV },
 		{ 0xd9, INSN_VMMCALL },
+		{ 0xf9, INSN_RDTSCP },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(whole); i++) {
 		if (whole[i].modrm != d->modrm)
 			continue;
-		d->op.op = whole[i].op;
+		d->op = (struct opcode){ whole[i].op, S_NONE, S_NONE, 0 };
 		if (d->p66 || d->repeat)
 			fail(d, -ENOSYS);
 	}
@@ -475,6 +481,7 @@ static void decode_group(struct decoder *d)
 	decode_sizes(d); /* the flags may be others by now */
 	if (group == GRP7)
 		decode_group7(d);
+	/* group 15 with memory are others */
 	if (d->op.op == INSN_NONE || (group == GRP15 && d->modrm < 0xc0))
 		fail(d, -ENOSYS);
 }
@@ -628,6 +635,9 @@ static void decode_operands(struct decoder *d)
 
 	decode_operand(d, &in->dst, d->op.dst);
 	decode_operand(d, &in->src, d->op.src);
+	if (d->op.op == INSN_IMUL3)
+		in->imm = fetch_signed(
+			d, d->opcode == 0x6b ? 1 : spec_size(d, S_Iz));
 	in->size = branch	  ? d->opsize
 		   : in->dst.size ? in->dst.size
 				  : in->src.size;

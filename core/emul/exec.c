@@ -234,32 +234,35 @@ static int exec_bit(struct emul *e)
 }
 
 static exec_fn *const functions[INSN_COUNT] = {
-	[INSN_ADD] = exec_alu,	     [INSN_OR] = exec_alu,
-	[INSN_ADC] = exec_alu,	     [INSN_SBB] = exec_alu,
-	[INSN_AND] = exec_alu,	     [INSN_SUB] = exec_alu,
-	[INSN_XOR] = exec_alu,	     [INSN_CMP] = exec_compare,
-	[INSN_TEST] = exec_compare,  [INSN_MOV] = exec_mov,
-	[INSN_MOVZX] = exec_mov,     [INSN_MOVSX] = exec_mov,
-	[INSN_XCHG] = exec_xchg,     [INSN_BT] = exec_bit,
-	[INSN_BTS] = exec_bit,	     [INSN_BTR] = exec_bit,
-	[INSN_BTC] = exec_bit,	     [INSN_INC] = flow_incdec,
-	[INSN_DEC] = flow_incdec,    [INSN_NOT] = flow_not,
-	[INSN_NEG] = flow_neg,	     [INSN_SHL] = flow_shift,
-	[INSN_SHR] = flow_shift,     [INSN_SAR] = flow_shift,
-	[INSN_LEA] = flow_lea,	     [INSN_PUSH] = flow_push,
-	[INSN_POP] = flow_pop,	     [INSN_JCC] = flow_jcc,
-	[INSN_JMP] = flow_jmp,	     [INSN_CALL] = flow_call,
-	[INSN_RET] = flow_ret,	     [INSN_NOP] = flow_nop,
-	[INSN_MFENCE] = flow_mfence,
+	[INSN_ADD] = exec_alu,	    [INSN_OR] = exec_alu,
+	[INSN_ADC] = exec_alu,	    [INSN_SBB] = exec_alu,
+	[INSN_AND] = exec_alu,	    [INSN_SUB] = exec_alu,
+	[INSN_XOR] = exec_alu,	    [INSN_CMP] = exec_compare,
+	[INSN_TEST] = exec_compare, [INSN_MOV] = exec_mov,
+	[INSN_MOVZX] = exec_mov,    [INSN_MOVSX] = exec_mov,
+	[INSN_XCHG] = exec_xchg,    [INSN_BT] = exec_bit,
+	[INSN_BTS] = exec_bit,	    [INSN_BTR] = exec_bit,
+	[INSN_BTC] = exec_bit,	    [INSN_INC] = flow_incdec,
+	[INSN_DEC] = flow_incdec,   [INSN_NOT] = flow_not,
+	[INSN_NEG] = flow_neg,	    [INSN_SHL] = flow_shift,
+	[INSN_SHR] = flow_shift,    [INSN_SAR] = flow_shift,
+	[INSN_MUL] = flow_mul,	    [INSN_IMUL] = flow_imul,
+	[INSN_IMUL3] = flow_imul,   [INSN_LEA] = flow_lea,
+	[INSN_PUSH] = flow_push,    [INSN_POP] = flow_pop,
+	[INSN_JCC] = flow_jcc,	    [INSN_JMP] = flow_jmp,
+	[INSN_CALL] = flow_call,    [INSN_RET] = flow_ret,
+	[INSN_NOP] = flow_nop,	    [INSN_FENCE] = flow_fence,
 	/* MOVS, STOS and LODS: string.c; of the rest nothing is executed */
 };
 
-static int exec_insn(struct emul_cpu *cpu, const struct insn *in,
-		     const struct emul_mem *mem)
+int insn_execute(const struct insn *in, struct emul_cpu *cpu,
+		 const struct emul_mem *mem)
 {
 	struct emul e = { .cpu = *cpu, .in = in, .mem = mem };
 	int error;
 
+	if (in->op >= INSN_MOVS && in->op <= INSN_LODS)
+		return string_exec(cpu, in, mem);
 	if (!functions[in->op])
 		return -ENOSYS;
 	e.address = insn_address(in, cpu);
@@ -279,9 +282,5 @@ int emul_step(struct emul_cpu *cpu, const u8 *bytes, size_t len,
 	struct insn in;
 	int error = insn_decode(&in, bytes, len, cpu->bits);
 
-	if (error)
-		return error;
-	if (in.op >= INSN_MOVS && in.op <= INSN_LODS)
-		return string_exec(cpu, &in, mem);
-	return exec_insn(cpu, &in, mem);
+	return error ? error : insn_execute(&in, cpu, mem);
 }

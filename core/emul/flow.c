@@ -12,7 +12,7 @@ int flow_nop(struct emul *e)
 	return 0;
 }
 
-int flow_mfence(struct emul *e)
+int flow_fence(struct emul *e)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return 0;
@@ -99,6 +99,53 @@ int flow_shift(struct emul *e)
 			(carry ? RFLAGS_CF : 0) | (overflow ? RFLAGS_OF : 0);
 	}
 	return exec_store(e, &in->dst, result);
+}
+
+/* CF and OF: is there more than what was stored? The others are undefined. */
+static void multiply_flags(struct emul *e, bool more)
+{
+	e->cpu.rflags &= ~(RFLAGS_CF | RFLAGS_OF);
+	e->cpu.rflags |= more ? RFLAGS_CF | RFLAGS_OF : 0;
+}
+
+int flow_mul(struct emul *e)
+{
+	unsigned int size = e->in->size, bits = 8 * size;
+	u64 factor, a = e->cpu.gpr[GPR_RAX] & mask_bytes(size);
+	unsigned __int128 product;
+	int error = exec_load(e, &e->in->dst, &factor);
+
+	if (error)
+		return error;
+	product = (unsigned __int128)a * factor;
+	if (size == 1) {
+		exec_set_gpr(e, GPR_RAX, 2, (u64)product);
+	} else {
+		exec_set_gpr(e, GPR_RAX, size, (u64)product);
+		exec_set_gpr(e, GPR_RDX, size, (u64)(product >> bits));
+	}
+	multiply_flags(e, product >> bits);
+	return 0;
+}
+
+int flow_imul(struct emul *e)
+{
+	const struct insn *in = e->in;
+	unsigned int shift = 64 - 8 * in->size;
+	u64 a, b = in->imm;
+	s64 result;
+	__int128 product;
+	int error = exec_load(e, &in->src, &a);
+
+	if (!error && in->op == INSN_IMUL)
+		error = exec_load(e, &in->dst, &b);
+	if (error)
+		return error;
+	product = (__int128)((s64)(a << shift) >> shift) *
+		  ((s64)(b << shift) >> shift);
+	result = (s64)((u64)product << shift) >> shift;
+	multiply_flags(e, product != result);
+	return exec_store(e, &in->dst, (u64)result);
 }
 
 int flow_lea(struct emul *e)

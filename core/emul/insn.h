@@ -41,6 +41,9 @@ enum insn_op {
 	INSN_SHL,
 	INSN_SHR,
 	INSN_SAR,
+	INSN_MUL,   /* dst is the factor */
+	INSN_IMUL,  /* of two operands */
+	INSN_IMUL3, /* dst = src * imm */
 	INSN_LEA,
 	INSN_PUSH,
 	INSN_POP,
@@ -48,10 +51,12 @@ enum insn_op {
 	INSN_JMP,
 	INSN_CALL,
 	INSN_RET,
-	INSN_NOP, /* with PAUSE and ENDBR */
-	INSN_MFENCE,
+	INSN_NOP,   /* with PAUSE and ENDBR */
+	INSN_FENCE, /* MFENCE and LFENCE */
 	/* decoded, but never executed here */
 	INSN_CPUID,
+	INSN_RDTSC,
+	INSN_RDTSCP,
 	INSN_RDMSR,
 	INSN_WRMSR,
 	INSN_VMCALL,
@@ -119,6 +124,10 @@ struct insn {
  */
 int insn_decode(struct insn *in, const u8 *bytes, size_t len,
 		unsigned int bits) must_check;
+
+/* emul_step() of an instruction that has been decoded. */
+int insn_execute(const struct insn *in, struct emul_cpu *cpu,
+		 const struct emul_mem *mem) must_check;
 
 /*
  * The length of one of the privileged instructions above (CPUID to OUTS),

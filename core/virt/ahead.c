@@ -5,12 +5,15 @@
  * exits into one.
  *
  * Only kernel code in 64-bit mode without CET, only instructions that the
- * executor knows, only hooked ports and ordinary memory. Whatever else comes is left to the CPU: stopping is
- * always right, since each step is complete in itself.
+ * executor knows, RDTSC(P), hooked ports, reads of others, and ordinary memory.
+ * Whatever else comes is left to the CPU: stopping is always right, since each
+ * step is complete in itself.
  */
 #include "core/virt/guest.h"
 
+#include "core/arch/cpuid.h"
 #include "core/arch/regs.h"
+#include "core/arch/x86.h"
 #include "core/emul/insn.h"
 #include "core/io/mmio.h"
 #include "core/io/port.h"
@@ -18,10 +21,13 @@
 #include "core/lib/range.h"
 #include "core/lib/string.h"
 #include "core/mm/gmem.h"
+#include "core/mm/pool.h"
 
-#define STEPS_MAX  64  /* without an access to a port */
-#define TOTAL_MAX  256 /* steps in one go: a few microseconds */
+#define STEPS_MAX  128 /* without an access to a hooked port */
+#define TOTAL_MAX  512 /* steps in one go: some microseconds */
 #define PAGES	   8
+#define DECODED	   256
+#define PLACES	   64
 #define FAILURES   4 /* in a row, before a place is left alone for a while */
 #define SKIP_TIMES 64
 
@@ -32,11 +38,32 @@ struct page {
 	u8 *host; /* NULL: unused */
 };
 
+/* Instructions of 64-bit code, found again by their bytes. */
+struct decoded {
+	u64 first, last; /* its bytes 0 to 7 and 7 to 14; 0, 0: unused */
+	struct insn in;
+};
+
 struct ahead {
 	struct vcpu *v;
+	struct emul_cpu cpu; /* what v holds, up to date between two goes */
 	struct page pages[PAGES];
 	unsigned int next;
+	bool has_rdtscp;
+	u8 skip[PLACES]; /* where it was of no use */
+	struct decoded decoded[DECODED];
 };
+
+void guest_ahead_init(struct vcpu *v)
+{
+	v->ahead =
+		pool_alloc(align_up(sizeof(*v->ahead), PAGE_SIZE) / PAGE_SIZE);
+	if (v->ahead)
+		v->ahead->has_rdtscp = cpuid(CPUID_EXT_FEATURES).edx &
+				       CPUID_80000001_EDX_RDTSCP;
+}
+
+/* ---- memory ------------------------------------------------------------- */
 
 /* The host's pointer to [linear, linear + size) in one page of RAM. */
 static u8 *find(struct ahead *a, u64 linear, u32 size, unsigned int access)
@@ -50,7 +77,7 @@ static u8 *find(struct ahead *a, u64 linear, u32 size, unsigned int access)
 	if (!range_ok(offset, size, PAGE_SIZE))
 		return NULL;
 	for (p = a->pages; p < a->pages + PAGES; p++)
-		if (p->host && p->linear == page && p->access == access)
+		if (p->linear == page && p->access == access && p->host)
 			return p->host + offset;
 	if (guest_translate(a->v, page, access, &gpa, &fault) ||
 	    mmio_hooked(gpa))
@@ -68,7 +95,7 @@ static u8 *operand(struct ahead *a, unsigned int seg, u64 offset, u32 size,
 	struct guest_mem_fault fault;
 	u64 linear;
 
-	if (guest_linear(a->v, seg, offset, size, access, &linear, &fault))
+	if (guest_linear64(a->v, seg, offset, size, &linear, &fault))
 		return NULL;
 	return find(a, linear, size, access);
 }
@@ -101,62 +128,107 @@ static int ahead_probe(void *ctx, unsigned int seg, u64 offset,
 	return operand(ctx, seg, offset, size, WALK_WRITE) ? 0 : EMUL_MEM_FAULT;
 }
 
-/* An access to another port is the CPU's: it may call the firmware (SMI). */
-static int step_io(struct vcpu *v, const struct insn *in)
+/* ---- instructions ------------------------------------------------------- */
+
+static bool allowed(const struct insn *in)
+{
+	/* XCHG with memory is locked without a prefix; PAUSE is F3 NOP. */
+	return (!in->rep || in->op == INSN_NOP) && !in->lock &&
+	       in->op != INSN_XCHG;
+}
+
+/* The instruction at RIP if it can be executed here, or NULL. */
+static const struct insn *decode(struct ahead *a)
+{
+	u64 rip = a->cpu.rip;
+	struct decoded *d = &a->decoded[(rip ^ rip >> 8) % DECODED];
+	const u8 *code = find(a, rip, INSN_MAX, WALK_FETCH);
+	u8 bytes[INSN_MAX];
+	u64 first, last;
+
+	if (!code) /* near the end of a page, too */
+		return NULL;
+	first = load_le64(code);
+	last = load_le64(code + INSN_MAX - 8);
+	if (d->first == first && d->last == last)
+		return &d->in;
+	memcpy(bytes, &first, 8);
+	memcpy(bytes + INSN_MAX - 8, &last, 8);
+	if (insn_decode(&d->in, bytes, INSN_MAX, 64) || !allowed(&d->in)) {
+		d->first = d->last = 0;
+		return NULL;
+	}
+	d->first = first;
+	d->last = last;
+	return &d->in;
+}
+
+/*
+ * A write to a port that is not hooked is the CPU's: it may call the firmware
+ * (SMI), which looks at registers.
+ */
+static int step_io(struct ahead *a, const struct insn *in)
 {
 	bool out = in->op == INSN_OUT;
 	const struct insn_operand *where = out ? &in->dst : &in->src;
-	u16 port = where->kind == OPND_IMM ? in->imm & 0xff : v->gpr[GPR_RDX];
+	u16 port =
+		where->kind == OPND_IMM ? in->imm & 0xff : a->cpu.gpr[GPR_RDX];
+	bool hooked = port_bitmap()[port / 8] & 1 << port % 8;
 
-	if (!(port_bitmap()[port / 8] & 1 << port % 8))
+	if (out && !hooked)
 		return -1;
-	guest_io_access(v, port, in->size, out);
-	v->rip += in->length;
-	return 1;
+	a->v->gpr[GPR_RAX] = a->cpu.gpr[GPR_RAX];
+	guest_io_access(a->v, port, in->size, out);
+	a->cpu.gpr[GPR_RAX] = a->v->gpr[GPR_RAX];
+	a->cpu.rip += in->length;
+	return hooked;
 }
 
-/* One step: <0 to stop, 1 if it was an access to a port. */
-static int step(struct ahead *a, const struct emul_mem *mem)
+/* The guest's TSC has no offset, and TSC_AUX is its own. */
+static int step_tsc(struct ahead *a, const struct insn *in)
 {
-	struct vcpu *v = a->v;
-	struct emul_cpu cpu = {
-		.rip = v->rip,
-		.rflags = v->rflags,
-		.bits = 64,
-		.stack_bits = 64,
-	};
-	u32 n = min_u64(INSN_MAX, PAGE_SIZE - v->rip % PAGE_SIZE);
-	const u8 *code = find(a, v->rip, n, WALK_FETCH);
-	u8 bytes[INSN_MAX];
-	struct insn in;
+	u32 aux = a->cpu.gpr[GPR_RCX];
+	u64 tsc;
 
-	if (!code)
+	if (in->op == INSN_RDTSCP && !a->has_rdtscp)
 		return -1;
-	memcpy(bytes, code, n);
-	/* XCHG with memory is locked without a prefix. */
-	if (insn_decode(&in, bytes, n, 64) || in.rep || in.lock ||
-	    in.op == INSN_XCHG)
-		return -1;
-	if (in.op == INSN_IN || in.op == INSN_OUT)
-		return step_io(v, &in);
-	memcpy(cpu.gpr, v->gpr, sizeof(cpu.gpr));
-	if (emul_step(&cpu, bytes, n, mem))
-		return -1;
-	memcpy(v->gpr, cpu.gpr, sizeof(cpu.gpr));
-	v->rip = cpu.rip;
-	v->rflags = cpu.rflags;
+	tsc = in->op == INSN_RDTSCP ? rdtscp(&aux) : rdtsc();
+	if (in->op == INSN_RDTSCP)
+		a->cpu.gpr[GPR_RCX] = aux;
+	a->cpu.gpr[GPR_RAX] = (u32)tsc;
+	a->cpu.gpr[GPR_RDX] = tsc >> 32;
+	a->cpu.rip += in->length;
 	return 0;
 }
 
-static bool run(struct vcpu *v)
+/* One step: <0 to stop, 1 if it was an access to a hooked port. */
+static int step(struct ahead *a, const struct emul_mem *mem)
 {
-	struct ahead a = { .v = v };
-	struct emul_mem mem = { ahead_read, ahead_write, ahead_probe, &a };
-	bool useful = false;
-	unsigned int since = 0, total = 0;
+	const struct insn *in = decode(a);
 
+	if (!in)
+		return -1;
+	if (in->op == INSN_IN || in->op == INSN_OUT)
+		return step_io(a, in);
+	if (in->op == INSN_RDTSC || in->op == INSN_RDTSCP)
+		return step_tsc(a, in);
+	return insn_execute(in, &a->cpu, mem) ? -1 : 0;
+}
+
+static bool run(struct ahead *a, struct vcpu *v)
+{
+	struct emul_mem mem = { ahead_read, ahead_write, ahead_probe, a };
+	unsigned int since = 0, total = 0;
+	bool useful = false;
+
+	a->v = v;
+	a->cpu = (struct emul_cpu){
+		.rip = v->rip, .rflags = v->rflags, .bits = 64, .stack_bits = 64
+	};
+	memcpy(a->cpu.gpr, v->gpr, sizeof(v->gpr));
+	memset(a->pages, 0, sizeof(a->pages));
 	while (since++ < STEPS_MAX && total++ < TOTAL_MAX) {
-		int rc = step(&a, &mem);
+		int rc = step(a, &mem);
 
 		if (rc < 0)
 			break;
@@ -165,6 +237,9 @@ static bool run(struct vcpu *v)
 		useful = true;
 		since = 0;
 	}
+	memcpy(v->gpr, a->cpu.gpr, sizeof(v->gpr));
+	v->rip = a->cpu.rip;
+	v->rflags = a->cpu.rflags;
 	return useful;
 }
 
@@ -172,23 +247,24 @@ static bool possible(struct vcpu *v)
 {
 	const struct virt_ops *ops = v->guest->ops;
 
-	return !v->event.valid && !v->nmi_pending && !(v->rflags & RFLAGS_TF) &&
-	       guest_code_bits(v) == 64 && ops->get(v, VREG_CPL) == 0 &&
+	return v->ahead && !v->event.valid && !v->nmi_pending &&
+	       !(v->rflags & RFLAGS_TF) && guest_code_bits(v) == 64 &&
+	       ops->get(v, VREG_CPL) == 0 &&
 	       !(ops->get(v, VREG_DR7) & DR7_ENABLES) &&
 	       !(ops->get(v, VREG_CR4) & CR4_CET);
 }
 
 void guest_run_ahead(struct vcpu *v, u64 rip, u16 port)
 {
-	u8 *skip = &v->ahead_skip[(rip ^ rip >> 8 ^ port) % AHEAD_PLACES];
+	u64 place = rip ^ rip >> 8 ^ port ^ v->gpr[GPR_RSP] >> 3;
+	u8 *skip;
 
-	if (*skip > FAILURES) {
-		--*skip;
-		return;
-	}
 	if (!possible(v))
 		return;
-	if (run(v))
+	skip = &v->ahead->skip[place % PLACES];
+	if (*skip > FAILURES)
+		--*skip;
+	else if (run(v->ahead, v))
 		*skip = 0;
 	else if (++*skip > FAILURES)
 		*skip = FAILURES + SKIP_TIMES;

@@ -88,6 +88,9 @@ size_t guest_fetch(struct vcpu *v, u8 *bytes);
 int guest_linear(struct vcpu *v, unsigned int seg, u64 offset, u32 size,
 		 unsigned int access, u64 *linear,
 		 struct guest_mem_fault *fault) must_check;
+/* The same in 64-bit code, where segments have neither. */
+int guest_linear64(struct vcpu *v, unsigned int seg, u64 offset, u32 size,
+		   u64 *linear, struct guest_mem_fault *fault) must_check;
 
 /* With the access bits of walk.h: as the CPU itself reads descriptors. */
 #define GUEST_SYSTEM 0x100
@@ -127,6 +130,7 @@ void guest_cr_write(struct vcpu *v, const struct vmexit *exit); /* cr.c */
 void guest_xsetbv(struct vcpu *v, const struct vmexit *exit);	/* cr.c */
 /* IN or OUT of AL, AX or EAX, without moving RIP. portio.c */
 void guest_io_access(struct vcpu *v, u16 port, u8 size, bool write);
+void guest_ahead_init(struct vcpu *v);
 /* ahead.c: after the access to @port by the instruction that was at @rip. */
 void guest_run_ahead(struct vcpu *v, u64 rip, u16 port);
 void guest_io(struct vcpu *v, const struct vmexit *exit); /* portio.c */
@@ -152,6 +156,8 @@ int startup_init(struct guest *g, bool watch) must_check;
 void startup_begin(struct vcpu *v);	  /* the boot processor, after POST */
 void startup_init_signal(struct vcpu *v); /* INIT: a reset if this is CPU 0 */
 void startup_sipi(struct vcpu *v, u8 vector);
+/* INIT, SIPI and NMI that other CPUs have asked for. */
+void startup_requests(struct vcpu *v);
 /* The guest writes @value to the ICR. True: it has been dealt with here. */
 bool startup_icr(struct vcpu *v, u64 value);
 /* May the guest write @value to IA32_APIC_BASE? */

@@ -213,20 +213,28 @@ static bool canonical(struct vcpu *v, u64 linear)
 	return (s64)(linear << unused) >> unused == (s64)linear;
 }
 
+int guest_linear64(struct vcpu *v, unsigned int seg, u64 offset, u32 size,
+		   u64 *linear, struct guest_mem_fault *fault)
+{
+	struct vseg s = { 0 };
+
+	if (seg == SEG_FS || seg == SEG_GS)
+		v->guest->ops->get_seg(v, seg, &s);
+	*linear = offset + s.base;
+	if (!canonical(v, *linear) || !canonical(v, *linear + size - 1))
+		return seg_fault(seg, fault);
+	return 0;
+}
+
 int guest_linear(struct vcpu *v, unsigned int seg, u64 offset, u32 size,
 		 unsigned int access, u64 *linear,
 		 struct guest_mem_fault *fault)
 {
 	struct vseg s;
 
+	if (guest_code_bits(v) == 64)
+		return guest_linear64(v, seg, offset, size, linear, fault);
 	v->guest->ops->get_seg(v, seg, &s);
-	if (guest_code_bits(v) == 64) {
-		*linear =
-			offset + (seg == SEG_FS || seg == SEG_GS ? s.base : 0);
-		if (!canonical(v, *linear) || !canonical(v, *linear + size - 1))
-			return seg_fault(seg, fault);
-		return 0;
-	}
 	if (!in_limit(&s, offset, size) ||
 	    (protected_mode(v) && !type_allows(&s, access)))
 		return seg_fault(seg, fault);

@@ -186,20 +186,19 @@ static void (*const handlers[VMEXIT_KINDS])(struct vcpu *,
 /* What other CPUs have asked of this one. */
 static void take_requests(struct vcpu *v)
 {
-	u32 sipi;
-
-	if (!__atomic_exchange_n(&v->kick, 0, __ATOMIC_ACQ_REL))
+	if (!__atomic_exchange_n(&v->kick, 0, __ATOMIC_SEQ_CST))
 		return;
-	if (__atomic_exchange_n(&v->flush_request, 0, __ATOMIC_ACQ_REL))
+	if (__atomic_exchange_n(&v->flush_request, 0, __ATOMIC_SEQ_CST))
 		v->guest->ops->flush_nested(v);
-	if (__atomic_exchange_n(&v->init_request, 0, __ATOMIC_ACQ_REL))
-		startup_init_signal(v);
-	sipi = __atomic_exchange_n(&v->sipi_request, 0, __ATOMIC_ACQ_REL);
-	if (sipi)
-		startup_sipi(v, sipi - 1);
+	startup_requests(v);
 }
 
-/* Was there an NMI for the guest? The one that kicked us was not. */
+/*
+ * Was there an NMI for the guest? The one that kicked us was not. The CPU
+ * keeps one NMI only while it takes another, so the guest loses one that comes
+ * with a kick; what CPUs send each other where all of them are watched does
+ * not come this way (startup.c).
+ */
 static bool take_nmi(struct vcpu *v)
 {
 	u32 n = __atomic_exchange_n(&v->cpu->nmi_seen, 0, __ATOMIC_SEQ_CST);
@@ -213,10 +212,11 @@ static void before_entry(struct vcpu *v)
 {
 	if (panic_active())
 		panic_stop();
-	take_requests(v);
+	/* In this order: who kicks from here on sends an NMI of its own. */
 	if (take_nmi(v))
 		v->nmi_pending = true;
-	if (v->nmi_pending && !v->event.valid && !v->waiting_sipi &&
+	take_requests(v);
+	if (v->nmi_pending && !v->waiting_sipi &&
 	    !v->guest->ops->nmi_blocked(v)) {
 		v->nmi_pending = false;
 		v->event = (struct vevent){

@@ -5,7 +5,8 @@
  *
  * Where the hardware has no wait-for-SIPI state for guests (AMD-V) no CPU may
  * get a real INIT or SIPI: writes to the ICR are watched, and a CPU waits in
- * the stub's HLT loop with interrupts off.
+ * the stub's HLT loop with interrupts off. NMIs that CPUs send each other are
+ * requests as well, so that none is taken for a kick.
  *
  * Where it has (VT-x), the ICR is watched until all CPUs have been started
  * once, only to drop INITs to CPUs that wait for SIPI: the INIT would stay
@@ -147,15 +148,50 @@ static bool is_target(const struct vcpu *self, const struct vcpu *v, u64 icr,
 	       dest == (apic_mode() == APIC_X2APIC ? 0xffffffff : 0xff);
 }
 
+/* One word, so that a CPU takes an INIT together with the SIPI after it. */
+enum {
+	REQUEST_VECTOR = 0xff,
+	REQUEST_SIPI = BIT(8),
+	REQUEST_INIT = BIT(9),
+	REQUEST_NMI = BIT(10)
+};
+
+void startup_requests(struct vcpu *v)
+{
+	u32 r = __atomic_exchange_n(&v->startup_request, 0, __ATOMIC_SEQ_CST);
+
+	if (r & REQUEST_INIT)
+		startup_init_signal(v);
+	if (r & REQUEST_SIPI)
+		startup_sipi(v, r & REQUEST_VECTOR);
+	if (r & REQUEST_NMI)
+		v->nmi_pending = true;
+}
+
+/* What has been asked of a CPU, and now @icr: INIT ends all before it, and the
+ * first SIPI counts. */
+static u32 add_request(u32 r, u64 icr)
+{
+	switch (icr & APIC_ICR_DELIVERY) {
+	case APIC_ICR_INIT:
+		return REQUEST_INIT;
+	case APIC_ICR_NMI:
+		return r | REQUEST_NMI;
+	default:
+		return r & REQUEST_SIPI
+			       ? r
+			       : r | REQUEST_SIPI | (icr & APIC_ICR_VECTOR);
+	}
+}
+
 static void request(struct vcpu *v, u64 icr)
 {
-	if ((icr & APIC_ICR_DELIVERY) == APIC_ICR_INIT) {
-		__atomic_store_n(&v->sipi_request, 0, __ATOMIC_SEQ_CST);
-		__atomic_store_n(&v->init_request, 1, __ATOMIC_SEQ_CST);
-	} else {
-		__atomic_store_n(&v->sipi_request, (icr & APIC_ICR_VECTOR) + 1,
-				 __ATOMIC_SEQ_CST);
-	}
+	u32 old = __atomic_load_n(&v->startup_request, __ATOMIC_SEQ_CST);
+
+	while (!__atomic_compare_exchange_n(&v->startup_request, &old,
+					    add_request(old, icr), false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		;
 	guest_kick(v);
 }
 
@@ -181,8 +217,10 @@ bool startup_icr(struct vcpu *v, u64 icr)
 	struct guest *g = v->guest;
 	u64 delivery = icr & APIC_ICR_DELIVERY;
 	u32 dest = apic_mode() == APIC_X2APIC ? icr >> 32 : icr >> 56;
+	bool logical = icr & APIC_ICR_LOGICAL && !(icr & APIC_ICR_SHORTHAND);
 
-	if (delivery != APIC_ICR_INIT && delivery != APIC_ICR_STARTUP)
+	if (delivery != APIC_ICR_INIT && delivery != APIC_ICR_STARTUP &&
+	    (delivery != APIC_ICR_NMI || logical))
 		return false;
 	/* INIT level de-assert does nothing on today's CPUs. */
 	if (delivery == APIC_ICR_INIT && icr & APIC_ICR_LEVEL &&
@@ -190,7 +228,7 @@ bool startup_icr(struct vcpu *v, u64 icr)
 		return true;
 	if (g->vcpu[g->cpus - 1].waits_in_hw)
 		return delivery == APIC_ICR_INIT && init_is_void(v, icr, dest);
-	if (icr & APIC_ICR_LOGICAL && !(icr & APIC_ICR_SHORTHAND))
+	if (logical)
 		log_limited(&limit, "INIT or SIPI to a logical destination");
 	for (u32 i = 0; i < g->cpus; i++)
 		if (is_target(v, &g->vcpu[i], icr, dest))

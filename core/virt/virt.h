@@ -156,8 +156,6 @@ struct vmexit {
 	};
 };
 
-#define AHEAD_PLACES 64
-
 struct vcpu {
 	/* What nearly every exit touches; loaded and stored by run(). */
 	u64 gpr[16]; /* by encoding; [GPR_RSP] is RSP */
@@ -173,15 +171,14 @@ struct vcpu {
 	bool nmi_pending;    /* an NMI that the guest has to get */
 	struct vevent event; /* to be injected at the next entry */
 	u64 exits[VMEXIT_KINDS];
-	u8 ahead_skip[AHEAD_PLACES]; /* ahead.c: where it was of no use */
+	struct ahead *ahead; /* ahead.c's own; NULL: never */
 
 	/* Set by another CPU, read here. */
-	u32 kick;     /* look at the requests below */
-	u32 kick_nmi; /* an NMI that only kicks is on its way */
-	u32 init_request;
-	u32 sipi_request;  /* vector + 1, 0: none */
-	u32 flush_request; /* nested table changed */
-	u32 in_guest;	   /* between entry and exit */
+	u32 kick;	     /* look at the requests below */
+	u32 kick_nmi;	     /* an NMI that only kicks is on its way */
+	u32 startup_request; /* INIT, SIPI, NMI: see startup.c */
+	u32 flush_request;   /* nested table changed */
+	u32 in_guest;	     /* between entry and exit */
 };
 
 enum nested_access {
@@ -251,12 +248,13 @@ struct virt_ops {
 	void (*get_seg)(struct vcpu *v, unsigned int seg, struct vseg *s);
 	void (*set_seg)(struct vcpu *v, unsigned int seg, const struct vseg *s);
 
-	/* At the next entry: wait for SIPI in hardware. False if the CPU has no
-	 * such state; then common code waits in host mode. */
+	/* INIT: also unblocks NMIs. At the next entry: wait for SIPI in
+	 * hardware. False if the CPU has no such state; then the guest waits in
+	 * the stub. */
 	bool (*wait_sipi)(struct vcpu *v);
 
-	/* True if an NMI cannot be injected now; then run() leaves with
-	 * VMEXIT_WINDOW as soon as it can. */
+	/* True if an NMI cannot be injected now, because of the guest's state
+	 * or of v->event; then run() leaves as soon as it can. */
 	bool (*nmi_blocked)(struct vcpu *v);
 
 	/* On each CPU, once, after cpu_start(), if there are programs: -ENOMEM,

@@ -34,7 +34,7 @@ def read_half(gdb, address):
 def walk(gdb, monitor, places, found):
     """From the machine's reset through all of @places, (name, address)."""
     gdb.run_to(BOOT_SECTOR)
-    gdb.do("vCont;c")           # until the panic
+    gdb.resume("vCont;c")       # until the panic
     last, total = now(monitor), 0
     for name, address in places:
         gdb.run_to(address)

@@ -71,16 +71,18 @@ def key(name, length=64):
 class Volume:
     """A range that a configuration protects."""
 
-    def __init__(self, name, first, last, channel=0, unit=0, bits=256):
+    def __init__(self, name, first, last, channel=0, unit=0, bits=256,
+                 bus="ide"):
         self.name, self.first, self.last = name, first, last
-        self.channel, self.unit = channel, unit
+        self.channel, self.unit, self.bus = channel, unit, bus
         self.key = key(name, bits // 4)
 
     def toml(self):
+        last = f'"{self.last}"' if self.last == "end" else self.last
         return (f'[[volume]]\nname = "{self.name}"\n'
-                f'bus = "ide"\ncontroller = 0\n'
+                f'bus = "{self.bus}"\ncontroller = 0\n'
                 f'channel = {self.channel}\nunit = {self.unit}\n'
-                f'first_lba = {self.first}\nlast_lba = {self.last}\n'
+                f'first_lba = {self.first}\nlast_lba = {last}\n'
                 f'cipher = "aes-xts-plain64"\nkey = "{self.key.hex()}"\n\n')
 
     def plain(self, path):
@@ -152,10 +154,10 @@ class Test:
                   shoji=None, parts=(), root_mib=ROOT_MIB, sectors=0,
                   modules=None):
         """A disk with a boot partition and a root that runs @script; returns
-        the path of the image. The root is encrypted if ROOT is among
-        @volumes. @shoji: another image than the one for @volumes. @parts:
-        files that become partitions 3 and 4. @sectors: the least size.
-        @modules: boot modules of Shoji, name -> path."""
+        the path of the image. The root is encrypted if ROOT, or one of its
+        name, is among @volumes. @shoji: another image than the one for
+        @volumes. @parts: files that become partitions 3 and 4. @sectors: the
+        least size. @modules: boot modules of Shoji, name -> path."""
         bare = self.bare if bare is None else bare
         if bare:
             elf = None
@@ -172,8 +174,9 @@ class Test:
         image.install_grub(disk)
         os.unlink(boot)
         os.unlink(root)
-        if not bare and ROOT in volumes:
-            ROOT.encrypt(disk)
+        for v in volumes:
+            if not bare and v.name == ROOT.name:
+                v.encrypt(disk)
         return disk
 
     def make_boot(self, tree, boot, elf, kernel, cmdline, modules):

@@ -44,24 +44,41 @@ debug: action=ignore
 
 
 class Disk:
-    """A raw image as IDE device @unit of @channel.
+    """A raw image as IDE device @unit of @channel; or, on @bus "ahci" (QEMU
+    only), at port @channel.
 
-    @errors: path of a blkdebug configuration (QEMU only)."""
+    @errors: path of a blkdebug configuration (QEMU only). @cdrom: a drive
+    with the image as its disc."""
 
-    def __init__(self, path, channel=0, unit=0, errors=None):
+    def __init__(self, path, channel=0, unit=0, errors=None, cdrom=False,
+                 bus="ide"):
         self.path, self.channel, self.unit = path, channel, unit
-        self.errors = errors
+        self.errors, self.cdrom, self.bus = errors, cdrom, bus
 
     def qemu(self):
         where = f"if=ide,index={self.channel * 2 + self.unit},cache=unsafe"
+        if self.bus == "ahci":
+            where = f"if=none,id=port{self.channel},cache=unsafe,discard=unmap"
+        if self.cdrom:
+            where += ",media=cdrom,readonly=on"
         if not self.errors:
-            return f"driver=raw,file.filename={self.path},{where}"
-        return (f"driver=raw,file.driver=blkdebug,file.config={self.errors},"
-                f"file.image.driver=file,file.image.filename={self.path},"
-                f"rerror=report,werror=report,{where}")
+            drive = f"driver=raw,file.filename={self.path},{where}"
+        else:
+            drive = (f"driver=raw,file.driver=blkdebug,"
+                     f"file.config={self.errors},file.image.driver=file,"
+                     f"file.image.filename={self.path},"
+                     f"rerror=report,werror=report,{where}")
+        if self.bus == "ahci":
+            return ["-drive", drive, "-device",
+                    f"ide-{'cd' if self.cdrom else 'hd'},"
+                    f"drive=port{self.channel},bus=ide.{self.channel},"
+                    f"id=disk{self.channel}"]
+        return ["-drive", drive]
 
     def bochs(self):
         name = f"ata{self.channel}-" + ("slave" if self.unit else "master")
+        if self.cdrom:
+            return f"{name}: type=cdrom, path={self.path}, status=inserted"
         return f"{name}: type=disk, mode=flat, path={self.path}"
 
 
@@ -98,10 +115,14 @@ class Machine:
             return self.cpu
         return "EPYC,+svm,+npt" if ACCEL == "tcg" else "host"
 
+    def board(self):
+        return "q35" if any(d.bus == "ahci" for d in self.disks) else "pc"
+
     def qemu(self):
         cmd = ["qemu-system-x86_64", "-accel", ACCEL, "-cpu", self.qemu_cpu(),
                "-m", str(self.mem), "-smp", str(self.cpus),
-               "-machine", "pc,smm=off", "-display", "none", "-vga", "std",
+               "-machine", f"{self.board()},smm=off",
+               "-display", "none", "-vga", "std",
                "-nodefaults", "-serial", f"file:{self.com1}",
                "-serial", f"file:{self.com2}"]
         cmd += ["-monitor", f"unix:{self.monitor},server=on,wait=off"
@@ -109,7 +130,7 @@ class Machine:
         if not self.reboots:
             cmd += ["-no-reboot"]
         for disk in self.disks:
-            cmd += ["-drive", disk.qemu()]
+            cmd += disk.qemu()
         return cmd + self.extra
 
     def bochs(self):

@@ -97,8 +97,9 @@ enum {
 	RETURN = 256,
 };
 
-#define ANY	 -1
-#define UNDEF_BT (RFLAGS_OF | RFLAGS_SF | RFLAGS_AF | RFLAGS_PF)
+#define ANY	  -1
+#define UNDEF_BT  (RFLAGS_OF | RFLAGS_SF | RFLAGS_AF | RFLAGS_PF)
+#define UNDEF_MUL (RFLAGS_SF | RFLAGS_ZF | RFLAGS_AF | RFLAGS_PF)
 
 struct kind {
 	u8 map; /* 0 or 0F */
@@ -196,6 +197,10 @@ static const struct kind kinds[] = {
 	{ 0, 0xd0, 2, 4, NO_IMM, MODRM, RFLAGS_AF },
 	{ 0, 0xd0, 2, 5, NO_IMM, MODRM, RFLAGS_AF },
 	{ 0, 0xd0, 2, 7, NO_IMM, MODRM, RFLAGS_AF },
+	{ 0, 0xf6, 2, 4, NO_IMM, MODRM, UNDEF_MUL },
+	{ 0x0f, 0xaf, 1, ANY, NO_IMM, MODRM, UNDEF_MUL },
+	{ 0, 0x69, 1, ANY, IMM_Z, MODRM, UNDEF_MUL },
+	{ 0, 0x6b, 1, ANY, IMM_B, MODRM, UNDEF_MUL },
 	{ 0, 0x8d, 1, ANY, NO_IMM, MODRM | MEM_ONLY, 0 },
 	{ 0, 0x50, 16, ANY, NO_IMM, STACK, 0 },
 	{ 0, 0x70, 16, ANY, REL_B, NO_66, 0 },

@@ -50,8 +50,13 @@ static const char *const names[INSN_COUNT] = {
 	[INSN_CALL] = "call",
 	[INSN_RET] = "ret",
 	[INSN_NOP] = "nop pause endbr32 endbr64",
-	[INSN_MFENCE] = "mfence",
+	[INSN_MUL] = "mul",
+	[INSN_IMUL] = "imul",
+	[INSN_IMUL3] = "imul",
+	[INSN_FENCE] = "mfence lfence",
 	[INSN_CPUID] = "cpuid",
+	[INSN_RDTSC] = "rdtsc",
+	[INSN_RDTSCP] = "rdtscp",
 	[INSN_RDMSR] = "rdmsr",
 	[INSN_WRMSR] = "wrmsr",
 	[INSN_VMCALL] = "vmcall",
@@ -242,6 +247,12 @@ static bool same_operands(const struct insn *in,
 			return false;
 		next++;
 	}
+	if (in->op == INSN_IMUL3) {
+		const struct insn_operand third = { OPND_IMM, 0, in->size };
+
+		if (!same_operand(in, &third, &z[next++]))
+			return false;
+	}
 	return in->op == INSN_NOP || next == zi->operand_count_visible;
 }
 
@@ -292,11 +303,12 @@ static bool left_out(const ZydisDecodedInstruction *zi)
 		bool hint = zi->mnemonic == ZYDIS_MNEMONIC_NOP && op != 0x1f;
 		bool sse = op == 0x10 || op == 0x11; /* MOVSD */
 		bool dr = op == 0x21 || op == 0x23;
+		bool tscp = zi->mnemonic == ZYDIS_MNEMONIC_RDTSCP; /* 66h */
 		bool push_seg = (op & 0xf6) == 0xa0 || (op & 0xf7) == 0xa1;
 		bool jcc66 = (op & 0xf0) == 0x80 &&
 			     zi->attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE;
 
-		return hint || sse || dr || push_seg || jcc66;
+		return hint || sse || dr || tscp || push_seg || jcc66;
 	}
 	switch (op) {
 	case 0x06: /* PUSH and POP of segment registers */
@@ -324,6 +336,9 @@ static bool left_out(const ZydisDecodedInstruction *zi)
 	case 0xd0:
 	case 0xd1:
 		return zi->raw.modrm.reg == 6;
+	case 0xf6: /* IMUL of one operand */
+	case 0xf7:
+		return zi->raw.modrm.reg == 5;
 	case 0xff: /* far branches, PUSH Ev */
 		if (zi->raw.modrm.reg != 2 && zi->raw.modrm.reg != 4)
 			return true;

@@ -270,6 +270,11 @@ __attribute__((weak)) void startup_init_signal(struct vcpu *v)
 	abort();
 }
 
+__attribute__((weak)) void startup_requests(struct vcpu *v)
+{
+	abort();
+}
+
 __attribute__((weak)) void startup_sipi(struct vcpu *v, u8 vector)
 {
 	abort();

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "core/arch/cpuid.h"
 #include "core/arch/regs.h"
 #include "core/io/port.h"
 #include "tests/unit/test.h"
@@ -271,6 +272,15 @@ TEST(prefixes)
 
 /* ---- running ahead ---- */
 
+static u8 state[0x8000] __attribute__((aligned(8)));
+
+void *pool_alloc(size_t pages)
+{
+	if (pages * PAGE_SIZE > sizeof(state))
+		return NULL;
+	return memset(state, 0, sizeof(state));
+}
+
 /* What follows OUT at 1000h; returns RIP at the end, from 1002h. */
 static u64 ahead(struct vcpu *v, const u8 *code, size_t len)
 {
@@ -281,6 +291,8 @@ static u64 ahead(struct vcpu *v, const u8 *code, size_t len)
 	v->gpr[GPR_RDX] = PORT;
 	v->gpr[GPR_RDI] = 0x5000;
 	v->rip = 0x1000;
+	if (!v->ahead)
+		guest_ahead_init(v);
 	guest_io(v, &exit);
 	return v->rip - 0x1002;
 }
@@ -339,6 +351,47 @@ TEST(stops)
 	}
 }
 
+/* What a driver does between two accesses: it looks at another port, at the
+ * time, and waits. */
+TEST(passes)
+{
+	static const u8 code[] = {
+		0xb2, 0x80,	  /* mov $0x80, %dl: not hooked */
+		0xec,		  /* in (%dx), %al */
+		0x88, 0xc3,	  /* mov %al, %bl */
+		0x0f, 0x31,	  /* rdtsc */
+		0x89, 0xd6,	  /* mov %edx, %esi */
+		0x0f, 0xae, 0xe8, /* lfence */
+		0xf3, 0x90,	  /* pause */
+		0x0f, 0x01, 0xf9, /* rdtscp */
+		0xf0, 0x90,
+	};
+	struct vcpu *v = start(64);
+
+	EXPECT_EQ(ahead(v, code, sizeof(code)), 14); /* no RDTSCP */
+	v = start(64);
+	fake.id[0].edx = CPUID_80000001_EDX_RDTSCP;
+	EXPECT_EQ(ahead(v, code, sizeof(code)), 17);
+	EXPECT_EQ(v->gpr[GPR_RBX] & 0xff, 0xff);
+	EXPECT_EQ(v->gpr[GPR_RSI], 0x12);
+	EXPECT_EQ(v->gpr[GPR_RAX], 0x3456789a);
+	EXPECT_EQ(v->gpr[GPR_RCX], 7);
+	EXPECT_EQ(device.accesses, 1);
+}
+
+/* What it has decoded it does not keep when the code has changed. */
+TEST(changed_code)
+{
+	static const u8 one[] = { 0xb0, 0x12, 0xee };
+	static const u8 two[] = { 0xb0, 0x34, 0xee };
+	struct vcpu *v = start(64);
+
+	EXPECT_EQ(ahead(v, one, sizeof(one)), 3);
+	EXPECT_EQ(device.last, 0x12);
+	EXPECT_EQ(ahead(v, two, sizeof(two)), 3);
+	EXPECT_EQ(device.last, 0x34);
+}
+
 /* Not for users, other modes, single steps, breakpoints, CET. */
 TEST(does_not_begin)
 {
@@ -369,7 +422,7 @@ TEST(ends)
 	struct vcpu *v = start(64);
 
 	ahead(v, loop, sizeof(loop));
-	EXPECT_EQ(v->gpr[GPR_RAX], 32);
+	EXPECT_EQ(v->gpr[GPR_RAX], 64);
 	EXPECT_EQ(v->rip, 0x1002);
 }
 
@@ -399,5 +452,6 @@ TEST_MAIN(CASE(in_keeps_the_rest_of_rax), CASE(out_gives_the_low_bytes),
 	  CASE(nothing_to_repeat), CASE(address_size_16), CASE(address_size_32),
 	  CASE(downwards), CASE(segment_limit_in_the_burst),
 	  CASE(page_fault_before_the_device), CASE(prefixes),
-	  CASE(runs_to_the_next_access), CASE(stops), CASE(does_not_begin),
-	  CASE(ends), CASE(left_alone))
+	  CASE(runs_to_the_next_access), CASE(stops), CASE(passes),
+	  CASE(changed_code), CASE(does_not_begin), CASE(ends),
+	  CASE(left_alone))

@@ -12,6 +12,7 @@
 #include "tests/unit/test.h"
 
 #define INIT	     0x4500
+#define NMI	     0x4400
 #define SIPI(vector) (0x4600 | (vector))
 #define OTHERS	     0xc0000
 
@@ -38,18 +39,6 @@ static enum verdict icr(u32 dest, u32 low)
 	return write_apic(APIC_ICR, 4, low);
 }
 
-/* As the loop of that CPU does it. */
-static void take(struct vcpu *v)
-{
-	u32 sipi = v->sipi_request;
-
-	if (v->init_request)
-		startup_init_signal(v);
-	v->init_request = v->sipi_request = 0;
-	if (sipi)
-		startup_sipi(v, sipi - 1);
-}
-
 TEST(init_sipi)
 {
 	struct vcpu *v = start();
@@ -59,9 +48,8 @@ TEST(init_sipi)
 	v[1].event.valid = true;
 	EXPECT_EQ(icr(2, INIT), DONE);
 	EXPECT_EQ(fake.nmis_to, 1 << 2);
-	EXPECT_EQ(v[1].init_request, 1);
-	EXPECT_EQ(v[2].init_request, 0);
-	take(&v[1]);
+	EXPECT_EQ(v[2].startup_request, 0);
+	startup_requests(&v[1]);
 	EXPECT(v[1].waiting_sipi);
 	EXPECT(!v[1].event.valid);
 	EXPECT_EQ(fake.reg[1][VREG_CR0], CR0_CD | CR0_ET);
@@ -72,7 +60,7 @@ TEST(init_sipi)
 	EXPECT(fake.flushes[1]);
 
 	EXPECT_EQ(icr(2, SIPI(0x9a)), DONE);
-	take(&v[1]);
+	startup_requests(&v[1]);
 	EXPECT(!v[1].waiting_sipi);
 	EXPECT_EQ(fake.seg[1][SEG_CS].selector, 0x9a00);
 	EXPECT_EQ(fake.seg[1][SEG_CS].base, 0x9a000);
@@ -80,7 +68,7 @@ TEST(init_sipi)
 	/* the second SIPI finds it running */
 	v[1].rip = 0x1234;
 	EXPECT_EQ(icr(2, SIPI(0x10)), DONE);
-	take(&v[1]);
+	startup_requests(&v[1]);
 	EXPECT_EQ(v[1].rip, 0x1234);
 }
 
@@ -89,12 +77,12 @@ TEST(shorthands)
 	struct vcpu *v = start();
 
 	EXPECT_EQ(icr(0, INIT | OTHERS), DONE);
-	EXPECT_EQ(v[0].init_request, 0);
-	EXPECT_EQ(v[1].init_request, 1);
-	EXPECT_EQ(v[2].init_request, 1);
+	EXPECT_EQ(v[0].startup_request, 0);
+	EXPECT(v[1].startup_request);
+	EXPECT(v[2].startup_request);
 	v = start();
 	EXPECT_EQ(icr(0xff, INIT), DONE); /* broadcast */
-	EXPECT_EQ(v[2].init_request, 1);
+	EXPECT(v[2].startup_request);
 	v = start();
 	EXPECT_EQ(icr(6, INIT), DONE); /* nobody */
 	EXPECT_EQ(icr(2, INIT | APIC_ICR_LOGICAL), DONE);
@@ -112,8 +100,45 @@ TEST(init_takes_back_sipi)
 	icr(2, INIT);
 	icr(2, SIPI(1));
 	icr(2, INIT);
-	take(&v[1]);
+	startup_requests(&v[1]);
 	EXPECT(v[1].waiting_sipi);
+}
+
+/* All of it taken at once: the CPU starts where the first SIPI says, and an
+ * NMI from before the INIT is gone. */
+TEST(requests_in_order)
+{
+	struct vcpu *v = start();
+
+	icr(2, NMI);
+	icr(2, INIT);
+	icr(2, SIPI(0x30));
+	icr(2, SIPI(0x31));
+	startup_requests(&v[1]);
+	EXPECT(!v[1].waiting_sipi);
+	EXPECT(!v[1].nmi_pending);
+	EXPECT_EQ(fake.seg[1][SEG_CS].base, 0x30000);
+	icr(2, INIT);
+	icr(2, NMI);
+	startup_requests(&v[1]);
+	EXPECT(v[1].waiting_sipi);
+	EXPECT(v[1].nmi_pending);
+	startup_requests(&v[1]);
+	EXPECT(v[1].waiting_sipi);
+}
+
+/* It does not come as an NMI, which could be taken for a kick. */
+TEST(nmi_is_a_request)
+{
+	struct vcpu *v = start();
+
+	EXPECT_EQ(icr(0, NMI | OTHERS), DONE);
+	EXPECT_EQ(fake.nmis_to, 1 << 2 | 1 << 4);
+	startup_requests(&v[0]);
+	startup_requests(&v[1]);
+	EXPECT(!v[0].nmi_pending);
+	EXPECT(v[1].nmi_pending);
+	EXPECT_EQ(icr(2, NMI | APIC_ICR_LOGICAL), PASS);
 }
 
 TEST(boot_processor_resets)
@@ -121,7 +146,7 @@ TEST(boot_processor_resets)
 	struct vcpu *v = start();
 
 	EXPECT_EQ(icr(0, INIT), DONE);
-	EXPECT(RESETS(take(&v[0])));
+	EXPECT(RESETS(startup_requests(&v[0])));
 }
 
 /* Everything else is the hardware's. */
@@ -129,7 +154,6 @@ TEST(passes)
 {
 	start();
 	EXPECT_EQ(icr(2, 0x40fe), PASS);
-	EXPECT_EQ(icr(2, 0x4400), PASS);
 	EXPECT_EQ(write_apic(APIC_EOI, 4, 0), PASS);
 	EXPECT_EQ(write_apic(APIC_ICR_HIGH, 4, 0x02000000), PASS);
 }
@@ -163,5 +187,6 @@ TEST(base_stays)
 }
 
 TEST_MAIN(CASE(init_sipi), CASE(shorthands), CASE(init_takes_back_sipi),
+	  CASE(requests_in_order), CASE(nmi_is_a_request),
 	  CASE(boot_processor_resets), CASE(passes), CASE(odd_writes_are_lost),
 	  CASE(base_stays))

@@ -64,35 +64,9 @@ static void decode_npf(const struct svm *svm, const struct vmcb *b,
 	}
 }
 
-static void decode_iret(struct svm *svm, struct vmexit *exit)
-{
-	struct vmcb *b = svm->vmcb;
-
-	svm->nmi_masked = false;
-	b->intercept1 &= ~INTERCEPT_IRET;
-	exit->kind = VMEXIT_HANDLED;
-	if (svm->nmi_window) {
-		/* The IRET itself still has to run: wait for interrupts to be
-		 * possible, which is after it. */
-		b->vintr |= VINTR_V_IRQ | VINTR_V_IGN_TPR;
-		b->intercept1 |= INTERCEPT_VINTR;
-	}
-}
-
-static void decode_vintr(struct svm *svm, struct vmexit *exit)
-{
-	struct vmcb *b = svm->vmcb;
-
-	b->vintr &= ~(u64)VINTR_V_IRQ;
-	b->intercept1 &= ~INTERCEPT_VINTR;
-	svm->nmi_window = false;
-	exit->kind = VMEXIT_WINDOW;
-}
-
-/* Of the guest's only #GP. */
 static void decode_exception(const struct vmcb *b, struct vmexit *exit)
 {
-	u8 vector = b->exitcode - VMEXIT_CODE_EXCP_DE;
+	u8 vector = b->exitcode - VMEXIT_CODE_EXCP;
 
 	exit->kind = VMEXIT_EXCEPTION;
 	exit->exception = (struct vevent){
@@ -102,8 +76,39 @@ static void decode_exception(const struct vmcb *b, struct vmexit *exit)
 		.has_error = BIT(vector) & VECTORS_WITH_ERROR,
 		.error = b->exitinfo1,
 	};
-	if (b->exitcode == VMEXIT_CODE_EXCP_PF)
+	if (vector == VECTOR_PF)
 		exit->info = b->exitinfo2;
+}
+
+/* Those without operands, or whose operands are no more than this. */
+static const struct {
+	u32 code;
+	enum vmexit_kind kind;
+} kinds[] = {
+	{ VMEXIT_CODE_INTR, VMEXIT_INTR },
+	{ VMEXIT_CODE_NMI, VMEXIT_NMI },
+	{ VMEXIT_CODE_INIT, VMEXIT_INIT },
+	{ VMEXIT_CODE_CPUID, VMEXIT_CPUID },
+	{ VMEXIT_CODE_INVD, VMEXIT_INVD },
+	{ VMEXIT_CODE_SHUTDOWN, VMEXIT_SHUTDOWN },
+	{ VMEXIT_CODE_VMMCALL, VMEXIT_HYPERCALL },
+	{ VMEXIT_CODE_INVLPGA, VMEXIT_VIRT_INSN },
+	{ VMEXIT_CODE_VMRUN, VMEXIT_VIRT_INSN },
+	{ VMEXIT_CODE_VMLOAD, VMEXIT_VIRT_INSN },
+	{ VMEXIT_CODE_VMSAVE, VMEXIT_VIRT_INSN },
+	{ VMEXIT_CODE_STGI, VMEXIT_VIRT_INSN },
+	{ VMEXIT_CODE_CLGI, VMEXIT_VIRT_INSN },
+	{ VMEXIT_CODE_SKINIT, VMEXIT_VIRT_INSN },
+	/* QEMU writes it in 32 bits */
+	{ (u32)VMEXIT_CODE_INVALID, VMEXIT_INVALID },
+};
+
+static enum vmexit_kind find_kind(u32 code)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (kinds[i].code == code)
+			return kinds[i].kind;
+	return VMEXIT_UNKNOWN;
 }
 
 void svm_decode_exit(struct svm *svm, struct vmcb *b, struct vmexit *exit)
@@ -113,31 +118,16 @@ void svm_decode_exit(struct svm *svm, struct vmcb *b, struct vmexit *exit)
 	exit->insn_len =
 		svm->features & CPUID_SVM_EDX_NRIPS ? b->nrip - b->rip : 0;
 	decode_delivering(b, &exit->delivering);
+	exit->kind = find_kind(b->exitcode);
 
 	switch (b->exitcode) {
-	case VMEXIT_CODE_EXCP_DE ... VMEXIT_CODE_EXCP_LAST:
+	case VMEXIT_CODE_EXCP ... VMEXIT_CODE_EXCP + 31:
 		decode_exception(b, exit);
 		break;
-	case VMEXIT_CODE_INTR:
-		exit->kind = VMEXIT_INTR;
-		break;
-	case VMEXIT_CODE_NMI:
-		exit->kind = VMEXIT_NMI;
-		break;
-	case VMEXIT_CODE_INIT:
-		exit->kind = VMEXIT_INIT;
-		break;
-	case VMEXIT_CODE_VINTR:
-		decode_vintr(svm, exit);
-		break;
-	case VMEXIT_CODE_CPUID:
-		exit->kind = VMEXIT_CPUID;
-		break;
 	case VMEXIT_CODE_IRET:
-		decode_iret(svm, exit);
-		break;
-	case VMEXIT_CODE_INVD:
-		exit->kind = VMEXIT_INVD;
+		b->intercept1 &= ~INTERCEPT_IRET;
+		svm->iret_step = true;
+		exit->kind = VMEXIT_HANDLED;
 		break;
 	case VMEXIT_CODE_IOIO:
 		decode_ioio(svm, b, exit);
@@ -145,28 +135,8 @@ void svm_decode_exit(struct svm *svm, struct vmcb *b, struct vmexit *exit)
 	case VMEXIT_CODE_MSR:
 		exit->kind = b->exitinfo1 ? VMEXIT_WRMSR : VMEXIT_RDMSR;
 		break;
-	case VMEXIT_CODE_SHUTDOWN:
-		exit->kind = VMEXIT_SHUTDOWN;
-		break;
-	case VMEXIT_CODE_VMMCALL:
-		exit->kind = VMEXIT_HYPERCALL;
-		break;
-	case VMEXIT_CODE_INVLPGA:
-	case VMEXIT_CODE_VMRUN:
-	case VMEXIT_CODE_VMLOAD:
-	case VMEXIT_CODE_VMSAVE:
-	case VMEXIT_CODE_STGI:
-	case VMEXIT_CODE_CLGI:
-	case VMEXIT_CODE_SKINIT:
-		exit->kind = VMEXIT_VIRT_INSN;
-		break;
 	case VMEXIT_CODE_NPF:
 		decode_npf(svm, b, exit);
-		break;
-	default: /* QEMU writes INVALID in 32 bits */
-		exit->kind = (u32)b->exitcode == (u32)VMEXIT_CODE_INVALID
-				     ? VMEXIT_INVALID
-				     : VMEXIT_UNKNOWN;
 		break;
 	}
 }

@@ -10,6 +10,7 @@
 #include "core/lib/panic.h"
 #include "core/lib/string.h"
 #include "core/mm/pool.h"
+#include "core/virt/guest.h"
 
 /* MSR permission map: 2 bits for each of three ranges of 8,192 MSRs (APM vol.
  * 2, 15.11). Shared by all CPUs, written before they start. */
@@ -105,9 +106,7 @@ static void init_control(struct vmcb *b, hpa_t nested_root)
 	b->intercept2 = INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD |
 			INTERCEPT_VMSAVE | INTERCEPT_STGI | INTERCEPT_CLGI |
 			INTERCEPT_SKINIT;
-	/* EFER.SVME is set, so some SVM instructions give #GP, by privilege
-	 * or operand, before they exit; without it they give #UD. */
-	b->intercept_exceptions = BIT(VECTOR_GP);
+	b->intercept_exceptions = SVM_EXCEPTIONS;
 	b->iopm_base_pa = virt_to_phys(port_bitmap());
 	b->msrpm_base_pa = virt_to_phys(msrpm);
 	b->guest_asid = 1;
@@ -176,23 +175,29 @@ static void svm_run(struct vcpu *v, struct vmexit *exit)
 {
 	struct svm *svm = svm_of(v);
 	struct vmcb *b = svm->vmcb;
+	bool step;
 
 	b->rip = v->rip;
 	b->rflags = v->rflags;
 	b->rax = v->gpr[GPR_RAX];
 	b->rsp = v->gpr[GPR_RSP];
 	b->eventinj = 0;
+	if (svm->iret_step)
+		svm_step_begin(svm, &v->event);
+	step = svm->iret_step;
 	if (v->event.valid)
 		inject(svm, &v->event);
 
 	svm_enter(svm->vmcb_pa, v->gpr, svm->host_pa);
 
 	b->tlb_control = TLB_KEEP;
+	svm_decode_exit(svm, b, exit);
+	if (step)
+		svm_step_end(svm, exit);
 	v->rip = b->rip;
 	v->rflags = b->rflags;
 	v->gpr[GPR_RAX] = b->rax;
 	v->gpr[GPR_RSP] = b->rsp;
-	svm_decode_exit(svm, b, exit);
 	if (exit->kind == VMEXIT_NMI || exit->kind == VMEXIT_INIT) {
 		/* It is still pending: the host's handlers take it. */
 		stgi();
@@ -203,17 +208,19 @@ static void svm_run(struct vcpu *v, struct vmexit *exit)
 /* AMD-V has no wait-for-SIPI state for a guest. */
 static bool svm_wait_sipi(struct vcpu *v)
 {
-	(void)v;
+	svm_step_unblock(svm_of(v));
 	return false;
 }
 
+/* The IRET exits. The NMI of a kick does, too, when the event has been
+ * injected and before the first instruction of its handler. */
 static bool svm_nmi_blocked(struct vcpu *v)
 {
-	struct svm *svm = svm_of(v);
-
-	if (svm->nmi_masked)
-		svm->nmi_window = true;
-	return svm->nmi_masked || svm->nmi_window;
+	if (svm_of(v)->nmi_masked)
+		return true;
+	if (v->event.valid)
+		guest_kick(v);
+	return v->event.valid;
 }
 
 static void svm_flush_nested(struct vcpu *v)

@@ -2,8 +2,15 @@
 #ifndef CORE_VIRT_SVM_SVM_H
 #define CORE_VIRT_SVM_SVM_H
 
+#include "core/arch/regs.h"
 #include "core/virt/svm/vmcb.h"
 #include "core/virt/virt.h"
+
+/*
+ * Intercepted all the time: EFER.SVME is set, so some SVM instructions give
+ * #GP, by privilege or operand, before they exit; without it they give #UD.
+ */
+#define SVM_EXCEPTIONS BIT(VECTOR_GP)
 
 struct svm {
 	struct vmcb *vmcb;
@@ -11,8 +18,11 @@ struct svm {
 	hpa_t vmcb_pa;
 	hpa_t host_pa;	 /* VMSAVE area of the host */
 	u32 features;	 /* CPUID 8000000Ah EDX */
-	bool nmi_masked; /* an NMI was injected, its IRET not yet seen */
-	bool nmi_window; /* NMI wanted once the IRET is through: VINTR */
+	bool nmi_masked; /* an NMI was injected, its IRET not yet through */
+	/* That IRET is the next instruction, and executed in a single step. */
+	bool iret_step;
+	bool step_tf; /* the guest's own TF and DR6 before it */
+	u64 step_dr6;
 };
 
 static inline struct svm *svm_of(const struct vcpu *v)
@@ -32,6 +42,18 @@ void svm_decode_exit(struct svm *svm, struct vmcb *b, struct vmexit *exit);
 int svm_program_init(struct vcpu *v);
 void svm_program_run(struct vcpu *v, struct virt_program *p, u64 ticks,
 		     struct vmexit *exit);
+
+/*
+ * step.c: NMIs are blocked until the IRET of the handler is through (APM vol.
+ * 2, 8.2.3), of which the hardware tells only that it comes.
+ *
+ * svm_step_unblock() ends the blocking. svm_step_begin() is called before each
+ * entry while svm->iret_step is set, svm_step_end() after the exit, with what
+ * it was; it may turn that into the end of the step.
+ */
+void svm_step_unblock(struct svm *svm);
+void svm_step_begin(struct svm *svm, const struct vevent *event);
+void svm_step_end(struct svm *svm, struct vmexit *exit);
 
 /* state.c */
 u64 svm_get(struct vcpu *v, enum vreg reg);

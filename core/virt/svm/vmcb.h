@@ -8,7 +8,6 @@ enum vmcb_intercept1 { /* offset 00Ch */
 	INTERCEPT_INTR = BIT(0),
 	INTERCEPT_NMI = BIT(1),
 	INTERCEPT_INIT = BIT(3),
-	INTERCEPT_VINTR = BIT(4),
 	INTERCEPT_RDPMC = BIT(15),
 	INTERCEPT_CPUID = BIT(18),
 	INTERCEPT_IRET = BIT(20),
@@ -38,14 +37,11 @@ enum vmcb_intercept2 { /* offset 010h */
 	INTERCEPT_XSETBV = BIT(13),
 };
 
-enum vmcb_exitcode {		    /* appendix C */
-	VMEXIT_CODE_EXCP_DE = 0x40, /* and the other 31 */
-	VMEXIT_CODE_EXCP_PF = 0x4e,
-	VMEXIT_CODE_EXCP_LAST = 0x5f,
+enum vmcb_exitcode {		 /* appendix C */
+	VMEXIT_CODE_EXCP = 0x40, /* and the vector */
 	VMEXIT_CODE_INTR = 0x60,
 	VMEXIT_CODE_NMI = 0x61,
 	VMEXIT_CODE_INIT = 0x63,
-	VMEXIT_CODE_VINTR = 0x64,
 	VMEXIT_CODE_CPUID = 0x72,
 	VMEXIT_CODE_IRET = 0x74,
 	VMEXIT_CODE_INVD = 0x76,
@@ -80,10 +76,6 @@ enum {
 #define VMCB_EVENT_EV BIT(11)
 #define VMCB_EVENT_V  BIT(31)
 
-enum {
-	VINTR_V_IRQ = BIT(8),
-	VINTR_V_IGN_TPR = BIT(20)
-};
 enum {
 	TLB_KEEP = 0,
 	TLB_FLUSH_ALL = 1,

@@ -140,6 +140,12 @@ static inline volatile u32 *apic(u32 reg)
 	return (volatile u32 *)(0xfee00000ULL + reg);
 }
 
+/* ---- ap.c ---- */
+
+/* Starts the CPU with the other APIC ID of 0 and 1; then it calls @work, if
+ * there is one, again and again. */
+bool ap_start(void (*work)(void));
+
 /* start.S */
 extern u64 gdt[], pml4[], pdpt[], pds[], pdpt_pae[];
 extern u32 pd32[], ap_running;
@@ -148,13 +154,14 @@ extern u64 idt32[], idt64[];
 
 /* mode.S */
 void mode_enter(void);
-extern volatile u32 nmi_count[8];
+extern volatile u32 nmi_count[APS], nmi_hold, ud_count;
+extern volatile u64 ipi_count[APS];
 extern volatile u64 saved_rsp;
 
 /* ---- the tests, by their names on the command line ---- */
 
 void test_memory(void), test_virt(void), test_random(void), test_insn(void),
 	test_ap(void), test_bound(void), test_task(void), test_cr3(void);
-_Noreturn void ap_main(void);
+_Noreturn void ap_main(u32 id);
 
 #endif

@@ -40,7 +40,9 @@
 #define SEL_TSS64   0x48
 #define SEL_TSS32   0x58
 #define SEL_FREE    0x60 /* six descriptors for the tests */
-#define SEL_TSS_AP  0x90
+#define SEL_TSS_AP  0x90 /* 16 bytes for each APIC ID */
+#define APS	    8
+#define AP_STACK    0x4000 /* of it 4 KiB each for IST 1 and 2 */
 
 #define DONE	    0x40 /* INT DONE ends what is run */
 

@@ -148,9 +148,21 @@ nmi64:
 	mov	$0xfee00020, %eax
 	mov	(%rax), %eax
 	shr	$24, %eax
-	and	$7, %eax
+	and	$APS - 1, %eax
 	lock incl nmi_count(,%rax,4)
-	pop	%rax
+	/* until the test lets it go; other NMIs wait */
+1:	cmpl	$0, nmi_hold
+	je	2f
+	pause
+	jmp	1b
+2:	pop	%rax
+	iretq
+
+	/* #UD where a test expects it, by an instruction of 3 bytes */
+	.globl	ud64
+ud64:
+	addq	$3, (%rsp)
+	lock incl ud_count
 	iretq
 
 	/* the APs' interrupt */
@@ -159,7 +171,7 @@ ipi64:
 	mov	$0xfee00020, %eax
 	mov	(%rax), %eax
 	shr	$24, %eax
-	and	$7, %eax
+	and	$APS - 1, %eax
 	lock incq ipi_count(,%rax,8)
 	mov	$0xfee000b0, %eax
 	movl	$0, (%rax)
@@ -402,7 +414,7 @@ trampoline:
 	mov	%eax, %cr0
 	ljmpl	$SEL_CODE32, $ap_32
 trampoline_gdt:
-	.word	0x9f
+	.word	SEL_TSS_AP + APS * 16 - 1
 	.long	gdt
 trampoline_end:
 
@@ -413,24 +425,25 @@ ap_32:
 	mov	%eax, %ds
 	mov	%eax, %es
 	mov	%eax, %ss
-	mov	$ap_stack_top, %esp
+	mov	0xfee00020, %eax
+	shr	$24, %eax
+	and	$APS - 1, %eax
+	inc	%eax
+	imul	$AP_STACK, %eax
+	lea	ap_stacks(%eax), %esp
 	jmp	to_long
 
 	.bss
 	.balign 16
-	.skip	8192
-	.globl ap_stack_top, ap_ist1_top, ap_ist2_top
-ap_stack_top:
-	.skip	4096
-ap_ist1_top:
-	.skip	4096
-ap_ist2_top:
+	.globl ap_stacks
+ap_stacks:
+	.skip	APS * AP_STACK
 
 	.data
-	.globl saved_rsp, nmi_count, ipi_count
+	.globl saved_rsp, nmi_count, ipi_count, nmi_hold, ud_count
 	.balign 8
 ipi_count:
-	.fill	8, 8, 0
+	.fill	APS, 8, 0
 saved_rsp:
 	.quad	0
 saved_cr4:
@@ -439,6 +452,10 @@ legacy_pointer:
 	.long	legacy
 	.word	SEL_CODE32
 nmi_count:
-	.fill	8, 4, 0
+	.fill	APS, 4, 0
+nmi_hold:
+	.long	0
+ud_count:
+	.long	0
 
 	.section .note.GNU-stack, "", @progbits

@@ -106,14 +106,6 @@ start:
 	movl	$STACK_0, tss32 + 4
 	movl	$SEL_DATA, tss32 + 8
 	movw	$104, tss64 + 102
-	movw	$104, tss_ap + 102
-	movl	$ap_ist1_top, tss_ap + 36
-	movl	$ap_ist2_top, tss_ap + 44
-	mov	$tss_ap, %eax
-	mov	%ax, gdt + SEL_TSS_AP + 2
-	shr	$16, %eax
-	mov	%al, gdt + SEL_TSS_AP + 4
-	mov	%ah, gdt + SEL_TSS_AP + 7
 	movw	$104, tss32 + 102
 	jmp	to_long
 
@@ -147,8 +139,14 @@ long_mode:
 	mov	%esp, %esp
 	cmpl	$0, ap_running
 	je	1f
-	mov	$SEL_TSS_AP, %eax
-	andb	$~2, gdt + SEL_TSS_AP + 5
+	mov	$0xfee00020, %eax
+	mov	(%rax), %edi
+	shr	$24, %edi
+	and	$APS - 1, %edi
+	mov	%edi, %eax
+	shl	$4, %eax
+	add	$SEL_TSS_AP, %eax
+	andb	$~2, gdt + 5(%rax)
 	ltr	%ax
 	call	ap_main
 1:
@@ -175,7 +173,7 @@ gdt:
 	.quad	0x0000890000000067, 0	/* tss64 */
 	.quad	0x0000890000000067	/* tss32 */
 	.fill	6, 8, 0
-	.quad	0x0000890000000067, 0	/* the AP's tss64 */
+	.fill	APS * 2, 8, 0		/* the APs' tss64 */
 gdt_end:
 gdt_pointer:
 	.word	gdt_end - gdt - 1
@@ -201,7 +199,6 @@ idt64:	.skip 4096
 idt32:	.skip 2048
 tss64:	.skip 128
 tss32:	.skip 128
-tss_ap:	.skip 128
 info:	.skip 8
 	.balign 16
 	.skip 8192

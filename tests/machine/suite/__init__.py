@@ -1,5 +1,5 @@
 """The cases; importing a module registers its cases."""
 
-from suite import (boot, build, demo, disk, hostile, install,   # noqa: F401
-                   invisible, power, program, refuse, secrets,
+from suite import (ahci, atapi, boot, build, demo, disk, hostile,       # noqa: F401
+                   install, invisible, power, program, refuse, secrets,
                    sign)

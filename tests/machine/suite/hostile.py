@@ -16,8 +16,7 @@ import time
 
 import case as cases
 import image
-from case import (BOOT_MIB, ROOT, ROOT_MIB, Fail, case, shoji_image,
-                  unsettled)
+from case import BOOT_MIB, ROOT, ROOT_MIB, Fail, case, shoji_image
 
 build_lock = threading.Lock()
 
@@ -269,9 +268,17 @@ def compare_faults(t, here, bare):
     t.equal("faults", len(here), len(bare))
 
 
-@unsettled(vendor=("amd", "intel"), cpus={"amd": (2, 4), "intel": (2,)},
-           weight=20)
+@case(vendor=("amd", "intel"), cpus={"amd": (2, 4), "intel": (2,)}, weight=20)
 def hostile_ap(t):
-    """INIT, SIPI, NMI and interrupts to a second CPU, in any order."""
-    kernel(t, "test=ap")
+    """INIT, SIPI, NMI and interrupts to other CPUs, in any order."""
+    words = f"test=ap cpus={t.cpus}"
+    if t.vendor == "amd" and t.bare:
+        # QEMU itself runs a CPU that waits for SIPI when an NMI comes, and
+        # after an INIT takes a SIPI from before it.
+        words += " waiting=0 storm=0"
+    if t.vendor == "intel" and not t.bare:
+        # Bochs 2.7 does not clear an INIT that has made a VM exit: the next
+        # entry exits again, for ever, so the CPU cannot be started again.
+        words += " again=0"
+    kernel(t, words, limit=900)
 

@@ -1,0 +1,119 @@
+/* Who is at the port: asked by a command of our own, in memory of our own. */
+#include "drivers/ata/identify.h"
+
+#include "core/io/dma.h"
+#include "core/lib/errors.h"
+#include "core/lib/range.h"
+#include "core/lib/string.h"
+#include "drivers/ata/ahci.h"
+
+#define BOUNCE_KIB 2048 /* the default */
+#define SG_PAGES   (AHCI_PRDS * sizeof(struct sg_seg) / PAGE_SIZE + 1)
+
+void ahci_identify_begin(struct ahci_port *p)
+{
+	struct ahci_page *page = p->page;
+	u8 *fis = page->table;
+
+	p->packet = ahci_read(p, PxSIG) == PxSIG_ATAPI;
+	memset(page->table, 0, sizeof(page->table));
+	fis[0] = FIS_H2D;
+	fis[1] = FIS_COMMAND;
+	fis[2] = p->packet ? ATA_IDENTIFY_PACKET : ATA_IDENTIFY_DEVICE;
+	*(struct ahci_prd *)(page->table + TABLE_PRD) =
+		(struct ahci_prd){ p->page_pa +
+					   offsetof(struct ahci_page, identify),
+				   0, ATA_IDENTIFY_BYTES - 1 };
+	p->asking = true;
+	ahci_issue(p, 0, 0, 1, p->page_pa + offsetof(struct ahci_page, table));
+}
+
+/* What a protected device needs. It is never given back, and is not taken
+ * twice: a guest can have the device identified as often as it likes. */
+static int protect(struct ahci_port *p)
+{
+	u32 kib = p->options->bounce_kib ? p->options->bounce_kib : BOUNCE_KIB;
+	hpa_t pa;
+
+	if (p->table)
+		return 0;
+	p->bounce_pages = kib / 4;
+	if (!p->bounce)
+		p->bounce = dma_alloc(p->bounce_pages, &p->bounce_pa);
+	if (!p->sg.seg)
+		p->sg.seg = dma_alloc(SG_PAGES, &pa);
+	if (p->bounce && p->sg.seg)
+		p->table = dma_alloc(2 * p->slots, &p->table_pa);
+	if (!p->table)
+		return -ENOMEM;
+	log_line("ahci: port %u.%u: %u KiB for writes in flight",
+		 p->id.controller, p->id.channel, kib);
+	return 0;
+}
+
+/* The same device as before keeps its place in the filter. */
+static void attach(struct ahci_port *p)
+{
+	struct ata_identity id;
+	struct block_id *b = &p->id;
+
+	ata_identify_parse(p->page->identify, &id);
+	if (p->packet) { /* a disc may come and go, and is of any size */
+		id.lba = id.cd_dvd;
+		id.sector_size = PACKET_UNIT;
+		id.sectors = 0;
+	}
+	if (p->known && !strcmp(b->model, id.model) &&
+	    !strcmp(b->serial, id.serial) && b->sectors == id.sectors &&
+	    p->sector_size == (id.lba ? id.sector_size : 0))
+		return;
+	memcpy(b->model, id.model, sizeof(id.model));
+	memcpy(b->serial, id.serial, sizeof(id.serial));
+	b->sector_size = id.sector_size ? id.sector_size : 512;
+	b->sectors = id.sectors;
+	p->sector_size = id.lba ? id.sector_size : 0;
+	p->known = true;
+	lock_acquire(p->attach_lock);
+	p->dev = p->filter->attach(b);
+	lock_release(p->attach_lock);
+	if (p->dev && !p->sector_size)
+		log_line("ahci: %s: no sectors that can be used", id.model);
+}
+
+/* The guest has the port to itself, with the commands it has issued. */
+static void release(struct ahci_port *p)
+{
+	u32 ci = p->ci, sact = p->sact;
+
+	p->ci = p->sact = p->waiting = 0;
+	ahci_port_switch(p, AHCI_PLAIN);
+	if (p->mode == AHCI_PLAIN && ci) {
+		ahci_write(p, PxSACT, sact);
+		ahci_write(p, PxCI, ci);
+	}
+}
+
+/* An IDENTIFY that fails looks to the guest as if its own command had: the
+ * port has to be started again, and then the device is asked again. */
+void ahci_identify_end(struct ahci_port *p)
+{
+	bool stale = p->stale || !(ahci_read(p, PxCMD) & PxCMD_ST);
+
+	if (ahci_read(p, PxCI) & 1)
+		return;
+	p->asking = false;
+	p->active = p->stale = 0;
+	if (stale)
+		return;
+	p->stuck = ahci_read(p, PxTFD) & (ATA_ERR | ATA_DF);
+	if (p->stuck)
+		return;
+	attach(p);
+	p->stuck = p->dev && protect(p);
+	p->identified = !p->stuck;
+	if (p->stuck)
+		log_limited(&p->trouble, "ahci: port %u.%u: no memory",
+			    p->id.controller, p->id.channel);
+	else if (!p->dev)
+		release(p);
+}

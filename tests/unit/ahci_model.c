@@ -1,0 +1,634 @@
+#include "tests/unit/ahci_model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/io/dma.h"
+#include "core/io/mmio.h"
+#include "core/lib/errors.h"
+#include "core/lib/log.h"
+#include "core/lib/range.h"
+#include "core/mm/gmem.h"
+
+#define ST    BIT(0)
+#define CLO   BIT(3)
+#define FRE   BIT(4)
+#define FR    BIT(14)
+#define CR    BIT(15)
+#define DHRS  BIT(0)
+#define SDBS  BIT(3)
+#define TFES  BIT(30)
+#define READY 0x50
+
+struct model model;
+static u8 images[MODEL_PORTS][2 * MODEL_LOW * 512];
+static u32 hidden_used;
+#define SEED 88172645463325252ULL
+static u64 seed = SEED;
+
+u32 model_random(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (u32)(seed >> 16);
+}
+
+/* ---- memory ---- */
+
+void *gmem_ptr(gpa_t gpa, u64 len)
+{
+	return range_ok(gpa, len, MODEL_RAM) ? model.memory + gpa : NULL;
+}
+
+int dma_copy_in(gpa_t gpa, void *dst, size_t len)
+{
+	if (!gmem_ptr(gpa, len))
+		return -EFAULT;
+	memcpy(dst, model.memory + gpa, len);
+	return 0;
+}
+
+void *dma_alloc(size_t pages, hpa_t *pa)
+{
+	u32 align = PAGE_SIZE, at;
+
+	while (align * 2 <= pages * PAGE_SIZE)
+		align *= 2;
+	at = (u32)align_up(MODEL_RAM + hidden_used, align);
+	if (!range_ok(at, pages * PAGE_SIZE, MODEL_MEMORY))
+		return NULL;
+	hidden_used = at + (u32)(pages * PAGE_SIZE) - MODEL_RAM;
+	*pa = at;
+	return memset(model.memory + at, 0, pages * PAGE_SIZE);
+}
+
+void log_line(const char *format, ...)
+{
+}
+
+void log_limited(struct log_limit *limit, const char *format, ...)
+{
+	limit->count++;
+}
+
+static u32 number(struct model_port *p)
+{
+	return (u32)(p - model.port);
+}
+
+/* What a port reads and writes; nothing is there beyond all memory. */
+static void dma(struct model_port *p, u64 addr, void *buf, u32 len, bool write)
+{
+	if (!(model.cap >> 31))
+		addr = (u32)addr;
+	if (model.on_dma)
+		model.on_dma(number(p), addr, len, write);
+	if (!range_ok(addr, len, MODEL_MEMORY)) {
+		if (!write)
+			memset(buf, 0xFF, len);
+	} else if (write) {
+		memcpy(model.memory + addr, buf, len);
+	} else {
+		memcpy(buf, model.memory + addr, len);
+	}
+}
+
+static u32 le32_at(const u8 *p)
+{
+	return p[0] | p[1] << 8 | p[2] << 16 | (u32)p[3] << 24;
+}
+
+/* ---- frames ---- */
+
+static void frame(struct model_port *p, u32 offset, u8 *fis, u32 len)
+{
+	if (p->cmd & FRE)
+		dma(p, ((u64)p->fbu << 32 | p->fb) + offset, fis, len, true);
+}
+
+static void frame_register(struct model_port *p, u8 status, u8 error)
+{
+	u8 fis[20] = { 0x34, 0x40, status, error };
+
+	p->tfd = status | error << 8;
+	frame(p, 0x40, fis, sizeof(fis));
+	p->is |= DHRS;
+	if (status & 1)
+		p->is |= TFES;
+}
+
+static void frame_bits(struct model_port *p, u32 bits, u8 status, u8 error)
+{
+	u8 fis[8] = { 0xA1, 0x40, status, error };
+
+	memcpy(fis + 4, &bits, 4);
+	p->tfd = status | error << 8;
+	frame(p, 0x58, fis, sizeof(fis));
+	p->is |= SDBS;
+	if (status & 1)
+		p->is |= TFES;
+}
+
+static void signature(struct model_port *p)
+{
+	p->sig = p->disk.atapi ? 0xEB140101 : 0x101;
+	p->tfd = READY;
+}
+
+/* ---- the disk ---- */
+
+u8 *model_sector(struct model_disk *d, u64 lba)
+{
+	u64 half = MODEL_LOW * 512 / d->sector;
+
+	if (lba < half)
+		return d->data + lba * d->sector;
+	if (lba >= MODEL_HIGH && lba - MODEL_HIGH < half)
+		return d->data + (lba - MODEL_HIGH + half) * d->sector;
+	return NULL;
+}
+
+static void put_word(u8 *buf, int n, u16 v)
+{
+	buf[2 * n] = (u8)v;
+	buf[2 * n + 1] = (u8)(v >> 8);
+}
+
+static void identify(struct model_disk *d, u8 *buf)
+{
+	static const char text[] = "OMED LIDKS   ";
+
+	memset(buf, 0, 512);
+	for (int i = 0; i < 40; i++)
+		buf[54 + i] = i < 13 ? (u8)text[i] : ' ';
+	for (int i = 0; i < 20; i++)
+		buf[20 + (i ^ 1)] =
+			i < (int)strlen(d->serial) ? (u8)d->serial[i] : ' ';
+	put_word(buf, 49, 0x0B00);
+	put_word(buf, 75, 31);
+	put_word(buf, 76, 0x0106);
+	put_word(buf, 77, 0x0060);
+	put_word(buf, 83, 0x7FFF);
+	put_word(buf, 169, 1);
+	for (int i = 0; i < 4; i++)
+		put_word(buf, 100 + i, (u16)(d->capacity >> 16 * i));
+	if (d->sector != 512) {
+		put_word(buf, 106, 0x5000);
+		put_word(buf, 117, (u16)(d->sector / 2));
+	}
+}
+
+static bool is_ext(u8 c)
+{
+	return c == 0x24 || c == 0x25 || c == 0x29 || c == 0x34 || c == 0x35 ||
+	       c == 0x39 || c == 0x3D || c == 0x42 || c == 0x60 || c == 0x61;
+}
+
+static bool is_out(u8 c)
+{
+	return c == 0x30 || c == 0x34 || c == 0x35 || c == 0x39 || c == 0x3D ||
+	       c == 0xCA || c == 0x61 || c == 0x06;
+}
+
+static bool is_user(u8 c)
+{
+	return is_ext(c) || c == 0x20 || c == 0xC8 || c == 0x30 || c == 0xCA ||
+	       c == 0x40;
+}
+
+/* False if the device knows no such command or has no such sectors. */
+static bool command_decode(struct model_disk *d, struct model_command *c,
+			   const u8 *fis)
+{
+	u32 count = fis[12] | fis[13] << 8;
+
+	c->code = fis[2];
+	c->queued = c->code == 0x60 || c->code == 0x61 || c->code == 0x63;
+	c->out = is_out(c->code);
+	c->user = is_user(c->code);
+	c->bytes = 0;
+	c->lba = fis[4] | fis[5] << 8 | (u64)fis[6] << 16;
+	if (!c->user) {
+		if (c->code == 0xEC || c->code == 0xA1 || c->code == 0x2F ||
+		    c->code == 0x06)
+			c->bytes = 512;
+		return c->bytes || c->code == 0xEA || c->code == 0xE7 ||
+		       c->code == 0xEF || c->code == 0x63;
+	}
+	if (c->queued)
+		count = fis[3] | fis[11] << 8;
+	if (is_ext(c->code)) {
+		c->lba |= (u64)fis[8] << 24 | (u64)fis[9] << 32 |
+			  (u64)fis[10] << 40;
+		count = count ? count : 65536;
+	} else {
+		c->lba |= (u64)(fis[7] & 15) << 24;
+		count = fis[12] ? fis[12] : 256;
+	}
+	if (c->code != 0x40 && c->code != 0x42)
+		c->bytes = count * d->sector;
+	return fis[7] & 0x40 && range_ok(c->lba, count, d->capacity);
+}
+
+/* ---- commands ---- */
+
+static void command_fail(struct model_port *p, u32 n, u8 error)
+{
+	struct model_command *c = &p->slot[n];
+
+	c->taken = false;
+	p->halted = !model.lax;
+	if (c->queued) {
+		/* all that are queued have ended, without their bits */
+		for (u32 i = 0; i < 32; i++)
+			p->slot[i].taken = false;
+		frame_bits(p, 0, READY | 1, error);
+		return;
+	}
+	if (model.lax)
+		p->ci &= ~(1u << n);
+	frame_register(p, READY | 1, error);
+}
+
+static void command_end(struct model_port *p, u32 n)
+{
+	struct model_command *c = &p->slot[n];
+	u32 bit = 1u << n;
+
+	c->taken = false;
+	if (c->queued) {
+		p->sact &= ~bit;
+		frame_bits(p, bit, READY, 0);
+		return;
+	}
+	dma(p, ((u64)p->clbu << 32 | p->clb) + n * 32 + 4, &c->done, 4, true);
+	p->ci &= ~bit;
+	frame_register(p, READY, 0);
+}
+
+/* 20 bytes of the frame, of which byte 15 is the control register. */
+static void control(struct model_port *p, u32 n, const u8 *fis)
+{
+	p->ci &= ~(1u << n);
+	if (fis[15] & 4) {
+		p->reset_seen = true;
+		for (u32 i = 0; i < 32; i++)
+			p->slot[i].taken = false;
+	} else if (p->reset_seen) {
+		p->reset_seen = false;
+		signature(p);
+		frame_register(p, READY, 1);
+	}
+}
+
+static bool others_taken(struct model_port *p, bool queued)
+{
+	for (u32 i = 0; i < 32; i++)
+		if (p->slot[i].taken && !(queued && p->slot[i].queued))
+			return true;
+	return false;
+}
+
+static void command_fetch(struct model_port *p, u32 n)
+{
+	struct model_command *c = &p->slot[n];
+	u8 header[32], fis[20];
+	bool known;
+
+	dma(p, ((u64)p->clbu << 32 | p->clb) + n * 32, header, 32, false);
+	c->table = le32_at(header + 8) | (u64)le32_at(header + 12) << 32;
+	dma(p, c->table, fis, 20, false);
+	c->prds = header[2] | header[3] << 8;
+	c->prd = c->offset = c->done = 0;
+	model.commands++;
+	if (!(fis[1] & 0x80)) {
+		control(p, n, fis);
+		return;
+	}
+	known = command_decode(&p->disk, c, fis);
+	if (others_taken(p, c->queued))
+		model.mixed++;
+	if (p->identify_fail && (fis[2] == 0xEC || fis[2] == 0xA1)) {
+		p->identify_fail--;
+		known = false;
+	}
+	if (!known) {
+		command_fail(p, n, 4);
+		return;
+	}
+	if ((header[0] >> 6 & 1) != (c->bytes && c->out))
+		model.stopping++; /* the wrong direction */
+	c->taken = true;
+	if (c->queued)
+		p->ci &= ~(1u << n);
+	else
+		p->tfd = 0x80;
+}
+
+/* Where the next byte of data is, and for how many more. */
+static bool prd_here(struct model_port *p, struct model_command *c, u64 *addr,
+		     u32 *len)
+{
+	u8 prd[16];
+	u32 bytes;
+
+	if (c->prd >= c->prds)
+		return false;
+	dma(p, c->table + 0x80 + c->prd * 16, prd, 16, false);
+	bytes = ((le32_at(prd + 12) & 0x3FFFFF) | 1) + 1;
+	*addr = (le32_at(prd) | (u64)le32_at(prd + 4) << 32) + c->offset;
+	*len = bytes - c->offset;
+	return true;
+}
+
+static void sector_load(struct model_port *p, struct model_command *c)
+{
+	struct model_disk *d = &p->disk;
+	u64 lba = c->lba + c->done / d->sector;
+
+	if (c->code == 0xEC || c->code == 0xA1)
+		identify(d, c->buf);
+	else if (!c->user)
+		memset(c->buf, 0x2F, 512);
+	else if (model_sector(d, lba))
+		memcpy(c->buf, model_sector(d, lba), d->sector);
+	else
+		memset(c->buf, 0, d->sector);
+}
+
+static void sector_store(struct model_port *p, struct model_command *c)
+{
+	struct model_disk *d = &p->disk;
+	u64 lba = c->lba + c->done / d->sector - 1;
+
+	if (!c->user)
+		return;
+	if (model.on_write)
+		model.on_write(d, lba, c->buf);
+	if (model_sector(d, lba))
+		memcpy(model_sector(d, lba), c->buf, d->sector);
+}
+
+/* At most what is left of a sector and of a piece of memory. */
+static void command_move(struct model_port *p, u32 n)
+{
+	struct model_command *c = &p->slot[n];
+	u32 size = c->user ? p->disk.sector : 512, at = c->done % size;
+	u64 addr, lba = c->lba + c->done / size;
+	u32 len;
+
+	if (c->done == c->bytes) {
+		command_end(p, n);
+		return;
+	}
+	if (c->user && lba == p->disk.bad_lba) {
+		command_fail(p, n, 0x40);
+		return;
+	}
+	if (!prd_here(p, c, &addr, &len)) {
+		command_fail(p, n, 4);
+		return;
+	}
+	if (!at && !c->out)
+		sector_load(p, c);
+	if (len > size - at) {
+		len = size - at;
+		c->offset += len;
+	} else {
+		c->offset = 0;
+		c->prd++;
+	}
+	dma(p, addr, c->buf + at, len, !c->out);
+	c->done += len;
+	if (c->out && c->done % size == 0)
+		sector_store(p, c);
+}
+
+static void port_tick(struct model_port *p)
+{
+	u32 n = model_random() % 32;
+
+	if (!(p->cmd & ST))
+		p->cmd &= ~(u32)CR;
+	if (!(p->cmd & FRE))
+		p->cmd &= ~(u32)FR;
+	if (!(p->cmd & ST) || p->halted || !p->disk.present)
+		return;
+	/* the next slot that has anything to do */
+	for (u32 i = 0; i < 32; i++, n = (n + 1) % 32) {
+		if (p->slot[n].taken) {
+			for (u32 k = 1 + model_random() % 64; k; k--)
+				if (p->slot[n].taken)
+					command_move(p, n);
+			return;
+		}
+		/* one at a time, but for queued ones */
+		if (p->ci >> n & 1 && !others_taken(p, true)) {
+			command_fetch(p, n);
+			return;
+		}
+	}
+}
+
+void model_tick(void)
+{
+	if (model.lazy && model_random() % model.lazy)
+		return;
+	for (u32 i = 0; i < MODEL_PORTS; i++) {
+		port_tick(&model.port[i]);
+		if (model.port[i].is & model.port[i].ie)
+			model.is |= 1u << i;
+	}
+}
+
+/* ---- registers ---- */
+
+static void slots_drop(struct model_port *p)
+{
+	for (u32 i = 0; i < 32; i++)
+		p->slot[i].taken = false;
+}
+
+static void link_reset(struct model_port *p)
+{
+	slots_drop(p);
+	p->ssts = p->disk.present ? 0x113 : 0;
+	p->serr |= p->disk.present ? BIT(26) : 0;
+	p->tfd = 0x7F;
+	if (model.lax)
+		p->sact = 0;
+	if (p->disk.present)
+		signature(p);
+}
+
+void model_plug(u32 n, bool present, const char *serial)
+{
+	struct model_port *p = &model.port[n];
+
+	p->disk.present = present;
+	strncpy(p->disk.serial, serial, sizeof(p->disk.serial) - 1);
+	link_reset(p);
+}
+
+static void cmd_write(struct model_port *p, u32 v)
+{
+	u32 fixed = FR | CR | BIT(13);
+
+	if (!(v & ST) && p->cmd & ST) {
+		slots_drop(p);
+		if (!model.lax)
+			p->ci = p->sact = 0;
+	}
+	if (v & ST && !(p->cmd & ST)) {
+		p->halted = false;
+		if (p->cmd & CR)
+			model.stopping++;
+		p->cmd |= CR;
+	}
+	if (v & FRE)
+		p->cmd |= FR;
+	if (v & CLO)
+		p->tfd &= ~0x88u;
+	p->cmd = (p->cmd & fixed) | (v & ~fixed & ~(u32)CLO);
+}
+
+static u32 *plain_register(struct model_port *p, u32 reg)
+{
+	u32 *regs[] = { &p->clb,  &p->clbu, &p->fb,   &p->fbu,	&p->is,
+			&p->ie,	  &p->cmd,  NULL,     &p->tfd,	&p->sig,
+			&p->ssts, &p->sctl, &p->serr, &p->sact, &p->ci };
+
+	return reg < sizeof(regs) / sizeof(*regs) * 4 ? regs[reg / 4] : NULL;
+}
+
+static void port_write(struct model_port *p, u32 reg, u32 v)
+{
+	switch (reg) {
+	case 0x00:
+	case 0x04:
+		if (p->cmd & (ST | CR))
+			model.stopping++;
+		*plain_register(p, reg) = reg ? v : v & ~0x3FFu;
+		break;
+	case 0x08:
+	case 0x0C:
+		if (p->cmd & (FRE | FR))
+			model.stopping++;
+		*plain_register(p, reg) = reg == 8 ? v & ~0xFFu : v;
+		break;
+	case 0x10:
+		p->is &= ~v;
+		break;
+	case 0x14:
+		p->ie = v;
+		break;
+	case 0x18:
+		cmd_write(p, v);
+		break;
+	case 0x2C:
+		if ((p->sctl & 15) == 1 && !(v & 15))
+			link_reset(p);
+		else if (v & 15)
+			p->ssts = 0;
+		p->sctl = v;
+		break;
+	case 0x30:
+		p->serr &= ~v;
+		break;
+	case 0x34:
+		if (p->cmd & ST)
+			p->sact |= v;
+		break;
+	case 0x38:
+		if (p->cmd & ST)
+			p->ci |= v;
+		break;
+	default:
+		break;
+	}
+}
+
+static void hba_reset(void)
+{
+	for (u32 i = 0; i < MODEL_PORTS; i++) {
+		struct model_port *p = &model.port[i];
+
+		p->is = p->ie = p->sctl = p->ci = p->sact = 0;
+		p->cmd = 0;
+		p->halted = false;
+		link_reset(p);
+	}
+	model.ghc = BIT(31);
+	model.is = 0;
+}
+
+u64 hw_mmio_read(hpa_t pa, u8 size)
+{
+	u32 off = (u32)(pa - MODEL_ABAR), n = (off - 0x100) / 0x80, *reg;
+
+	if (pa < MODEL_ABAR || off >= 0x1000 || size != 4)
+		abort();
+	model_tick();
+	switch (off) {
+	case 0x00:
+		return model.cap;
+	case 0x04:
+		return model.ghc;
+	case 0x08:
+		return model.is;
+	case 0x0C:
+		return (1u << MODEL_PORTS) - 1;
+	default:
+		if (off < 0x100 || n >= MODEL_PORTS)
+			return 0;
+		reg = plain_register(&model.port[n], off & 0x7F);
+		return reg ? *reg : 0;
+	}
+}
+
+void hw_mmio_write(hpa_t pa, u8 size, u64 value)
+{
+	u32 off = (u32)(pa - MODEL_ABAR), n = (off - 0x100) / 0x80;
+
+	if (pa < MODEL_ABAR || off >= 0x1000 || size != 4)
+		abort();
+	if (off == 0x04) {
+		model.ghc = (u32)value & 0x80000002;
+		if (value & 1)
+			hba_reset();
+	} else if (off == 0x08) {
+		model.is &= ~(u32)value;
+	} else if (off >= 0x100 && n < MODEL_PORTS) {
+		port_write(&model.port[n], off & 0x7F, (u32)value);
+	}
+}
+
+void model_init(void)
+{
+	memset(model.memory, 0, sizeof(model.memory));
+	memset(images, 0, sizeof(images));
+	model_power_on();
+}
+
+void model_power_on(void)
+{
+	memset(&model, 0, offsetof(struct model, memory));
+	hidden_used = 0;
+	seed = SEED;
+	model.cap = BIT(31) | BIT(30) | 31 << 8 | BIT(17) | BIT(16) |
+		    (MODEL_PORTS - 1);
+	model.ghc = BIT(31);
+	for (u32 i = 0; i < MODEL_PORTS; i++) {
+		struct model_port *p = &model.port[i];
+
+		p->disk.present = true;
+		p->disk.sector = 512;
+		p->disk.capacity = MODEL_HIGH + MODEL_LOW;
+		p->disk.bad_lba = ~0ULL;
+		p->disk.data = images[i];
+		strcpy(p->disk.serial, i ? "OTHER" : "SECRET");
+		link_reset(p);
+		p->serr = 0;
+	}
+}

@@ -1,0 +1,930 @@
+/*
+ * An AHCI port of the driver against a model of the hardware: the disk holds
+ * ciphertext in the protected ranges and nothing else, the guest reads what
+ * it wrote, and the hardware touches no memory that it was not given.
+ *
+ * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ahci_command.c drivers/ata/ahci_done.c drivers/ata/ahci_identify.c drivers/ata/ahci_packet.c drivers/ata/packet.c drivers/ata/ahci_port.c core/io/sg.c tests/unit/ahci_model.c
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/io/dma.h"
+#include "core/io/mmio.h"
+#include "core/lib/bytes.h"
+#include "core/lib/range.h"
+#include "core/mm/gmem.h"
+#include "drivers/ata/ahci.h"
+#include "tests/unit/ahci_model.h"
+#include "tests/unit/test.h"
+
+/* The guest's memory. */
+#define LIST	   0x4000u
+#define FRAMES	   0x5000u
+#define TABLE(n)   (0x100000u + (n)*0x8000u)
+#define TABLE_LONG 0x200000u /* a megabyte, for 65,535 entries */
+#define DATA(n)	   (0x320000u + (n)*0x20000u)
+#define REGION	   128 /* sectors for each slot */
+
+#define FIRST	   100 /* protected: [FIRST, LAST), and from HIGH_FIRST on */
+#define LAST	   3000
+#define HIGH_FIRST (MODEL_HIGH + 100)
+
+static struct ahci_port ports[MODEL_PORTS];
+static struct ahci_port *const p = &ports[0];
+static struct lock attach_lock;
+static struct ata_options options;
+static u8 plain[2 * MODEL_LOW * 512];	/* as the guest sees its disk */
+static u8 pending[2 * MODEL_LOW * 512]; /* after the writes under way */
+static u32 attached, foreign, plain_seen, waited;
+
+/* ---- a filter whose ciphertext never equals the plaintext ---- */
+
+struct block_dev {
+	int unused;
+};
+static struct block_dev the_dev;
+
+static bool sector_covered(u64 lba)
+{
+	return (lba >= FIRST && lba < LAST) || lba >= HIGH_FIRST;
+}
+
+static bool covers(const struct block_dev *dev, u64 lba, u32 count)
+{
+	for (u32 i = 0; i < count; i++)
+		if (sector_covered(lba + i))
+			return true;
+	return false;
+}
+
+static u8 key(u64 lba, u32 i)
+{
+	return sector_covered(lba) ? (u8)(1 + (lba * 131 + i * 7) % 255) : 0;
+}
+
+/* Each byte of @count sectors in the list, with its key. */
+static void each_byte(const struct sg_list *sg, u64 lba, u64 bytes, u8 *out)
+{
+	u32 size = model.port[0].disk.sector, seg = 0, pos = 0;
+
+	for (u64 i = 0; i < bytes; i++) {
+		u8 *at;
+
+		while (pos == sg->seg[seg].len) {
+			seg++;
+			pos = 0;
+			if (seg >= sg->count)
+				abort();
+		}
+		at = gmem_ptr(sg->seg[seg].gpa + pos++, 1);
+		if (!at)
+			abort();
+		*(out ? out++ : at) = *at ^ key(lba + i / size, i % size);
+	}
+}
+
+static void decode_sg(const struct block_dev *dev, u64 lba, u32 count,
+		      const struct sg_list *sg, u64 offset)
+{
+	each_byte(sg, lba, (u64)count * model.port[0].disk.sector, NULL);
+}
+
+static void encode_sg(const struct block_dev *dev, u64 lba, u32 count,
+		      const struct sg_list *sg, u64 offset, void *dst)
+{
+	each_byte(sg, lba, (u64)count * model.port[0].disk.sector, dst);
+}
+
+static struct block_dev *attach(const struct block_id *id)
+{
+	attached++;
+	return strncmp(id->serial, "SECRET", 6) ? NULL : &the_dev;
+}
+
+static const struct block_filter filter = {
+	.attach = attach,
+	.covers = covers,
+	.decode_sg = decode_sg,
+	.encode_sg = encode_sg,
+};
+
+/* ---- what the hardware must not do ---- */
+
+static u64 place(u64 lba)
+{
+	return (u64)(model_sector(&model.port[0].disk, lba) -
+		     model.port[0].disk.data);
+}
+
+/* A sector is what the guest has written, encrypted. */
+static void check_write(struct model_disk *disk, u64 lba, const u8 *data)
+{
+	const u8 *now = plain + place(lba), *new = pending + place(lba);
+	bool old = true, good = true;
+
+	if (disk != &model.port[0].disk || !p->dev)
+		return;
+	for (u32 i = 0; i < disk->sector; i++) {
+		old &= (data[i] ^ key(lba, i)) == now[i];
+		good &= (data[i] ^ key(lba, i)) == new[i];
+	}
+	if (!old && !good)
+		plain_seen++;
+}
+
+static bool inside(u64 addr, u32 len, hpa_t start, u64 size)
+{
+	return addr >= start && range_ok(addr - start, len, size);
+}
+
+static void check_dma(u32 port, u64 addr, u32 len, bool write)
+{
+	const struct ahci_port *q = &ports[port];
+	bool good;
+
+	if (q->mode == AHCI_PLAIN)
+		return;
+	good = inside(addr, len, q->page_pa, sizeof(*q->page)) ||
+	       inside(addr, len, 0, MODEL_RAM);
+	if (q->table)
+		good |= inside(addr, len, q->bounce_pa,
+			       q->bounce_pages * PAGE_SIZE) ||
+			(!write && inside(addr, len, q->table_pa,
+					  q->slots * sizeof(*q->table)));
+	foreign += !good;
+}
+
+/* ---- the machine ---- */
+
+static void ports_init(void)
+{
+	for (u32 i = 0; i < MODEL_PORTS; i++) {
+		struct ahci_port *q = &ports[i];
+
+		memset(q, 0, sizeof(*q));
+		q->filter = &filter;
+		q->options = &options;
+		q->attach_lock = &attach_lock;
+		q->id = (struct block_id){ .bus = "ahci", .channel = (u8)i };
+		q->wide = model.cap >> 31;
+		q->slots = 32;
+		q->spins = 100000;
+		q->base = MODEL_ABAR + HBA_PORT0 + i * AHCI_PORT_SIZE;
+	}
+}
+
+static void machine(u32 sector)
+{
+	struct model_disk *d = &model.port[0].disk;
+
+	model_init();
+	memset(plain, 0, sizeof(plain));
+	memset(pending, 0, sizeof(pending));
+	options = (struct ata_options){ .bounce_kib = 64 };
+	attached = foreign = plain_seen = 0;
+	d->sector = sector;
+	for (u64 at = 0; at < sizeof(plain); at += sector) {
+		u64 lba = at < sizeof(plain) / 2
+				  ? at / sector
+				  : MODEL_HIGH +
+					    (at - sizeof(plain) / 2) / sector;
+
+		for (u32 i = 0; i < sector; i++)
+			d->data[at + i] = key(lba, i);
+	}
+	model.on_write = check_write;
+	model.on_dma = check_dma;
+	ports_init();
+	for (u32 i = 0; i < MODEL_PORTS; i++)
+		EXPECT_EQ(ahci_port_start(&ports[i]), 0);
+}
+
+/* ---- its guest ---- */
+
+static u32 in(u32 reg)
+{
+	return ahci_port_read(p, reg);
+}
+
+static void out(u32 reg, u32 v)
+{
+	ahci_port_write(p, reg, v);
+}
+
+static void guest_start(void)
+{
+	out(PxCLB, LIST);
+	out(PxCLBU, 0);
+	out(PxFB, FRAMES);
+	out(PxFBU, 0);
+	out(PxCMD, PxCMD_FRE);
+	out(PxSERR, ~0u);
+	out(PxIS, ~0u);
+	out(PxCMD, PxCMD_FRE | PxCMD_ST);
+	EXPECT_EQ(in(PxCMD)&PxCMD_ST, PxCMD_ST);
+}
+
+static void wait_cmd(u32 bits)
+{
+	u32 i = 0;
+
+	while (in(PxCMD)&bits)
+		if (i++ > 10000)
+			break;
+}
+
+static void guest_stop(void)
+{
+	out(PxCMD, PxCMD_FRE);
+	wait_cmd(PxCMD_CR);
+	out(PxCMD, 0);
+	wait_cmd(PxCMD_FR);
+	EXPECT_EQ(in(PxCI), 0);
+	EXPECT_EQ(in(PxSACT), 0);
+}
+
+struct op {
+	u64 lba;
+	u32 count;
+	u8 code;
+	bool write, queued, active;
+};
+static struct op ops[32];
+
+static u32 op_bytes(const struct op *op)
+{
+	return op->count * model.port[0].disk.sector;
+}
+
+/* Pieces of the memory at @data; returns how many. */
+static u32 make_list(u32 table, u32 data, u32 bytes, u32 most)
+{
+	u32 n = 0;
+
+	while (bytes) {
+		u32 len =
+			(u32)min_u64(2 + model_random() % most / 2 * 2, bytes);
+		u8 *e = model.memory + table + 0x80 + 16 * n++;
+
+		store_le64(e, data);
+		store_le32(e + 12, (len - 1) | (model_random() & 1) << 31);
+		data += len;
+		bytes -= len;
+	}
+	return n;
+}
+
+static void make_header(u32 n, u32 table, u32 prds, bool write)
+{
+	u8 *h = model.memory + LIST + 32 * n;
+
+	memset(h, 0, 32);
+	h[0] = (u8)(5 | write << 6);
+	store_le16(h + 2, (u16)prds);
+	store_le32(h + 8, table);
+}
+
+static void make_fis(u32 table, const struct op *op, u32 tag)
+{
+	u8 *f = model.memory + table;
+
+	memset(f, 0, 64);
+	f[0] = 0x27;
+	f[1] = 0x80;
+	f[2] = op->code;
+	for (int i = 0; i < 3; i++) {
+		f[4 + i] = (u8)(op->lba >> 8 * i);
+		f[8 + i] = (u8)(op->lba >> (24 + 8 * i));
+	}
+	f[7] = 0x40;
+	if (!ata_command(op->code)->ext)
+		f[7] |= op->lba >> 24 & 15;
+	if (op->queued) {
+		f[3] = (u8)op->count;
+		f[11] = (u8)(op->count >> 8);
+		f[12] = (u8)(tag << 3);
+	} else {
+		f[12] = (u8)op->count;
+		f[13] = (u8)(op->count >> 8);
+	}
+}
+
+static void op_prepare(u32 n)
+{
+	struct op *op = &ops[n];
+	u32 bytes = op_bytes(op);
+	u32 prds = make_list(TABLE(n), DATA(n) + model_random() % 16 * 2, bytes,
+			     bytes < 2048	  ? 8
+			     : model_random() & 1 ? 600
+						  : 60000);
+
+	make_header(n, TABLE(n), prds, op->write);
+	make_fis(TABLE(n), op, n);
+	for (u32 i = 0; i < bytes + 32; i += 4)
+		store_le32(model.memory + DATA(n) + i, model_random());
+	if (op->write) {
+		u32 at = (u32)load_le64(model.memory + TABLE(n) + 0x80);
+
+		memcpy(pending + place(op->lba), model.memory + at, bytes);
+	}
+	op->active = true;
+}
+
+static void op_choose(u32 n, bool queued)
+{
+	static const u8 reads[] = { 0x25, 0x24, 0x29, 0xC8, 0x20 };
+	static const u8 writes[] = { 0x35, 0x3D, 0x34, 0x39, 0xCA, 0x30 };
+	u32 most = 65536 / model.port[0].disk.sector;
+	u32 region = REGION * 512 / model.port[0].disk.sector;
+	struct op *op = &ops[n];
+
+	op->write = model_random() & 1;
+	op->queued = queued;
+	op->count = 1 + model_random() % (model_random() & 1 ? 4 : most / 2);
+	op->lba = n * region + model_random() % (region - op->count);
+	if (queued)
+		op->code = op->write ? 0x61 : 0x60;
+	else
+		op->code = op->write ? writes[model_random() % 6]
+				     : reads[model_random() % 5];
+	if (ata_command(op->code)->ext && model_random() & 1)
+		op->lba += MODEL_HIGH;
+}
+
+/* ---- what must hold ---- */
+
+static bool same(const struct op *op, const u8 *want)
+{
+	u32 size = model.port[0].disk.sector;
+
+	for (u32 i = 0; i < op_bytes(op); i++)
+		if (model_sector(&model.port[0].disk, op->lba)[i] !=
+		    (want[i] ^ key(op->lba + i / size, i % size)))
+			return false;
+	return true;
+}
+
+static void op_check(u32 n)
+{
+	struct op *op = &ops[n];
+	u32 at = (u32)load_le64(model.memory + TABLE(n) + 0x80);
+	u8 *now = plain + place(op->lba);
+
+	if (op->write)
+		memcpy(now, model.memory + at, op_bytes(op));
+	EXPECT(same(op, now));
+	EXPECT(!memcmp(model.memory + at, now, op_bytes(op)));
+	if (!op->queued)
+		EXPECT_EQ(load_le32(model.memory + LIST + 32 * n + 4),
+			  op_bytes(op));
+	EXPECT_EQ(model.memory[FRAMES + (op->queued ? 0x58 : 0x40)],
+		  op->queued ? 0xA1 : 0x34);
+	op->active = false;
+}
+
+/* After an abort each sector is old or new. */
+static void op_settle(u32 n)
+{
+	struct op *op = &ops[n];
+	u32 size = model.port[0].disk.sector;
+	struct op one = *op;
+
+	one.count = 1;
+	for (u32 i = 0; op->active && op->write && i < op->count; i++) {
+		u64 at = place(one.lba = op->lba + i);
+
+		if (same(&one, pending + at))
+			memcpy(plain + at, pending + at, size);
+		EXPECT(same(&one, plain + at));
+		memcpy(pending + at, plain + at, size);
+	}
+	op->active = false;
+}
+
+/* Looks at some register, as drivers do; notes what has ended. */
+static bool poll(void)
+{
+	static const u32 looks[] = { PxIS, PxTFD, PxCI, PxSACT, PxIS };
+	u32 busy, left = 0;
+
+	in(looks[model_random() % 5]);
+	if (model_random() & 1)
+		out(PxIS, ~0u);
+	busy = in(PxCI) | in(PxSACT);
+	for (u32 n = 0; n < 32; n++) {
+		if (ops[n].active && !(busy >> n & 1))
+			op_check(n);
+		left += ops[n].active;
+	}
+	return left;
+}
+
+static void issue(u32 slots, bool queued)
+{
+	for (u32 n = 0; n < 32; n++) {
+		if (!(slots >> n & 1))
+			continue;
+		op_choose(n, queued);
+		op_prepare(n);
+	}
+	memset(model.memory + FRAMES, 0, 256);
+	if (queued)
+		out(PxSACT, slots);
+	out(PxCI, slots);
+}
+
+/* A burst of commands; false if they did not end after @polls looks. */
+static bool burst(u32 polls)
+{
+	bool queued = model_random() & 1;
+	u32 slots = model_random();
+
+	if (!queued)
+		slots &= model_random() & model_random() & model_random();
+	issue(slots, queued);
+	while (poll())
+		if (!polls--)
+			return false;
+	return true;
+}
+
+static void clean(void)
+{
+	EXPECT_EQ(foreign, 0);
+	EXPECT_EQ(plain_seen, 0);
+	EXPECT_EQ(model.stopping, 0);
+	waited += p->waits.count;
+}
+
+/* ---- the tests ---- */
+
+TEST(asks_at_start)
+{
+	machine(512);
+	EXPECT(p->identified && p->dev && p->mode == AHCI_SHADOW);
+	EXPECT_EQ(p->sector_size, 512);
+	EXPECT(ports[1].identified && ports[1].mode == AHCI_PLAIN);
+	EXPECT(!ports[1].table);
+	EXPECT_EQ(attached, 2);
+	EXPECT_EQ(model.port[0].cmd & 0x11, 0);
+	EXPECT_EQ(model.port[0].is, 0);
+	clean();
+}
+
+TEST(firmware_goes_on)
+{
+	model_init();
+	model.port[1].clb = 0x9000;
+	model.port[1].fb = 0xA000;
+	model.port[1].cmd = 0x11;
+	ports_init();
+	EXPECT_EQ(ahci_port_start(&ports[1]), 0);
+	EXPECT_EQ(model.port[1].clb, 0x9000);
+	EXPECT_EQ(model.port[1].fb, 0xA000);
+	EXPECT_EQ(model.port[1].cmd & 0x11, 0x11);
+	model.port[0].clb = 0xB000;
+	model.port[0].cmd = 0x11;
+	EXPECT_EQ(ahci_port_start(&ports[0]), 0);
+	EXPECT_EQ(model.port[0].cmd & 0x11, 0x11);
+	EXPECT_EQ(model.port[0].clb, (u32)p->page_pa);
+	EXPECT_EQ(in(PxCLB), 0xB000);
+}
+
+static void random_bursts(u32 sector, bool lax, u32 count)
+{
+	machine(sector);
+	model.lax = lax;
+	guest_start();
+	for (u32 i = 0; i < count; i++)
+		EXPECT(burst(1000000));
+	EXPECT_EQ(model.mixed, 0);
+	clean();
+}
+
+TEST(random_commands)
+{
+	random_bursts(512, false, 60);
+	random_bursts(512, true, 20);
+	/* there is less bounce memory than 16 slots may want */
+	EXPECT(waited > 0);
+}
+
+TEST(sectors_of_4096)
+{
+	random_bursts(4096, false, 20);
+}
+
+TEST(narrow_addresses)
+{
+	machine(512);
+	model.cap &= ~(u32)BIT(31);
+	p->wide = false;
+	out(PxCLBU, 5);
+	EXPECT_EQ(in(PxCLBU), 0);
+	guest_start();
+	for (u32 i = 0; i < 32; i++) /* upper halves do not count */
+		store_le32(model.memory + LIST + 32 * i + 12, 7);
+	EXPECT(burst(1000000));
+	clean();
+}
+
+/* Stop, link reset, HBA reset or device reset at any moment. */
+static void abort_port(u32 how)
+{
+	switch (how) {
+	case 0:
+		guest_stop();
+		break;
+	case 1:
+		guest_stop();
+		out(PxSCTL, 0x301);
+		out(PxSCTL, 0x300);
+		break;
+	case 2: /* without a stop */
+		out(PxSCTL, 0x301);
+		out(PxSCTL, 0x300);
+		guest_stop();
+		break;
+	case 3:
+		ahci_port_reset(p);
+		hw_mmio_write(MODEL_ABAR + 4, 4, BIT(31) | 1);
+		break;
+	default: /* behind our back: a function-level reset */
+		hw_mmio_write(MODEL_ABAR + 4, 4, BIT(31) | 1);
+		poll();
+		guest_stop();
+	}
+}
+
+static void aborts(bool lax)
+{
+	machine(512);
+	model.lax = lax;
+	guest_start();
+	for (u32 i = 0; i < 150; i++) {
+		u32 how = model_random() % 4;
+
+		if (burst(model_random() % 200))
+			continue;
+		abort_port(how);
+		for (u32 n = 0; n < 32; n++)
+			op_settle(n);
+		guest_start();
+		EXPECT(burst(1000000));
+	}
+	EXPECT(attached <= 2); /* the same device each time */
+	clean();
+}
+
+TEST(aborts_at_every_step)
+{
+	aborts(false);
+	aborts(true);
+}
+
+/* Reads that were cut off by a reset behind our back are not decrypted. */
+TEST(reset_behind_our_back)
+{
+	machine(512);
+	guest_start();
+	for (u32 i = 0; i < 40; i++) {
+		u32 n = i % 32;
+
+		ops[n] = (struct op){
+			n * REGION + 120, 8, 0x60, false, true, false
+		};
+		op_prepare(n);
+		memcpy(model.memory + 0x700000, model.memory + DATA(n), 8192);
+		model.lazy = 1000;
+		out(PxSACT, 1u << n);
+		out(PxCI, 1u << n);
+		hw_mmio_write(MODEL_ABAR + 4, 4, BIT(31) | 1);
+		for (u32 k = 0; k < 5; k++)
+			in(PxSACT);
+		EXPECT(!memcmp(model.memory + 0x700000, model.memory + DATA(n),
+			       8192));
+		ops[n].active = false;
+		model.lazy = 0;
+		guest_stop();
+		guest_start();
+	}
+	clean();
+}
+
+static u8 error_of(u32 n)
+{
+	for (u32 i = 0; i < 100000 && !(in(PxIS)&BIT(30)); i++)
+		;
+	EXPECT(in(PxIS)&BIT(30));
+	EXPECT_EQ(in(PxTFD)&1, 1);
+	if (!model.lax)
+		EXPECT((in(PxCI) | in(PxSACT)) >> n & 1);
+	return (u8)(in(PxTFD) >> 8);
+}
+
+static void errors(bool lax)
+{
+	machine(512);
+	model.lax = lax;
+	guest_start();
+	for (u32 i = 0; i < 40; i++) {
+		u32 n = model_random() % 32;
+
+		op_choose(n, model_random() & 1);
+		op_prepare(n);
+		model.port[0].disk.bad_lba =
+			ops[n].lba + model_random() % ops[n].count;
+		if (ops[n].queued)
+			out(PxSACT, 1u << n);
+		out(PxCI, 1u << n);
+		EXPECT_EQ(error_of(n), 0x40);
+		guest_stop();
+		op_settle(n);
+		model.port[0].disk.bad_lba = ~0ULL;
+		guest_start();
+		EXPECT(burst(1000000));
+	}
+	clean();
+}
+
+TEST(errors_of_the_device)
+{
+	errors(false);
+	errors(true);
+}
+
+/* One command, as the guest's tables have it now: its error, or 0. */
+static u8 command(u32 n, bool queued)
+{
+	u32 bit = 1u << n;
+	u8 error = 0;
+
+	if (queued)
+		out(PxSACT, bit);
+	out(PxCI, bit);
+	for (u32 i = 0; i < 100000; i++)
+		if (in(PxIS)&BIT(30) || !((in(PxCI) | in(PxSACT)) & bit))
+			break;
+	if (in(PxIS)&BIT(30))
+		error = (u8)(in(PxTFD) >> 8);
+	else
+		EXPECT_EQ((in(PxCI) | in(PxSACT)) & bit, 0);
+	guest_stop();
+	guest_start();
+	return error;
+}
+
+static void one(u8 code, u64 lba, u32 count, bool queued)
+{
+	ops[0] = (struct op){ lba, count, code, false, queued, false };
+	make_fis(TABLE(0), &ops[0], 0);
+	make_header(0, TABLE(0), make_list(TABLE(0), DATA(0), 65536, 60000),
+		    false);
+}
+
+TEST(refused_commands)
+{
+	static const u8 codes[] = { 0x22, 0x64, 0x65, 0xF4, 0xB4, 0x92,
+				    0x85, 0xA0, 0x3F, 0x5F, 0x37, 0xF1 };
+	u8 *h = model.memory + LIST, *f = model.memory + TABLE(0);
+
+	machine(512);
+	guest_start();
+	for (u32 i = 0; i < sizeof(codes); i++) {
+		one(codes[i], 200, 1, false);
+		EXPECT_EQ(command(0, codes[i] == 0x64), 4);
+	}
+	one(0xEA, 0, 0, false);
+	EXPECT_EQ(command(0, false), 0);
+	one(0x60, 200, 1, true); /* without its bit in PxSACT */
+	EXPECT_EQ(command(0, false), 4);
+	one(0xC8, 200, 1, false);
+	f[7] = 0; /* CHS */
+	EXPECT_EQ(command(0, false), 4);
+	one(0xEA, 0, 0, false);
+	f[1] = 0x81; /* port multiplier */
+	EXPECT_EQ(command(0, false), 4);
+	one(0xEA, 0, 0, false);
+	h[1] |= 0x10;
+	EXPECT_EQ(command(0, false), 4);
+	one(0xEA, 0, 0, false);
+	h[1] |= 2; /* BIST */
+	EXPECT_EQ(command(0, false), 4);
+	one(0xEA, 0, 0, false);
+	h[0] = 4; /* too short */
+	EXPECT_EQ(command(0, false), 4);
+	one(0xEA, 0, 0, false);
+	f[0] = 0x46; /* a data frame */
+	EXPECT_EQ(command(0, false), 4);
+	one(0x25, 200, 200, false); /* the list ends before it */
+	EXPECT_EQ(command(0, false), 4);
+	one(0x35, 200, 200, false);
+	EXPECT_EQ(command(0, false), 4);
+	clean();
+}
+
+TEST(what_is_configured)
+{
+	machine(512);
+	guest_start();
+	one(0x06, 0, 1, false);
+	store_le32(model.memory + TABLE(0) + 0x80 + 12, 511);
+	store_le16(model.memory + LIST + 2, 1);
+	model.memory[LIST] |= 0x40;
+	EXPECT_EQ(command(0, false), 0);
+	options.no_trim = true;
+	EXPECT_EQ(command(0, false), 4);
+	clean();
+}
+
+/* No address of the guest's leads to hidden memory. */
+TEST(hidden_memory)
+{
+	static u8 before[MODEL_MEMORY - MODEL_RAM];
+	u8 *e = model.memory + TABLE(0) + 0x80;
+
+	machine(512);
+	guest_start();
+	for (u32 i = 0; i < 7; i++) {
+		u32 hidden = MODEL_RAM + (i & 1 ? 0 : 0x4000);
+
+		one(i & 2 ? 0x35 : 0x25, i & 4 ? 10 : 200, 1, false);
+		store_le32(e, hidden - (i == 6 ? 2 : 0));
+		EXPECT_EQ(command(0, false), 4);
+	}
+	memcpy(before, model.memory + MODEL_RAM, sizeof(before));
+	one(0x25, 200, 1, false);
+	store_le32(model.memory + LIST + 8, MODEL_RAM);
+	EXPECT_EQ(command(0, false), 4);
+	one(0x25, 200, 1, false);
+	store_le32(model.memory + LIST + 8, MODEL_RAM - 0x80);
+	EXPECT_EQ(command(0, false), 4);
+	guest_stop();
+	out(PxCLB, (u32)p->page_pa);
+	out(PxCMD, PxCMD_FRE | PxCMD_ST);
+	EXPECT_EQ(command(0, false), 4);
+	guest_stop();
+	/* frames go nowhere */
+	out(PxCMD, 0);
+	out(PxFB, MODEL_RAM);
+	out(PxCMD, PxCMD_FRE);
+	out(PxCMD, PxCMD_FRE | PxCMD_ST);
+	in(PxCI);
+	EXPECT(!memcmp(model.memory + MODEL_RAM + sizeof(struct ahci_page),
+		       before + sizeof(struct ahci_page), 0x3000));
+	clean();
+}
+
+/* 65,535 entries of two bytes, and a write that is larger than its buffer. */
+TEST(the_longest_list)
+{
+	static u8 was[131072];
+	u32 sectors = 65535 * 2 / 512;
+
+	machine(512);
+	guest_start();
+	ops[0] = (struct op){ 300, sectors, 0x35, true, false, false };
+	for (u32 i = 0; i < 131072; i++)
+		was[i] = model.memory[DATA(0) + i] = (u8)model_random();
+	memcpy(pending + 300 * 512, was, sectors * 512);
+	make_fis(TABLE_LONG, &ops[0], 0);
+	make_header(0, TABLE_LONG, make_list(TABLE_LONG, DATA(0), 131070, 1),
+		    true);
+	EXPECT_EQ(load_le16(model.memory + LIST + 2), 65535);
+	EXPECT_EQ(command(0, false), 0);
+	EXPECT(same(&ops[0], was));
+	ops[0].code = 0x60;
+	ops[0].queued = true;
+	make_fis(TABLE_LONG, &ops[0], 0);
+	memset(model.memory + DATA(0), 0, 131072);
+	EXPECT_EQ(command(0, true), 0);
+	EXPECT(!memcmp(model.memory + DATA(0), was, sectors * 512));
+	clean();
+}
+
+TEST(identify_is_adjusted)
+{
+	u8 *data = model.memory + DATA(0);
+
+	machine(512);
+	guest_start();
+	one(0xEC, 0, 0, false);
+	EXPECT_EQ(command(0, false), 0);
+	EXPECT_EQ(load_le16(data + 2 * 75), 31);
+	EXPECT_EQ(load_le16(data + 2 * 76), 0x0106);
+	EXPECT_EQ(load_le16(data + 2 * 77), 0);
+	EXPECT_EQ(load_le16(data + 2 * 169), 1);
+	clean();
+}
+
+/* ---- another device ---- */
+
+static void read_one(u32 want_mode)
+{
+	EXPECT_EQ(command(0, true), 0);
+	EXPECT_EQ(p->mode, want_mode);
+}
+
+TEST(plugged)
+{
+	u8 *data = model.memory + DATA(0);
+
+	machine(512);
+	guest_start();
+	one(0x60, 200, 1, true);
+	read_one(AHCI_SHADOW);
+	EXPECT_EQ(data[0], 0);
+	/* one without a volume: seen as it is */
+	model_plug(0, false, "");
+	guest_stop();
+	model_plug(0, true, "OTHER");
+	guest_start();
+	read_one(AHCI_PLAIN);
+	EXPECT_EQ(data[0], key(200, 0));
+	EXPECT_EQ(model.port[0].clb, LIST);
+	/* back again, while the port runs; it is closed until PxSERR is clear */
+	model_plug(0, true, "SECRET");
+	out(PxSACT, 1);
+	out(PxCI, 1);
+	for (u32 i = 0; i < 100; i++)
+		EXPECT_EQ(in(PxCI), 1);
+	EXPECT_EQ(model.port[0].clb, (u32)p->page_pa);
+	out(PxSERR, ~0u);
+	for (u32 i = 0; i < 1000 && in(PxCI) | in(PxSACT); i++)
+		;
+	EXPECT_EQ(in(PxCI) | in(PxSACT), 0);
+	EXPECT_EQ(p->mode, AHCI_SHADOW);
+	EXPECT_EQ(data[0], 0);
+	clean();
+}
+
+TEST(a_device_that_does_not_answer)
+{
+	machine(512);
+	guest_start();
+	out(PxSCTL, 0x301);
+	out(PxSCTL, 0x300);
+	guest_stop();
+	guest_start();
+	model.port[0].identify_fail = 2;
+	one(0x60, 200, 1, true);
+	EXPECT_EQ(command(0, true), 4); /* looks as if it had failed */
+	EXPECT_EQ(command(0, true), 4);
+	EXPECT(!p->identified);
+	read_one(AHCI_SHADOW);
+	EXPECT(p->identified);
+	clean();
+}
+
+TEST(device_reset)
+{
+	u8 *h = model.memory + LIST, *f = model.memory + TABLE(0);
+
+	machine(512);
+	guest_start();
+	one(0, 0, 0, false);
+	f[1] = 15; /* by a driver that looks for a port multiplier */
+	f[15] = 4;
+	h[1] |= 0xF5;
+	out(PxCI, 1);
+	for (u32 i = 0; i < 1000 && in(PxCI); i++)
+		;
+	f[15] = 0;
+	out(PxCI, 1);
+	for (u32 i = 0; i < 1000 && in(PxCI); i++)
+		;
+	EXPECT_EQ(in(PxCI), 0);
+	EXPECT_EQ(in(PxSIG), 0x101);
+	one(0x60, 200, 1, true);
+	EXPECT_EQ(command(0, true), 0);
+	clean();
+}
+
+TEST(no_memory)
+{
+	hpa_t pa;
+
+	model_init();
+	ports_init();
+	options = (struct ata_options){ 0 };
+	EXPECT(dma_alloc(2048, &pa));
+	EXPECT(dma_alloc(896, &pa));
+	EXPECT_EQ(ahci_port_start(p), 0);
+	EXPECT(!p->identified);
+	guest_start();
+	one(0x60, 200, 1, true);
+	out(PxSACT, 1);
+	out(PxCI, 1);
+	for (u32 i = 0; i < 1000; i++)
+		EXPECT_EQ(in(PxCI), 1); /* closed for ever */
+	EXPECT_EQ(model.port[0].sact, 0);
+}
+
+TEST_MAIN(CASE(asks_at_start), CASE(firmware_goes_on), CASE(random_commands),
+	  CASE(sectors_of_4096), CASE(narrow_addresses),
+	  CASE(aborts_at_every_step), CASE(reset_behind_our_back),
+	  CASE(errors_of_the_device), CASE(refused_commands),
+	  CASE(what_is_configured), CASE(hidden_memory), CASE(the_longest_list),
+	  CASE(identify_is_adjusted), CASE(plugged),
+	  CASE(a_device_that_does_not_answer), CASE(device_reset),
+	  CASE(no_memory))
