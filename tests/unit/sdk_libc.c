@@ -12,6 +12,7 @@
 #define strcpy		    our_strcpy
 #define strncpy		    our_strncpy
 #define strcat		    our_strcat
+#define strncat		    our_strncat
 #define strdup		    our_strdup
 #define strchr		    our_strchr
 #define strrchr		    our_strrchr

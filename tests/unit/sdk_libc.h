@@ -18,6 +18,7 @@ int our_strncmp(const char *a, const char *b, size_t n);
 char *our_strcpy(char *dst, const char *src);
 char *our_strncpy(char *dst, const char *src, size_t n);
 char *our_strcat(char *dst, const char *src);
+char *our_strncat(char *dst, const char *src, size_t n);
 char *our_strchr(const char *s, int c);
 char *our_strrchr(const char *s, int c);
 size_t our_strspn(const char *s, const char *set);

@@ -93,6 +93,8 @@ TEST(strings)
 	EXPECT(!memcmp(buf, "ab\0\0\0x", 6));
 	our_strcat(our_strcpy(buf, "one"), "two");
 	EXPECT(!strcmp(buf, "onetwo"));
+	EXPECT(!strcmp(our_strncat(buf, "three", 2), "onetwoth"));
+	EXPECT(!strcmp(our_strncat(buf, "r", 2), "onetwothr"));
 	EXPECT(our_strchr(s, 'o') == s + 4 && our_strrchr(s, 'o') == s + 7);
 	EXPECT(our_strchr(s, 0) == s + 11 && our_strrchr(s, 0) == s + 11);
 	EXPECT(!our_strchr(s, 'z') && !our_strrchr(s, 'z'));

@@ -14,8 +14,9 @@
 #include "tools/sdk/libc/heap.h"
 #include "tools/sdk/shoji.h"
 
-#define SECOND	   1000000000ULL
-#define FIRST_TIME 1767225600 /* 2026-01-01 00:00:00 UTC */
+#define SECOND	     1000000000ULL
+#define FIRST_TIME   1767225600 /* 2026-01-01 00:00:00 UTC */
+#define COARSE_TICKS (1 << 23)	/* 8 ms at 1 GHz */
 
 int main(void);
 noreturn void shoji_main(void);
@@ -207,9 +208,25 @@ int clock_gettime(clockid_t id, struct timespec *t)
 	return 0;
 }
 
+/*
+ * libcrypto asks for the time with every random number, so Shoji is asked only
+ * when the TSC has gone on by some milliseconds, or has gone back.
+ */
+static uint64_t coarse_clock(void)
+{
+	static uint64_t asked, answer;
+	uint64_t tsc = __builtin_ia32_rdtsc();
+
+	if (!answer || tsc - asked > COARSE_TICKS) {
+		answer = shoji_clock();
+		asked = tsc;
+	}
+	return answer;
+}
+
 time_t time(time_t *out)
 {
-	time_t now = first_time + (time_t)(shoji_clock() / SECOND);
+	time_t now = first_time + (time_t)(coarse_clock() / SECOND);
 
 	if (out)
 		*out = now;

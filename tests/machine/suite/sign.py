@@ -207,12 +207,13 @@ def shojictl_refused(t):
 
 # ---- signatures ----------------------------------------------------------
 
-# pub1.pem and pub2.pem are the public keys, by way of the statements.
+# Bochs' clock is behind the certificates'.
 SIGN = FUNCTIONS + r"""
+date -s "2030-01-01 00:00" >/dev/null
 verify() {
 	openssl dgst -sha256 -verify $1 -signature $2 $3
 }
-for i in 1 2 3 4 5 6 7 8 9; do
+for i in 1 2 3 4; do
 	echo "text $i" >f$i
 done
 openssl dgst -sha256 -binary f1 >digest
@@ -228,8 +229,8 @@ for k in rsa p256; do
 	status 1 verify $k.pem sig f2
 	status 0 shojictl sign --key $k --digest -o sig digest
 	check digest-$k verify $k.pem sig f1
-	status 0 shojictl sign --key $k f1 f2 f3 f4 f5 f6 f7 f8 f9
-	for i in 1 2 3 4 5 6 7 8 9; do
+	status 0 shojictl sign --key $k f1 f2 f3 f4
+	for i in 1 2 3 4; do
 		check batch-$k-$i verify $k.pem f$i.sig f$i
 	done
 done
@@ -240,9 +241,11 @@ status 5 shojictl sign --digest f1
 status 5 shojictl sign --program echo f1
 check batch signer batch 100
 check cancel signer cancel
+show ps shojictl ps
+"""
+RATE = """
 show rate signer rate 500
 show empty signer empty 200
-show ps shojictl ps
 """
 
 
@@ -251,17 +254,23 @@ def sign(t):
     """Single and in batches, cancelled, and against libcrypto in the guest."""
     if t.bare:
         return
-    result = guest(t, SIGN)
+    rate = t.vendor == "amd"    # the other one is too slow to say anything
+    result = guest(t, SIGN + (RATE if rate else ""))
+    line = re.search(r"^sign .*", shown(t, result, "ps"), re.M)[0].split()
+    t.equal("restarts and messages left", (line[2], line[5]), ("0", "0"))
+    t.true("the program has not said that it is ready",
+           "sign: keys are made" in result.shoji)
+    if rate:
+        note_rates(t, result)
+
+
+def note_rates(t, result):
     rates = re.findall(r"@@ rate (\S+) (\d+): program ([\d.]+)/s native "
                        r"([\d.]+)/s ratio ([\d.]+)", result.console)
     t.equal("rates", len(rates), 4)
     for r in rates:
         t.note("{} {} per message: {}/s, native {}/s, ratio {}".format(*r))
     t.note(re.search(r"@@ empty .*", result.console)[0])
-    line = re.search(r"^sign .*", shown(t, result, "ps"), re.M)[0].split()
-    t.equal("restarts and messages left", (line[2], line[5]), ("0", "0"))
-    t.true("the program has not said that it is ready",
-           "sign: keys are made" in result.shoji)
 
 
 PKCS11 = FUNCTIONS + r"""

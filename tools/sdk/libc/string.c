@@ -189,6 +189,15 @@ char *strcat(char *restrict dst, const char *restrict src)
 	return dst;
 }
 
+char *strncat(char *restrict dst, const char *restrict src, size_t n)
+{
+	size_t at = strlen(dst), len = strnlen(src, n);
+
+	memcpy(dst + at, src, len);
+	dst[at + len] = '\0';
+	return dst;
+}
+
 char *strdup(const char *s)
 {
 	size_t size = strlen(s) + 1;
