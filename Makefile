@@ -50,7 +50,8 @@ $(B)/%.S.o: %.S
 # The configuration, checked and turned into a blob; rebuilt when CONFIG
 # names another file or the file has changed.
 $(B)/config.blob: $(CONFIG) tools/mkconfig $(B)/config.name
-	$(Q)/usr/bin/python3 tools/mkconfig $(CONFIG) -o $@ --deps $@.d
+	$(Q)/usr/bin/python3 tools/mkconfig $(CONFIG) -o $@ --deps $@.d \
+		--programs $(B)/config.programs
 
 $(B)/config.name: FORCE
 	@mkdir -p $(@D)
@@ -62,7 +63,8 @@ $(B)/core/config_blob.S.o: core/config_blob.S
 	@mkdir -p $(@D)
 	$(Q)umask 077 && $(CC) $(CFLAGS_CORE) -MMD -MP -c -o $@ $<
 
-$(B)/core/config_blob.S.o: CFLAGS_CORE += -DCONFIG_BLOB='"$(B)/config.blob"'
+$(B)/core/config_blob.S.o: CFLAGS_CORE += -DCONFIG_BLOB='"$(B)/config.blob"' \
+	-DCONFIG_PROGRAMS='"$(B)/config.programs"'
 
 $(B)/shoji.elf: $(OBJS) $(LIBCRYPTO_OBJ) boot/shoji.ld tools/mksymbols
 	$(Q)umask 077 && tools/mksymbols '$(CC)' $(B) boot/shoji.ld $(OBJS) $(LIBCRYPTO_OBJ)
@@ -77,6 +79,9 @@ $(B)/tools/%.so: tools/%.c
 .PHONY: FORCE
 FORCE:
 
+include tools/sdk/sdk.mk
+include tools/guest/guest.mk
+
 # ---- tests --------------------------------------------------------------
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*_test.c))
@@ -84,7 +89,8 @@ UNIT_SCRIPTS := $(wildcard tests/unit/*_test.py)
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_SECONDS ?= 3600
 HEADERS := $(wildcard boot/*.h core/*.h core/*/*.h core/*/*/*.h drivers/*.h \
-	drivers/*/*.h crypto/*.h crypto/*/*.h tests/*/*.h)
+	drivers/*/*.h crypto/*.h crypto/*/*.h tests/*/*.h tools/*/*.h \
+	tools/*/*/*.h tools/*/*/*/*.h)
 # "units:" in the first comment of a test names what it is linked with, "libs:"
 # the libraries.
 units = $(shell sed -n 's/^.*units: *//p' $(1))
@@ -137,7 +143,8 @@ format:
 
 # The same image by the other compiler, for its warnings.
 clang:
-	$(Q)$(MAKE) --no-print-directory CC=$(CLANG) B=$(B)/clang all
+	$(Q)$(MAKE) --no-print-directory CC=$(CLANG) B=$(B)/clang all programs \
+		$(B)/clang/guest/shojictl $(B)/clang/guest/shoji-pkcs11.so
 
 unit: $(UNIT_LOGS)
 fuzz-short: $(FUZZ_LOGS)
@@ -149,12 +156,12 @@ machine: all
 
 .PHONY: check test fuzz bench size run install uninstall clean help
 check: setup
-	$(Q)$(MAKE) --no-print-directory -j$$(nproc) layers format all clang unit
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) layers format all programs guest clang unit
 	$(Q)tests/summary $(B)/logs/unit-*.log
 
 test: setup
 	$(Q)rm -rf $(B)/logs
-	$(Q)$(MAKE) --no-print-directory -j$$(nproc) layers format all clang
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) layers format all programs guest clang
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) unit fuzz-short
 	$(Q)$(MAKE) --no-print-directory machine
 	$(Q)tests/summary $(B)/logs/*.log
@@ -166,9 +173,12 @@ fuzz: setup
 		$$f -max_total_time=$(FUZZ_SECONDS) $$f.corpus || exit 1; done
 
 bench: setup
-	$(Q)$(MAKE) --no-print-directory all $(B)/bench/xts $(B)/bench/ahci
+	$(Q)$(MAKE) --no-print-directory all $(B)/bench/xts $(B)/bench/ahci \
+		$(B)/bench/alloc $(B)/sdk/run programs
 	$(Q)$(B)/bench/xts
 	$(Q)$(B)/bench/ahci
+	$(Q)$(B)/bench/alloc
+	$(Q)B=$(B) /usr/bin/python3 tests/bench/sign_rate.py
 	$(Q)B=$(B) ACCEL=$(ACCEL) /usr/bin/python3 tests/bench/bench.py
 
 # The host's optimiser, no sanitizers: the shipped sources at their speed.
@@ -196,6 +206,8 @@ help:
 
 #help make [CONFIG=file.toml]  build/shoji.elf for a configuration
 #help make run                 a demo: an encrypted Linux in an emulated PC
+#help make programs, guest     protected programs' examples; tools for the guest
+#help make program DIR=folder  a protected program of one's own
 #help make check               layers, format, warnings of GCC and Clang, unit tests
 #help make test                everything: check, short fuzzing, whole machines
 #help make fuzz                long fuzzing: FUZZ_SECONDS for each target

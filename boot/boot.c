@@ -4,6 +4,7 @@
 #include "core/arch/msr.h"
 #include "core/arch/regs.h"
 #include "core/arch/x86.h"
+#include "core/config.h"
 #include "core/lib/bytes.h"
 #include "core/lib/errors.h"
 #include "core/lib/log.h"
@@ -11,10 +12,13 @@
 #include "core/lib/string.h"
 #include "core/mm/host.h"
 #include "core/mm/pool.h"
+#include "core/program/program.h"
 
 #define MIB		 (1ULL << 20)
 #define GIB		 (1ULL << 30)
-#define HIDDEN_SIZE	 (12 * MIB)
+#define HIDDEN_SIZE	 (12 * MIB) /* without programs */
+#define LARGE_PAGE	 (2 * MIB)
+#define MODULE_MAX	 (16 * MIB)
 #define BDA_EQUIPMENT_KB 0x413 /* conventional memory in KiB */
 #define COM1		 0x3f8
 #define COM_LSR		 5
@@ -89,9 +93,6 @@ static void take_low_page(void)
 
 static void log_what_is_ignored(void)
 {
-	if (info.modules)
-		log_line("%u boot module(s) ignored: none is supported",
-			 info.modules);
 	if (info.cmdline[0])
 		log_line("unknown command line ignored: %.100s", info.cmdline);
 }
@@ -105,19 +106,56 @@ static void require_cpu(void)
 			  "switched them off");
 }
 
+/* What the programs need besides. A broken configuration stops Shoji later. */
+static u64 program_memory(void)
+{
+	static struct config config;
+	const char *why;
+	u64 size = (u64)(config_images_end - config_images);
+
+	if (config_parse(config_blob, (u64)(config_blob_end - config_blob),
+			 &config, &why) ||
+	    !config.program_count)
+		return 0;
+	for (u32 i = 0; i < min_u64(info.modules, BOOT_MODULES_MAX); i++)
+		size += align_up(info.module[i].size, PAGE_SIZE);
+	return size + programs_memory(config.programs, config.program_count);
+}
+
+/* Modules lie in what is about to become the guest's memory. */
+static void keep_modules(void)
+{
+	for (u32 i = 0; i < min_u64(info.modules, BOOT_MODULES_MAX); i++) {
+		struct boot_module *m = &info.module[i];
+		u8 *to = NULL;
+
+		if (m->size && m->size <= MODULE_MAX)
+			to = pool_alloc_run(align_up(m->size, PAGE_SIZE) /
+					    PAGE_SIZE);
+		if (to)
+			memcpy(to, phys_to_virt(m->start), m->size);
+		else
+			m->size = 0;
+		m->start = to ? virt_to_phys(to) : 0;
+	}
+}
+
 static hpa_t build_tables(void)
 {
-	u64 used = (u64)(image_end - image_start);
+	u64 used = (u64)(image_end - image_start), more = program_memory();
 	hpa_t root;
 
-	info.hidden_size = HIDDEN_SIZE;
-	info.hidden_start = place_find(&info, HIDDEN_SIZE, (u64)boot_end);
+	info.hidden_size = align_up(HIDDEN_SIZE + more, LARGE_PAGE);
+	info.hidden_start = place_find(&info, info.hidden_size, (u64)boot_end);
 	if (!info.hidden_start)
 		boot_stop("not enough memory: 12 MiB of RAM in one piece "
-			  "between the image and 4 GiB are needed");
+			  "between the image and 4 GiB are needed, more with "
+			  "programs");
 	pool_init(info.hidden_start, info.hidden_size, used);
-	if (used > HIDDEN_SIZE || host_build(place_ram_end(&info), &root))
+	if (used > info.hidden_size || host_build(place_ram_end(&info), &root))
 		boot_stop("not enough memory for the page tables");
+	if (more)
+		keep_modules();
 	return root;
 }
 

@@ -15,8 +15,8 @@ noreturn void boot_stop(const char *sentence);
 
 /*
  * place.c, pure: the highest 2 MiB aligned [start, start + size) in usable RAM
- * below 4 GiB, clear of every other entry of the map and of what ends at
- * @floor. 0 if there is none.
+ * below 4 GiB, clear of every other entry of the map, of modules and of what
+ * ends at @floor. 0 if there is none.
  */
 hpa_t place_find(const struct boot_info *info, u64 size, u64 floor);
 

@@ -23,6 +23,14 @@ struct e820_entry {
 	u32 type; /* may be none of the above: then it is reserved */
 };
 
+#define BOOT_MODULES_MAX 8
+
+struct boot_module {
+	hpa_t start;
+	u64 size;
+	char name[32]; /* its command line's beginning, for messages */
+};
+
 struct boot_info {
 	/* The firmware's map, in its order, with nothing taken out yet. */
 	struct e820_entry map[E820_MAX];
@@ -31,7 +39,10 @@ struct boot_info {
 	u8 boot_drive;	   /* as INT 13h numbers it */
 	char cmdline[256]; /* "" if none; cut if longer */
 	char loader[64];
-	u32 modules; /* that GRUB loaded; Shoji has no use for any */
+	u32 modules; /* that GRUB loaded */
+	/* The first of them; in hidden memory since the move, if there are
+	 * programs in the configuration. */
+	struct boot_module module[BOOT_MODULES_MAX];
 
 	hpa_t hidden_start; /* [start, start + size): ours; 2 MiB aligned */
 	u64 hidden_size;

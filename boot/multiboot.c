@@ -30,6 +30,26 @@ static int parse_string(const u8 *body, u32 len, char *dst, size_t room)
 	return 0;
 }
 
+/* 3.6.6: mod_start, mod_end, a string. */
+static int parse_module(const u8 *body, u32 len, struct boot_info *info)
+{
+	struct boot_module *m;
+	u32 start, end;
+
+	if (len < 8)
+		return -EINVAL;
+	start = load_le32(body);
+	end = load_le32(body + 4);
+	if (end < start)
+		return -EINVAL;
+	if (info->modules++ >= BOOT_MODULES_MAX)
+		return 0;
+	m = &info->module[info->modules - 1];
+	m->start = start;
+	m->size = end - start;
+	return parse_string(body + 8, len - 8, m->name, sizeof(m->name));
+}
+
 static int parse_bootdev(const u8 *body, u32 len, struct boot_info *info)
 {
 	u32 drive;
@@ -87,8 +107,7 @@ static int parse_tag(u32 type, const u8 *body, u32 len, struct boot_info *info)
 		return parse_string(body, len, info->loader,
 				    sizeof(info->loader));
 	case TAG_MODULE:
-		info->modules++;
-		return 0;
+		return parse_module(body, len, info);
 	case TAG_BOOTDEV:
 		return parse_bootdev(body, len, info);
 	case TAG_MMAP:

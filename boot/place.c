@@ -18,6 +18,10 @@ static bool is_clear(const struct boot_info *info, u64 start, u64 size)
 		    range_overlap(start, size, e->base, e->len))
 			return false;
 	}
+	for (u32 i = 0; i < min_u64(info->modules, BOOT_MODULES_MAX); i++)
+		if (range_overlap(start, size, info->module[i].start,
+				  info->module[i].size))
+			return false;
 	return true;
 }
 

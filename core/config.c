@@ -25,6 +25,8 @@ static const char why_overlap[] =
 	"the configuration is broken: two volumes overlap";
 static const char why_conceal[] =
 	"the configuration is broken: a conceal rule has a value out of range";
+static const char why_program[] =
+	"the configuration is broken: a program has a value out of range";
 
 /* CRC-32 of ISO 3309, as in zlib: reflected polynomial EDB88320h. */
 static u32 crc32(const u8 *p, size_t n)
@@ -63,7 +65,8 @@ static bool text_ok(const char *s, size_t size)
 static size_t size_wanted(const struct config_header *h)
 {
 	return sizeof(*h) + h->volumes * sizeof(struct config_volume) +
-	       h->conceals * sizeof(struct config_conceal);
+	       h->conceals * sizeof(struct config_conceal) +
+	       h->programs * sizeof(struct program_manifest);
 }
 
 static int fail(int err, const char **why, const char *text)
@@ -90,6 +93,7 @@ static int check_header(const u8 *blob, size_t size,
 	if (h->volumes > VOLUME_MAX || h->conceals > CONFIG_CONCEAL_MAX ||
 	    h->panic_action > CONFIG_PANIC_REBOOT || h->ata & ~CONFIG_ATA_ALL ||
 	    h->bounce_kib > CONFIG_BOUNCE_MAX || h->bounce_kib % 4 ||
+	    h->programs > PROGRAM_MAX || h->hypercall > HYPERCALL_USER ||
 	    !all_zero(h->zero, sizeof(h->zero)))
 		return fail(-EINVAL, why, why_header);
 	if (size != size_wanted(h))
@@ -257,6 +261,50 @@ bool config_conceals(const struct config *config,
 	return false;
 }
 
+/* ---- programs ----------------------------------------------------------- */
+
+static bool in_range(u32 value, u32 low, u32 high)
+{
+	return value >= low && value <= high;
+}
+
+/* The areas without the program's own segments fit its memory. */
+static bool program_memory_ok(const struct program_manifest *m)
+{
+	return in_range(m->memory_kib, PROGRAM_MEMORY_MIN,
+			PROGRAM_MEMORY_MAX) &&
+	       in_range(m->stack_kib, PROGRAM_STACK_MIN, PROGRAM_STACK_MAX) &&
+	       in_range(m->message_kib, PROGRAM_MESSAGE_MIN,
+			PROGRAM_MESSAGE_MAX) &&
+	       !((m->memory_kib | m->stack_kib | m->message_kib) & 3) &&
+	       in_range(m->messages, 1, PROGRAM_SLOT_MAX) &&
+	       m->stack_kib + m->messages * m->message_kib < m->memory_kib;
+}
+
+static bool program_ok(const struct program_manifest *m, size_t count)
+{
+	return text_ok(m->name, sizeof(m->name)) && m->name[0] &&
+	       program_memory_ok(m) &&
+	       in_range(m->slice_us, PROGRAM_SLICE_MIN, PROGRAM_SLICE_MAX) &&
+	       in_range(m->time_ms, PROGRAM_TIME_MIN, PROGRAM_TIME_MAX) &&
+	       m->restart <= 1 && m->user <= 1 && !(m->sends >> count) &&
+	       all_zero(m->zero, sizeof(m->zero));
+}
+
+static int take_programs(const u8 *p, size_t count, struct config *out,
+			 const char **why)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct program_manifest *m = &out->programs[i];
+
+		memcpy(m, p + i * sizeof(*m), sizeof(*m));
+		if (!program_ok(m, count))
+			return fail(-EINVAL, why, why_program);
+	}
+	out->program_count = count;
+	return 0;
+}
+
 /* ------------------------------------------------------------------------- */
 
 int config_parse(const void *blob, size_t size, struct config *out,
@@ -277,6 +325,7 @@ int config_parse(const void *blob, size_t size, struct config *out,
 		return err;
 	out->serial_port = h.serial_port;
 	out->panic_action = h.panic_action;
+	out->hypercall = h.hypercall;
 	out->ata = h.ata;
 	out->bounce_kib = h.bounce_kib;
 	p += sizeof(h);
@@ -284,7 +333,11 @@ int config_parse(const void *blob, size_t size, struct config *out,
 	if (err)
 		return err;
 	p += h.volumes * sizeof(struct config_volume);
-	return take_conceals(p, h.conceals, out, why);
+	err = take_conceals(p, h.conceals, out, why);
+	if (err)
+		return err;
+	p += h.conceals * sizeof(struct config_conceal);
+	return take_programs(p, h.programs, out, why);
 }
 
 void config_wipe(struct config *config, void *blob, size_t size)

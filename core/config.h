@@ -2,14 +2,15 @@
  * The configuration: made by tools/mkconfig, embedded in the image at build
  * time, parsed once at boot.
  *
- * The blob is a header, then volume records, then concealment records, with
- * nothing between or after them. All numbers are little endian; text is
+ * The blob is a header, then volume records, then concealment records, then
+ * the manifests of programs, with nothing between or after them. All numbers are little endian; text is
  * printable ASCII, ended and filled up with NULs.
  */
 #ifndef CORE_CONFIG_H
 #define CORE_CONFIG_H
 
 #include "core/lib/types.h"
+#include "core/program/manifest.h"
 #include "crypto/disk/volume.h"
 
 #define CONFIG_MAGIC	   "SHOJICFG"
@@ -27,7 +28,9 @@ struct config_header {
 	u8 conceals;
 	u8 ata;		 /* CONFIG_ATA_* */
 	le16 bounce_kib; /* of an AHCI port; 0: the driver's default */
-	u8 zero[4];
+	u8 programs;
+	u8 hypercall; /* enum hypercall_allow */
+	u8 zero[2];
 };
 static_assert(sizeof(struct config_header) == 32, "blob version 1");
 
@@ -94,6 +97,9 @@ struct config {
 	struct volume volumes[VOLUME_MAX]; /* keys point into the blob */
 	size_t conceal_count;
 	struct config_conceal conceals[CONFIG_CONCEAL_MAX];
+	enum hypercall_allow hypercall;
+	size_t program_count;
+	struct program_manifest programs[PROGRAM_MAX];
 };
 
 /*
@@ -119,6 +125,10 @@ bool config_conceals(const struct config *config,
 /* The embedded blob, in pages of its own. It holds the raw keys: wiped with
  * config_wipe() as soon as the keys are expanded. */
 extern u8 config_blob[], config_blob_end[];
+
+/* The programs that are embedded as well: for each a le64 with its length, the
+ * ELF file, and zeros up to a multiple of 16. */
+extern const u8 config_images[], config_images_end[];
 
 /* Overwrites the blob that @out was parsed from and forgets the keys. */
 void config_wipe(struct config *config, void *blob, size_t size);

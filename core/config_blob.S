@@ -9,4 +9,12 @@ config_blob:
 config_blob_end:
 	.balign 4096, 0x70
 
+/* The embedded programs: no secrets. */
+	.section .rodata.programs, "a", @progbits
+	.balign 16
+	.globl config_images, config_images_end
+config_images:
+	.incbin CONFIG_PROGRAMS
+config_images_end:
+
 	.section .note.GNU-stack, "", @progbits

@@ -10,7 +10,9 @@
  * the IDE and AHCI controllers (drivers/ata), the registers of sleep and reset
  * (core/virt/power.c), the keyboard controller's state (core/virt/kbc.c), the
  * guest's pointer in core/virt/nested.c, what VT-x can do and its MSR bitmap
- * (core/virt/vmx/check.c, ept.c, vmcs.c), and what stands here.
+ * (core/virt/vmx/check.c, ept.c, vmcs.c), the permission maps of programs
+ * (core/virt/svm/program.c), the TSC's rate (core/cpu/clock.c), the programs'
+ * pointer in core/program/hypercall.c, and what stands here.
  */
 #include "boot/boot_info.h"
 #include "boot/stub.h"
@@ -18,12 +20,14 @@
 #include "core/arch/x86.h"
 #include "core/config.h"
 #include "core/cpu/apic.h"
+#include "core/cpu/clock.h"
 #include "core/cpu/console.h"
 #include "core/cpu/cpu.h"
 #include "core/cpu/fpu.h"
 #include "core/cpu/panic.h"
 #include "core/io/acpi.h"
 #include "core/io/pci.h"
+#include "core/lib/bytes.h"
 #include "core/lib/errors.h"
 #include "core/lib/fmt.h"
 #include "core/lib/log.h"
@@ -32,6 +36,7 @@
 #include "core/lib/string.h"
 #include "core/mm/gmem.h"
 #include "core/mm/pool.h"
+#include "core/program/program.h"
 #include "core/virt/guest.h"
 #include "core/virt/kbc.h"
 #include "core/virt/power.h"
@@ -49,6 +54,7 @@ static const struct boot_info *boot;
 static struct guest guest;
 static struct acpi acpi;
 static struct config config;
+static struct programs programs;
 
 /* Something the machine lacks: one sentence, and no guest without Shoji. */
 static noreturn void stop(const char *sentence)
@@ -135,6 +141,8 @@ static void start_vcpu(struct cpu *c)
 	guest_ahead_init(v);
 	if (guest.ops->cpu_start(v, virt_to_phys(guest.nested.root)))
 		panic("no memory for CPU %u", c->index);
+	if (programs.count && guest.ops->program_init(v))
+		panic("CPU %u cannot run programs", c->index);
 }
 
 static noreturn void run_other_cpu(struct cpu *c)
@@ -177,11 +185,23 @@ static void read_config(void)
 	panic_set_action(config.panic_action == CONFIG_PANIC_REBOOT
 				 ? PANIC_REBOOT
 				 : PANIC_STOP);
-	if (boot->modules)
+	if (boot->modules && !config.program_count)
 		log_line("%u boot module%s not used", boot->modules,
 			 boot->modules == 1 ? "" : "s");
 	if (boot->cmdline[0])
 		log_line("the command line is not used: %s", boot->cmdline);
+}
+
+/* What the machine must not keep when Shoji ends. */
+static bool have_secrets(void)
+{
+	return config.volume_count || config.program_count;
+}
+
+static void wipe_secrets(void)
+{
+	disk_keys_wipe();
+	programs_wipe(&programs);
 }
 
 static void take_keys(void)
@@ -194,12 +214,64 @@ static void take_keys(void)
 	fpu_end();
 	if (rc)
 		stop("The cipher's self-test has failed");
-	panic_set_wipe_fn(disk_keys_wipe);
+	panic_set_wipe_fn(wipe_secrets);
 	if (disk_init(config.volumes, config.volume_count, &fpu))
 		stop("A key of the configuration cannot be used");
 	config_wipe(&config, config_blob, config_blob_end - config_blob);
-	power_init(&acpi, config.volume_count ? disk_keys_wipe : NULL);
-	kbc_init(config.volume_count ? disk_keys_wipe : NULL);
+	power_init(&acpi, have_secrets() ? wipe_secrets : NULL);
+	kbc_init(have_secrets() ? wipe_secrets : NULL);
+}
+
+/* ---- programs ----------------------------------------------------------- */
+
+#define FILES_MAX (BOOT_MODULES_MAX + PROGRAM_MAX)
+
+/* config.h, config_images */
+static u32 embedded_files(struct program_file *files)
+{
+	const u8 *p = config_images;
+	u32 n = 0;
+
+	while (n < PROGRAM_MAX && config_images_end - p > 8) {
+		files[n++] = (struct program_file){
+			.data = p + 8,
+			.size = load_le64(p),
+			.name = "embedded file",
+		};
+		p += align_up(8 + load_le64(p), 16);
+	}
+	return n;
+}
+
+static void take_programs(void)
+{
+	const struct program_config c = {
+		.version = SHOJI_VERSION,
+		.allow = config.hypercall,
+		.volumes = config.volumes,
+		.volume_count = config.volume_count,
+		.manifests = config.programs,
+		.count = config.program_count,
+	};
+	struct program_file files[FILES_MAX];
+	u32 count = 0;
+
+	if (!c.count && c.allow == HYPERCALL_NONE)
+		return;
+	clock_init();
+	if (c.count)
+		count = embedded_files(files);
+	for (u32 i = 0; c.count && i < min_u64(boot->modules, BOOT_MODULES_MAX);
+	     i++)
+		if (boot->module[i].size)
+			files[count++] = (struct program_file){
+				.data = phys_to_virt(boot->module[i].start),
+				.size = boot->module[i].size,
+				.name = boot->module[i].name,
+			};
+	programs_init(&programs, &c, guest.ops, files, count);
+	programs_attach(&programs);
+	guest.hypercall = programs_hypercall;
 }
 
 static void conceal(void *ctx, struct pci_addr addr, const struct pci_id *id)
@@ -231,7 +303,7 @@ static void take_devices(void)
 			     acpi.ecam_last_bus);
 	if (config.conceal_count)
 		pci_scan(conceal, NULL);
-	if (config.volume_count && power_guard())
+	if (have_secrets() && power_guard())
 		stop("The ports of sleep cannot be secured");
 	if (config.volume_count && drivers_start(disk_filter(), &ata))
 		stop("A protected device cannot be secured");
@@ -271,7 +343,7 @@ static void banner(void)
  * QEMU). */
 static bool watch_icr(void)
 {
-	return guest.cpus > 1 || (guest.ops == &svm_ops && config.volume_count);
+	return guest.cpus > 1 || (guest.ops == &svm_ops && have_secrets());
 }
 
 static noreturn void boot_cpu(struct cpu *c)
@@ -289,6 +361,7 @@ static noreturn void boot_cpu(struct cpu *c)
 		stop("There is too little memory for the nested page table");
 	guest_msr_init(&guest);
 	banner();
+	take_programs();
 	take_devices();
 
 	guest.stub = boot->low_page;

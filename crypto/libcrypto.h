@@ -41,6 +41,18 @@ aes_block_fn AES_encrypt, AES_decrypt;
 int CRYPTO_xts128_encrypt(const struct xts128_context *ctx, const u8 iv[16],
 			  const u8 *in, u8 *out, size_t len, int enc);
 
+struct sha256_context { /* SHA256_CTX */
+	u32 h[8];
+	u32 low, high;
+	u32 data[16];
+	unsigned int num, md_len;
+};
+static_assert(sizeof(struct sha256_context) == 112, "openssl/sha.h");
+
+int SHA256_Init(struct sha256_context *ctx);
+int SHA256_Update(struct sha256_context *ctx, const void *data, size_t len);
+int SHA256_Final(u8 *hash, struct sha256_context *ctx);
+
 /* Fills in the CPU's features: CPUID 1 EDX and ECX, then 7 EBX and ECX. */
 void OPENSSL_cpuid_setup(void);
 extern u32 OPENSSL_ia32cap_P[4];

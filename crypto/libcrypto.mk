@@ -18,6 +18,7 @@ LIBCRYPTO_API := \
 	vpaes_encrypt vpaes_decrypt \
 	AES_set_encrypt_key AES_set_decrypt_key AES_encrypt AES_decrypt \
 	CRYPTO_xts128_encrypt \
+	SHA256_Init SHA256_Update SHA256_Final \
 	OPENSSL_cpuid_setup OPENSSL_ia32cap_P
 
 # The linker's own name for the table that its relaxations make empty.

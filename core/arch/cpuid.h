@@ -40,6 +40,7 @@
 
 #define CPUID_STRUCTURED	  0x07
 #define CPUID_07_EBX_FSGSBASE	  BIT(0)
+#define CPUID_07_EBX_SGX	  BIT(2)
 #define CPUID_07_EBX_SMEP	  BIT(7)
 #define CPUID_07_EBX_INVPCID	  BIT(10)
 #define CPUID_07_EBX_AVX512F	  BIT(16)
@@ -52,9 +53,17 @@
 #define CPUID_07_ECX_WAITPKG	  BIT(5)
 #define CPUID_07_ECX_CET_SS	  BIT(7)
 #define CPUID_07_ECX_LA57	  BIT(16)
-#define CPUID_07_EDX_CET_IBT	  BIT(20)
+/* AVX512_VBMI, VBMI2, GFNI, VAES, VPCLMULQDQ, VNNI, BITALG, VPOPCNTDQ */
+#define CPUID_07_ECX_VECTOR    (BIT(1) | BIT(6) | BITS(12, 8) | BIT(14))
+#define CPUID_07_EDX_MD_CLEAR  BIT(10)
+#define CPUID_07_EDX_CET_IBT   BIT(20)
+#define CPUID_07_EDX_IBPB      BIT(26)
+#define CPUID_07_EDX_L1D_FLUSH BIT(28)
 
-#define CPUID_XSTATE		  0x0d
+#define CPUID_TOPOLOGY	       0x0b
+#define CPUID_TOPOLOGY_2       0x1f
+
+#define CPUID_XSTATE	       0x0d
 /* Subleaf 0, edx:eax: the bits XCR0 may have; ecx: area for all of them. */
 /* Subleaf 1: */
 #define CPUID_0D1_EAX_XSAVEOPT	    BIT(0)
@@ -76,6 +85,7 @@
 #define CPUID_BRAND		    0x80000002 /* to 0x80000004 */
 #define CPUID_ADDR_SIZES	    0x80000008 /* eax: 7-0 physical, 15-8 linear */
 #define CPUID_80000008_EBX_INVLPGB  BIT(3)
+#define CPUID_80000008_EBX_IBPB	    BIT(12)
 #define CPUID_80000008_EBX_NO_LMSLE BIT(20)
 
 #define CPUID_SVM		    0x8000000a /* ebx: number of ASIDs */

@@ -58,6 +58,9 @@
 #define MSR_TSC_AUX	      0xc0000103
 #define MSR_SPEC_CTRL	      0x48
 #define MSR_PRED_CMD	      0x49
+#define PRED_CMD_IBPB	      BIT(0)
+#define MSR_FLUSH_CMD	      0x10b
+#define FLUSH_CMD_L1D	      BIT(0)
 
 /* ---- Intel -------------------------------------------------------------- */
 

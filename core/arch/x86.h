@@ -305,6 +305,12 @@ static inline void invlpg(const void *p)
 	asm volatile("invlpg %0" : : "m"(*(const char *)p) : "memory");
 }
 
+/* Clears the CPU's buffers where CPUID has MD_CLEAR. */
+static inline void verw(u16 selector)
+{
+	asm volatile("verw %0" : : "m"(selector) : "cc");
+}
+
 static inline void wbinvd(void)
 {
 	asm volatile("wbinvd" : : : "memory");

@@ -17,6 +17,17 @@ struct cpu;
 void fpu_begin(void);
 void fpu_end(void);
 
+/*
+ * A program's own extended state, between fpu_begin and fpu_end: an area of
+ * fpu_size() bytes, 64-byte aligned, that fpu_reset() has filled in. fpu_load()
+ * also switches off the components that are not in it, so that nothing of the
+ * guest is left within reach.
+ */
+u32 fpu_size(void);
+void fpu_reset(void *area);
+void fpu_load(const void *area);
+void fpu_save(void *area);
+
 /* On each CPU, once: switches the instructions on in CR0 and CR4 and gives
  * @c its save area. -ENOMEM. */
 int fpu_init(struct cpu *c) must_check;

@@ -9,6 +9,7 @@
 #define ENOENT	  2
 #define EIO	  5
 #define ENXIO	  6
+#define EAGAIN	  11
 #define ENOMEM	  12
 #define EFAULT	  14
 #define EBUSY	  16

@@ -78,6 +78,36 @@ void log_limited(struct log_limit *limit, const char *format, ...)
 		log_line("(%u times) %s", n, text);
 }
 
+static u64 ring_start(void)
+{
+	return the_log.written > LOG_RING_SIZE ? the_log.written - LOG_RING_SIZE
+					       : 0;
+}
+
+void log_range(u64 *start, u64 *end)
+{
+	lock_acquire(&the_log.lock);
+	*start = ring_start();
+	*end = the_log.written;
+	lock_release(&the_log.lock);
+}
+
+size_t log_read(u64 *position, char *dst, size_t size)
+{
+	size_t n, at, first;
+
+	lock_acquire(&the_log.lock);
+	*position = min_u64(max_u64(*position, ring_start()), the_log.written);
+	n = min_u64(size, the_log.written - *position);
+	at = *position % LOG_RING_SIZE;
+	first = min_u64(n, LOG_RING_SIZE - at);
+	memcpy(dst, the_log.ring + at, first);
+	memcpy(dst + first, the_log.ring, n - first);
+	lock_release(&the_log.lock);
+	*position += n;
+	return n;
+}
+
 void log_add_sink(log_sink *sink)
 {
 	lock_acquire(&the_log.lock);

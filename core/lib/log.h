@@ -25,4 +25,12 @@ struct log_limit {
 void log_limited(struct log_limit *limit, const char *format, ...)
 	format_printf(2, 3);
 
+/*
+ * The log as one stream of bytes since boot. log_read() copies from *@position
+ * on, leaves out what the ring no longer holds, and moves *@position behind what
+ * it has copied; 0 at the end.
+ */
+void log_range(u64 *start, u64 *end);
+size_t log_read(u64 *position, char *dst, size_t size);
+
 #endif

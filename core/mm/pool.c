@@ -35,14 +35,14 @@ static u64 alignment(size_t pages)
 	return align;
 }
 
-static hpa_t take(size_t pages)
+static hpa_t take(size_t pages, bool aligned)
 {
 	u64 len = pages * PAGE_SIZE;
 	hpa_t at;
 
 	if (!pages || pages > (pool.top - pool.bottom) / PAGE_SIZE)
 		return 0;
-	if (pages == 1) {
+	if (pages == 1 || !aligned) {
 		at = pool.bottom;
 		pool.bottom += len;
 		return at;
@@ -54,16 +54,26 @@ static hpa_t take(size_t pages)
 	return at;
 }
 
-void *pool_alloc(size_t pages)
+static void *alloc(size_t pages, bool aligned)
 {
 	hpa_t at;
 
 	lock_acquire(&pool.lock);
-	at = take(pages);
+	at = take(pages, aligned);
 	lock_release(&pool.lock);
 	if (!at)
 		return NULL;
 	return memset(phys_to_virt(at), 0, pages * PAGE_SIZE);
+}
+
+void *pool_alloc(size_t pages)
+{
+	return alloc(pages, true);
+}
+
+void *pool_alloc_run(size_t pages)
+{
+	return alloc(pages, false);
 }
 
 hpa_t virt_to_phys(const void *p)

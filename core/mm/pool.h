@@ -24,6 +24,9 @@ void pool_init(hpa_t start, u64 size, u64 used);
  */
 void *pool_alloc(size_t pages) must_check;
 
+/* The same without the alignment, which is that of a page. */
+void *pool_alloc_run(size_t pages) must_check;
+
 /* Between the direct map, the image's own addresses and physical memory. */
 hpa_t virt_to_phys(const void *p);
 void *phys_to_virt(hpa_t pa);

@@ -44,6 +44,9 @@ struct guest {
 	gpa_t apic_base;
 	struct mmio_hook apic_hook;
 	u32 ready; /* other CPUs may enter the guest */
+
+	/* False: not for Shoji, #UD. NULL if there is nothing to call. */
+	bool (*hypercall)(struct vcpu *v, const struct vmexit *exit);
 };
 
 /* ---- run.c: the loop ---------------------------------------------------- */

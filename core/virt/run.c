@@ -78,8 +78,9 @@ void guest_skip(struct vcpu *v, const struct vmexit *exit)
 
 static void exit_hypercall(struct vcpu *v, const struct vmexit *exit)
 {
-	(void)exit;
-	if (!guest_bios_call(v))
+	const struct guest *g = v->guest;
+
+	if (!guest_bios_call(v) && !(g->hypercall && g->hypercall(v, exit)))
 		guest_fault(v, VECTOR_UD);
 }
 
@@ -176,6 +177,8 @@ static void (*const handlers[VMEXIT_KINDS])(struct vcpu *,
 	[VMEXIT_SHUTDOWN] = exit_shutdown,
 	[VMEXIT_HANDLED] = exit_nothing,
 	[VMEXIT_INVALID] = exit_invalid,
+	[VMEXIT_DEADLINE] = exit_unknown,
+	[VMEXIT_INTR] = exit_unknown,
 };
 
 /* What other CPUs have asked of this one. */
@@ -235,6 +238,7 @@ void guest_run(struct vcpu *v)
 		__atomic_store_n(&v->in_guest, 0, __ATOMIC_SEQ_CST);
 		if (panic_active())
 			panic_stop();
+		v->exits[exit.kind]++;
 		v->event = exit.delivering;
 		handlers[exit.kind](v, &exit);
 	}

@@ -10,6 +10,7 @@
 #ifndef CORE_VIRT_VIRT_H
 #define CORE_VIRT_VIRT_H
 
+#include "core/arch/regs.h"
 #include "core/emul/emul.h"
 #include "core/lib/types.h"
 #include "core/mm/table.h"
@@ -50,13 +51,15 @@ struct vseg {
 	u32 limit; /* in bytes */
 	u64 base;
 };
-#define VSEG_TYPE 0x00f
-#define VSEG_S	  0x010
-#define VSEG_DPL  0x060
-#define VSEG_P	  0x080
-#define VSEG_L	  0x200
-#define VSEG_DB	  0x400
-#define VSEG_G	  0x800
+#define VSEG_TYPE	 0x00f
+#define VSEG_S		 0x010
+#define VSEG_DPL	 0x060
+#define VSEG_P		 0x080
+#define VSEG_L		 0x200
+#define VSEG_DB		 0x400
+#define VSEG_G		 0x800
+#define VSEG_USER_CODE64 0xafb
+#define VSEG_USER_DATA	 0xcf3
 
 enum vevent_type { /* as in both vendors' event fields */
 	VEVENT_INTR = 0,
@@ -96,8 +99,10 @@ enum vmexit_kind {
 			      * handler has counted it in cpu->nmi_seen */
 	VMEXIT_WINDOW,	 /* the guest can take the NMI that waits */
 	VMEXIT_SHUTDOWN, /* triple fault */
+	VMEXIT_DEADLINE, /* of a program: its slice is over */
 	VMEXIT_HANDLED,	 /* the back end dealt with it */
 	VMEXIT_INVALID,	 /* the entry itself was refused */
+	VMEXIT_INTR,	 /* of a program: an interrupt waits for the guest */
 	VMEXIT_KINDS,
 };
 
@@ -163,6 +168,7 @@ struct vcpu {
 	bool waits_in_hw;    /* ... in the hardware's state for that */
 	bool nmi_pending;    /* an NMI that the guest has to get */
 	struct vevent event; /* to be injected at the next entry */
+	u64 exits[VMEXIT_KINDS];
 	struct ahead *ahead; /* ahead.c's own; NULL: never */
 
 	/* Set by another CPU, read here. */
@@ -186,8 +192,29 @@ enum mem_type {
 	MEM_WB = 6
 };
 
+/*
+ * A protected program's registers, memory and entry state: ring 3, 64-bit mode,
+ * no descriptor tables, everything that is not computing exits. See
+ * core/program.
+ */
+struct virt_program {
+	u64 gpr[16];
+	u64 rip;
+	u64 rflags;
+	u64 fs_base;
+	gpa_t cr3;	   /* in its own memory */
+	hpa_t nested_root; /* never changes */
+	u32 index;	   /* from 0: its tag in the TLB */
+};
+
+#define PROGRAM_CR0 (CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE)
+#define PROGRAM_CR4 (CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT)
+/* ... and of these what the host has. */
+#define PROGRAM_CR4_OPTIONAL (CR4_SMEP | CR4_SMAP | CR4_OSXSAVE)
+
 struct virt_ops {
 	const char *name; /* "AMD-V", "Intel VT-x" */
+	bool vmmcall;	  /* its hypercalls are VMMCALL, not VMCALL */
 
 	/* NULL if this CPU has all that is needed and firmware allows it, else
 	 * one clear sentence. */
@@ -228,6 +255,19 @@ struct virt_ops {
 	/* True if an NMI cannot be injected now, because of the guest's state
 	 * or of v->event; then run() leaves as soon as it can. */
 	bool (*nmi_blocked)(struct vcpu *v);
+
+	/* On each CPU, once, after cpu_start(), if there are programs: -ENOMEM,
+	 * or -ENODEV if the CPU cannot do it. */
+	int (*program_init)(struct vcpu *v);
+
+	/*
+	 * Runs @p on this CPU until it exits, an interrupt of the guest's or an
+	 * NMI is pending (which stays so), or, where the CPU has a timer for
+	 * it, @ticks of the TSC are over. The guest's own state is untouched;
+	 * the extended state is the caller's.
+	 */
+	void (*program_run)(struct vcpu *v, struct virt_program *p, u64 ticks,
+			    struct vmexit *exit);
 
 	/* Before the next entry on this CPU, forget nested translations. */
 	void (*flush_nested)(struct vcpu *v);

@@ -67,6 +67,16 @@ static void check_config(const struct config *c, const u8 *blob, size_t size)
 	for (size_t i = 0; i < c->volume_count; i++)
 		check_volume(&c->volumes[i], blob, size);
 	(void)config_conceals(c, &f);
+	check(c->program_count <= PROGRAM_MAX);
+	for (size_t i = 0; i < c->program_count; i++) {
+		const struct program_manifest *m = &c->programs[i];
+
+		check(memchr(m->name, 0, sizeof(m->name)));
+		check(m->messages && m->messages <= PROGRAM_SLOT_MAX);
+		check(m->stack_kib + m->messages * m->message_kib <
+		      m->memory_kib);
+		check(!(m->sends >> c->program_count));
+	}
 }
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)

@@ -157,11 +157,13 @@ class Test:
 
     def boot_disk(self, script, volumes=(ROOT,), bare=None, tools=(),
                   files=None, kernel="tiny", cmdline="", name="disk",
-                  shoji=None, parts=(), root_mib=ROOT_MIB, sectors=0):
+                  shoji=None, parts=(), root_mib=ROOT_MIB, sectors=0,
+                  modules=None):
         """A disk with a boot partition and a root that runs @script; returns
         the path of the image. The root is encrypted if ROOT, or one of its
-        name, is among @volumes. @shoji: another image than the one for @volumes. @parts:
-        files that become partitions 3 and 4. @sectors: the least size."""
+        name, is among @volumes. @shoji: another image than the one for
+        @volumes. @parts: files that become partitions 3 and 4. @sectors: the
+        least size. @modules: boot modules of Shoji, name -> path."""
         bare = self.bare if bare is None else bare
         if bare:
             elf = None
@@ -173,7 +175,7 @@ class Test:
         guest.root_tree(tree, script, tools, files)
         image.make_fs(root, tree, root_mib)
         shutil.rmtree(tree)
-        self.make_boot(tree, boot, elf, kernel, cmdline)
+        self.make_boot(tree, boot, elf, kernel, cmdline, modules or {})
         image.make_disk(disk, [boot, root] + list(parts), sectors)
         image.install_grub(disk)
         os.unlink(boot)
@@ -183,8 +185,8 @@ class Test:
                 v.encrypt(disk)
         return disk
 
-    def make_boot(self, tree, boot, elf, kernel, cmdline):
-        files = {}
+    def make_boot(self, tree, boot, elf, kernel, cmdline, modules):
+        files = dict(modules)
         if kernel == "tiny":
             files["vmlinuz"] = guest.tiny_kernel()
         else:
@@ -198,8 +200,10 @@ class Test:
                  f"console=ttyS1,115200 panic=-1 {cmdline}")
         if "initrd" in files:
             linux += "\ninitrd /boot/initrd"
+        shoji = "\n".join(["multiboot2 /boot/shoji.elf"] +
+                          [f"module2 /boot/{m} {m}" for m in modules])
         image.boot_tree(tree, files, image.grub_cfg(
-            "multiboot2 /boot/shoji.elf" if elf else "", linux))
+            shoji if elf else "", linux))
         image.make_fs(boot, tree, BOOT_MIB)
         shutil.rmtree(tree)
 

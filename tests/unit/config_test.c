@@ -50,10 +50,28 @@ static const char toml[] = "[console]\n"
 			   "vendor = 0x8086\n"
 			   "device = 0x100e\n"
 			   "[[conceal]]\n"
-			   "address = '0001:02:1f.7'\n";
+			   "address = '0001:02:1f.7'\n"
+			   "[hypercall]\n"
+			   "allow = 'user'\n"
+			   "[[program]]\n"
+			   "name = 'sign'\n"
+			   "sha256 = '" KEY_A "'\n"
+			   "memory_kib = 256\n"
+			   "stack_kib = 16\n"
+			   "message_kib = 8\n"
+			   "messages = 3\n"
+			   "slice_us = 400\n"
+			   "time_ms = 70\n"
+			   "restart = true\n"
+			   "callers = 'user'\n"
+			   "sends = ['other']\n"
+			   "[[program]]\n"
+			   "name = 'other'\n"
+			   "sha256 = '" KEY_A "'\n";
 
 enum {
-	SIZE = 32 + 2 * 188 + 3 * 16,
+	SIZE = 32 + 2 * 188 + 3 * 16 + 2 * 96,
+	PROGRAM_0 = 32 + 2 * 188 + 3 * 16,
 	VOLUME_0 = 32,
 	VOLUME_1 = 32 + 188,
 	CONCEAL_0 = 32 + 2 * 188
@@ -155,6 +173,33 @@ TEST(config_reads_what_mkconfig_writes)
 	EXPECT_EQ(config.conceal_count, 3);
 }
 
+TEST(config_programs)
+{
+	const struct program_manifest *p = config.programs;
+
+	EXPECT_EQ(config.hypercall, HYPERCALL_USER);
+	EXPECT_EQ(config.program_count, 2);
+	EXPECT(!strcmp(p[0].name, "sign"));
+	EXPECT_EQ(p[0].sha256[0], 0x5d);
+	EXPECT_EQ(p[0].sha256[31], 0x35);
+	EXPECT_EQ(p[0].memory_kib, 256);
+	EXPECT_EQ(p[0].stack_kib, 16);
+	EXPECT_EQ(p[0].message_kib, 8);
+	EXPECT_EQ(p[0].slice_us, 400);
+	EXPECT_EQ(p[0].time_ms, 70);
+	EXPECT_EQ(p[0].messages, 3);
+	EXPECT_EQ(p[0].restart, 1);
+	EXPECT_EQ(p[0].user, 1);
+	EXPECT_EQ(p[0].sends, 2);
+	EXPECT_EQ(p[1].memory_kib, 2048);
+	EXPECT_EQ(p[1].stack_kib, 64);
+	EXPECT_EQ(p[1].message_kib, 64);
+	EXPECT_EQ(p[1].slice_us, 500);
+	EXPECT_EQ(p[1].time_ms, 10000);
+	EXPECT_EQ(p[1].messages, 8);
+	EXPECT_EQ(p[1].restart | p[1].user | p[1].sends, 0);
+}
+
 TEST(config_conceals_by_rule)
 {
 	struct config_function f = { .vendor = 0x8086, .device = 0x100e };
@@ -227,13 +272,16 @@ static const struct bad {
 	size_t n;
 	const char *word;
 } bad[] = {
-	{ 22, 2, 1, "header" },		       /* panic action */
-	{ 23, 17, 1, "header" },	       /* volumes */
-	{ 23, 1, 1, "size" },		       /* volumes */
-	{ 24, 33, 1, "header" },	       /* conceal rules */
-	{ 25, 4, 1, "header" },		       /* ATA options */
-	{ 27, 17, 1, "header" },	       /* bounce buffer: too large */
-	{ 26, 2, 1, "header" },		       /* no whole pages */
+	{ 22, 2, 1, "header" },	 /* panic action */
+	{ 23, 17, 1, "header" }, /* volumes */
+	{ 23, 1, 1, "size" },	 /* volumes */
+	{ 24, 33, 1, "header" }, /* conceal rules */
+	{ 25, 4, 1, "header" },	 /* ATA options */
+	{ 27, 17, 1, "header" }, /* bounce buffer: too large */
+	{ 26, 2, 1, "header" },	 /* no whole pages */
+	{ 28, 9, 1, "header" },	 /* programs */
+	{ 28, 1, 1, "size" },
+	{ 29, 3, 1, "header" },		       /* hypercalls */
 	{ 31, 1, 1, "header" },		       /* must be 0 */
 	{ VOLUME_0, 0, 1, "a volume" },	       /* text after the end */
 	{ VOLUME_0, 0, 4, "a volume" },	       /* no name */
@@ -259,6 +307,27 @@ static const struct bad {
 	{ CONCEAL_0 + 12, 1, 1, "conceal" }, /* class bytes that do not count */
 	{ CONCEAL_0 + 32 + 9, 32, 1, "conceal" },
 	{ CONCEAL_0 + 32 + 10, 8, 1, "conceal" },
+	{ PROGRAM_0, 0, 4, "a program" }, /* no name */
+	{ PROGRAM_0 + 1, 7, 1, "a program" },
+	{ PROGRAM_0 + 64, 60, 4, "a program" }, /* memory */
+	{ PROGRAM_0 + 64, 65540, 4, "a program" },
+	{ PROGRAM_0 + 64, 254, 4, "a program" },
+	{ PROGRAM_0 + 68, 0, 4, "a program" }, /* stack */
+	{ PROGRAM_0 + 68, 8196, 4, "a program" },
+	{ PROGRAM_0 + 68, 232, 4, "a program" }, /* all of the memory */
+	{ PROGRAM_0 + 72, 0, 4, "a program" },	 /* messages */
+	{ PROGRAM_0 + 72, 1028, 4, "a program" },
+	{ PROGRAM_0 + 76, 49, 4, "a program" }, /* slice */
+	{ PROGRAM_0 + 76, 100001, 4, "a program" },
+	{ PROGRAM_0 + 80, 0, 4, "a program" }, /* time */
+	{ PROGRAM_0 + 80, 3600001, 4, "a program" },
+	{ PROGRAM_0 + 84, 0, 1, "a program" }, /* messages */
+	{ PROGRAM_0 + 84, 17, 1, "a program" },
+	{ PROGRAM_0 + 85, 2, 1, "a program" },
+	{ PROGRAM_0 + 86, 2, 1, "a program" },
+	{ PROGRAM_0 + 87, 4, 1, "a program" }, /* to a third program */
+	{ PROGRAM_0 + 88, 1, 1, "a program" },
+	{ PROGRAM_0 + 95, 1, 1, "a program" },
 };
 
 TEST(config_values_out_of_bounds)
@@ -296,7 +365,7 @@ TEST(config_wipe_forgets_the_keys)
 		EXPECT_EQ(blob[i], 0);
 }
 
-TEST_MAIN(CASE(config_reads_what_mkconfig_writes),
+TEST_MAIN(CASE(config_reads_what_mkconfig_writes), CASE(config_programs),
 	  CASE(config_conceals_by_rule), CASE(config_missing),
 	  CASE(config_other_version), CASE(config_broken_in_any_byte),
 	  CASE(config_broken_in_size), CASE(config_values_out_of_bounds),

@@ -59,6 +59,30 @@ TEST(wraps)
 	EXPECT(strstr(seen, "shoji: line 09000\n") != NULL);
 }
 
+/* A reader goes through the stream at its own pace. */
+TEST(reads)
+{
+	u64 start, stop, at = 0;
+	char text[100];
+	size_t n, total = 0;
+
+	log_range(&start, &stop);
+	EXPECT_EQ(stop - start, 65536);
+	while ((n = log_read(&at, text, 99)) > 0)
+		total += n;
+	EXPECT_EQ(total, 65536);
+	EXPECT_EQ(at, stop);
+	log_line("one more");
+	n = log_read(&at, text, sizeof(text));
+	EXPECT(n == 16 && !memcmp(text, "shoji: one more\n", 16));
+	at = ~0ULL;
+	EXPECT_EQ(log_read(&at, text, sizeof(text)), 0);
+	EXPECT_EQ(at, stop + 16);
+	at = stop + 7;
+	EXPECT_EQ(log_read(&at, text, 3), 3);
+	EXPECT(!memcmp(text, "one", 3));
+}
+
 TEST(limits)
 {
 	struct log_limit limit = { 0 };
@@ -76,4 +100,4 @@ TEST(limits)
 }
 
 TEST_MAIN(CASE(replays_early_lines), CASE(cuts_long_lines), CASE(wraps),
-	  CASE(limits))
+	  CASE(reads), CASE(limits))

@@ -4,6 +4,7 @@
 Prints a line "PASS name" or "FAIL name" for each test.
 """
 
+import hashlib
 import os
 import struct
 import subprocess
@@ -100,6 +101,25 @@ ERRORS = [
      "conceal.class: wants 2, 4 or 6 hex digits"),
     ("conceal_address", "[console]", '[[conceal]]\naddress = "0:1.2"\n[console]',
      2, "conceal.address: wants [segment:]bus:device.function"),
+    ("program_no_image", "[console]", '[[program]]\nname = "p"\n[console]', 1,
+     "program.file: missing key: wants file (to embed) or sha256"),
+    ("program_sha256", "[console]",
+     '[[program]]\nname = "p"\nsha256 = "00"\n[console]', 3,
+     "program.sha256: wants 64 hex digits"),
+    ("program_file", "[console]",
+     '[[program]]\nname = "p"\nfile = "short.key"\n[console]', 3,
+     "program.file: is not an ELF file"),
+    ("program_memory", "[console]", '[[program]]\nname = "p"\nmemory_kib = 512'
+     f'\nsha256 = "{GOOD_KEY}"\n[console]', 3,
+     "program.memory_kib: is too little for the stack and the messages"),
+    ("program_pages", "[console]", '[[program]]\nname = "p"\nstack_kib = 5'
+     f'\nsha256 = "{GOOD_KEY}"\n[console]', 3,
+     "program.stack_kib: 5 is not a multiple of 4"),
+    ("program_sends", "[console]", '[[program]]\nname = "p"\nsends = ["q"]'
+     f'\nsha256 = "{GOOD_KEY}"\n[console]', 3,
+     'program.sends: no program "q"'),
+    ("hypercall", "[console]", '[hypercall]\nallow = "all"\n[console]', 2,
+     'hypercall.allow: "all" is not one of none, kernel, user'),
     # The line finder must not be led astray by what only looks like a key.
     ("in_a_string", 'serial = "com2"', 'serial = """\nunit = 5\n"""', 2,
      "console.serial: "),
@@ -190,6 +210,23 @@ def test_blob_conceal(directory):
     return blob[32:] == (
         bytes.fromhex("04020000000000000000000000030c00")
         + bytes.fromhex("0900868000000100021f070000000000"))
+
+
+def test_programs(directory):
+    """What is embedded comes once, and its hash is the manifest's."""
+    elf = b"\x7fELF" + bytes(range(33))
+    write_file(directory, "p", elf, 0o644)
+    text = '[[program]]\nname = "a"\nfile = "p"\n[[program]]\nname = "b"\n' \
+        'file = "p"\n'
+    got = run(directory, text, "-o", "blob", "--programs", "images")
+    with open(os.path.join(directory, "images"), "rb") as f:
+        images = f.read()
+    with open(os.path.join(directory, "blob"), "rb") as f:
+        blob = f.read()
+    digest = hashlib.sha256(elf).digest()
+    return (not got.returncode and blob[64:96] == digest
+            and blob[160:192] == digest and len(blob) == 32 + 2 * 96
+            and images == struct.pack("<Q", 37) + elf + bytes(3))
 
 
 def test_blob_default(directory):

@@ -95,6 +95,40 @@ TEST(all_tags)
 	EXPECT_EQ(info.map[1].type, 1);
 }
 
+static void put_module(u32 start, u32 stop, const char *name)
+{
+	put_tag(3, 16 + (u32)strlen(name) + 1);
+	put32(start);
+	put32(stop);
+	memcpy(buf + size, name, strlen(name) + 1);
+	size += (u32)strlen(name) + 1;
+}
+
+TEST(modules)
+{
+	begin();
+	put_map();
+	put_module(0x1000000, 0x1002345, "sign.elf and a name longer than 31");
+	for (u32 i = 1; i < BOOT_MODULES_MAX + 3; i++)
+		put_module(0x2000000 * i, 0x2000000 * i, "");
+	EXPECT_EQ(end(), 0);
+	EXPECT_EQ(info.modules, BOOT_MODULES_MAX + 3);
+	EXPECT_EQ(info.module[0].start, 0x1000000);
+	EXPECT_EQ(info.module[0].size, 0x2345);
+	EXPECT(!strcmp(info.module[0].name, "sign.elf and a name longer than"));
+	EXPECT_EQ(info.module[BOOT_MODULES_MAX - 1].start,
+		  0x2000000 * (BOOT_MODULES_MAX - 1));
+	begin();
+	put_map();
+	put_module(0x2000000, 0x1000000, "backwards");
+	EXPECT_EQ(end(), -EINVAL);
+	begin();
+	put_map();
+	put_tag(3, 12);
+	put32(0x1000000);
+	EXPECT_EQ(end(), -EINVAL);
+}
+
 TEST(defaults)
 {
 	begin();
@@ -255,7 +289,7 @@ TEST(every_cut)
 	}
 }
 
-TEST_MAIN(CASE(all_tags), CASE(defaults), CASE(no_bios_drive),
+TEST_MAIN(CASE(all_tags), CASE(modules), CASE(defaults), CASE(no_bios_drive),
 	  CASE(strings_are_made_safe), CASE(string_without_end),
 	  CASE(larger_entries), CASE(entry_bounds), CASE(no_map),
 	  CASE(too_many_entries), CASE(bad_entry_sizes), CASE(bad_tag_sizes),

@@ -56,6 +56,24 @@ TEST(skips_what_does_not_fit)
 	EXPECT_EQ(place(3, map, 4 * MIB), 238 * MIB);
 }
 
+/* GRUB's modules are still to be copied when the image moves. */
+TEST(keeps_off_modules)
+{
+	struct boot_info info = {
+		.map_count = 1,
+		.map = { { MIB, 255 * MIB, 1 } },
+		.modules = 2,
+		.module = { { .start = 5 * MIB, .size = MIB },
+			    { .start = 250 * MIB, .size = 1 } },
+	};
+
+	EXPECT_EQ(place_find(&info, SIZE, 4 * MIB), 238 * MIB);
+	info.modules = 1;
+	EXPECT_EQ(place_find(&info, SIZE, 4 * MIB), 244 * MIB);
+	info.modules = 1000;
+	EXPECT_EQ(place_find(&info, SIZE, 4 * MIB), 238 * MIB);
+}
+
 TEST(respects_the_image)
 {
 	static const struct e820_entry map[] = { { MIB, 15 * MIB, 1 } };
@@ -124,5 +142,5 @@ TEST(rsdp_at_the_end)
 }
 
 TEST_MAIN(CASE(top_of_ram), CASE(below_4g_only), CASE(skips_what_does_not_fit),
-	  CASE(respects_the_image), CASE(too_little), CASE(ram_end), CASE(rsdp),
-	  CASE(rsdp_at_the_end))
+	  CASE(keeps_off_modules), CASE(respects_the_image), CASE(too_little),
+	  CASE(ram_end), CASE(rsdp), CASE(rsdp_at_the_end))

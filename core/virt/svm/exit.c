@@ -27,9 +27,9 @@ static void decode_delivering(const struct vmcb *b, struct vevent *event)
 
 /* APM vol. 2, 15.10.2. Without decode assists the segment is not told, and
  * some machines leave out the address size as well. */
-static void decode_ioio(const struct svm *svm, struct vmexit *exit)
+static void decode_ioio(const struct svm *svm, const struct vmcb *b,
+			struct vmexit *exit)
 {
-	const struct vmcb *b = svm->vmcb;
 	u64 info = b->exitinfo1;
 
 	exit->kind = VMEXIT_IO;
@@ -45,9 +45,9 @@ static void decode_ioio(const struct svm *svm, struct vmexit *exit)
 		exit->io.seg = info >> 10 & 7;
 }
 
-static void decode_npf(const struct svm *svm, struct vmexit *exit)
+static void decode_npf(const struct svm *svm, const struct vmcb *b,
+		       struct vmexit *exit)
 {
-	const struct vmcb *b = svm->vmcb;
 	u64 info = b->exitinfo1;
 
 	exit->kind = VMEXIT_NESTED_FAULT;
@@ -64,9 +64,8 @@ static void decode_npf(const struct svm *svm, struct vmexit *exit)
 	}
 }
 
-static void decode_exception(struct vcpu *v, struct vmexit *exit)
+static void decode_exception(const struct vmcb *b, struct vmexit *exit)
 {
-	const struct vmcb *b = vmcb_of(v);
 	u8 vector = b->exitcode - VMEXIT_CODE_EXCP;
 
 	exit->kind = VMEXIT_EXCEPTION;
@@ -77,6 +76,8 @@ static void decode_exception(struct vcpu *v, struct vmexit *exit)
 		.has_error = BIT(vector) & VECTORS_WITH_ERROR,
 		.error = b->exitinfo1,
 	};
+	if (vector == VECTOR_PF)
+		exit->info = b->exitinfo2;
 }
 
 /* Those without operands, or whose operands are no more than this. */
@@ -84,6 +85,7 @@ static const struct {
 	u32 code;
 	enum vmexit_kind kind;
 } kinds[] = {
+	{ VMEXIT_CODE_INTR, VMEXIT_INTR },
 	{ VMEXIT_CODE_NMI, VMEXIT_NMI },
 	{ VMEXIT_CODE_INIT, VMEXIT_INIT },
 	{ VMEXIT_CODE_CPUID, VMEXIT_CPUID },
@@ -109,11 +111,8 @@ static enum vmexit_kind find_kind(u32 code)
 	return VMEXIT_UNKNOWN;
 }
 
-void svm_decode_exit(struct vcpu *v, struct vmexit *exit)
+void svm_decode_exit(struct svm *svm, struct vmcb *b, struct vmexit *exit)
 {
-	struct svm *svm = svm_of(v);
-	struct vmcb *b = svm->vmcb;
-
 	exit->raw = b->exitcode;
 	exit->info = b->exitinfo1;
 	exit->insn_len =
@@ -123,7 +122,7 @@ void svm_decode_exit(struct vcpu *v, struct vmexit *exit)
 
 	switch (b->exitcode) {
 	case VMEXIT_CODE_EXCP ... VMEXIT_CODE_EXCP + 31:
-		decode_exception(v, exit);
+		decode_exception(b, exit);
 		break;
 	case VMEXIT_CODE_IRET:
 		b->intercept1 &= ~INTERCEPT_IRET;
@@ -131,13 +130,13 @@ void svm_decode_exit(struct vcpu *v, struct vmexit *exit)
 		exit->kind = VMEXIT_HANDLED;
 		break;
 	case VMEXIT_CODE_IOIO:
-		decode_ioio(svm, exit);
+		decode_ioio(svm, b, exit);
 		break;
 	case VMEXIT_CODE_MSR:
 		exit->kind = b->exitinfo1 ? VMEXIT_WRMSR : VMEXIT_RDMSR;
 		break;
 	case VMEXIT_CODE_NPF:
-		decode_npf(svm, exit);
+		decode_npf(svm, b, exit);
 		break;
 	}
 }

@@ -166,7 +166,7 @@ static void svm_run(struct vcpu *v, struct vmexit *exit)
 	svm_enter(svm->vmcb_pa, v->gpr, svm->host_pa);
 
 	b->tlb_control = TLB_KEEP;
-	svm_decode_exit(v, exit);
+	svm_decode_exit(svm, b, exit);
 	if (step)
 		svm_step_end(svm, exit);
 	v->rip = b->rip;
@@ -209,6 +209,7 @@ static void svm_flush_nested(struct vcpu *v)
 
 const struct virt_ops svm_ops = {
 	.name = "AMD-V",
+	.vmmcall = true,
 	.check = svm_check,
 	.nested_format = svm_nested_format,
 	.nested_attr = svm_nested_attr,
@@ -223,5 +224,7 @@ const struct virt_ops svm_ops = {
 	.set_seg = svm_set_seg,
 	.wait_sipi = svm_wait_sipi,
 	.nmi_blocked = svm_nmi_blocked,
+	.program_init = svm_program_init,
+	.program_run = svm_program_run,
 	.flush_nested = svm_flush_nested,
 };

@@ -14,6 +14,7 @@
 
 struct svm {
 	struct vmcb *vmcb;
+	struct vmcb *program; /* what programs run in on this CPU */
 	hpa_t vmcb_pa;
 	hpa_t host_pa;	 /* VMSAVE area of the host */
 	u32 features;	 /* CPUID 8000000Ah EDX */
@@ -34,8 +35,13 @@ static inline struct vmcb *vmcb_of(const struct vcpu *v)
 	return svm_of(v)->vmcb;
 }
 
-/* exit.c: turns the VMCB's exit fields into @exit. */
-void svm_decode_exit(struct vcpu *v, struct vmexit *exit);
+/* exit.c: turns the exit fields of @b into @exit. */
+void svm_decode_exit(struct svm *svm, struct vmcb *b, struct vmexit *exit);
+
+/* program.c: see struct virt_ops. */
+int svm_program_init(struct vcpu *v);
+void svm_program_run(struct vcpu *v, struct virt_program *p, u64 ticks,
+		     struct vmexit *exit);
 
 /*
  * step.c: NMIs are blocked until the IRET of the handler is through (APM vol.

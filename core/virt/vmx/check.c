@@ -35,6 +35,29 @@ static bool use_controls(u32 msr, u32 want, u32 *controls)
 	return !(want & ~(u32)(allowed >> 32));
 }
 
+/* Programs: all that is not computing exits, and the guest's interrupts. */
+#define PROGRAM_PIN (PIN_INTR_EXITING | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS)
+#define PROGRAM_PROC                                                        \
+	(PROC_HLT | PROC_INVLPG | PROC_MWAIT | PROC_RDPMC | PROC_CR3_LOAD | \
+	 PROC_CR3_STORE | PROC_CR8_LOAD | PROC_CR8_STORE | PROC_MOV_DR |    \
+	 PROC_IO | PROC_MONITOR | PROC_SECONDARY)
+
+static void check_program_controls(u32 shift)
+{
+	struct vmx_program_caps *p = &caps.program;
+	u64 misc = rdmsr(MSR_VMX_MISC);
+
+	p->ok = use_controls(MSR_VMX_PINBASED_CTLS + shift, PROGRAM_PIN,
+			     &p->pin) &&
+		use_controls(MSR_VMX_PROCBASED_CTLS + shift, PROGRAM_PROC,
+			     &p->proc);
+	p->timer = use_controls(MSR_VMX_PINBASED_CTLS + shift,
+				PROGRAM_PIN | PIN_TIMER, &p->pin);
+	if (!p->timer)
+		p->pin &= ~(u32)PIN_TIMER;
+	p->timer_rate = misc & MISC_TIMER_RATE;
+}
+
 static const char *check_proc2(void)
 {
 	u64 allowed = rdmsr(MSR_VMX_PROCBASED_CTLS2) >> 32;
@@ -81,6 +104,7 @@ static const char *check_controls(void)
 	    !use_controls(MSR_VMX_ENTRY_CTLS + shift, ENTRY_NEEDED,
 			  &caps.entry))
 		return "this CPU's VT-x cannot switch EFER and PAT";
+	check_program_controls(shift);
 	return check_proc2();
 }
 

@@ -68,10 +68,11 @@ static void decode_ept_misconfiguration(struct vmexit *e)
 		 (unsigned long long)vmread(GUEST_PHYSICAL_ADDRESS));
 }
 
-/* NMIs are the only ones that we ask for. */
+/* NMIs are the only ones that we ask for, but of programs. */
 static void decode_exception(struct vmexit *e)
 {
-	e->exception = vmx_decode_event(vmread(EXIT_INTERRUPTION_INFO), 0, 0);
+	e->exception = vmx_decode_event(vmread(EXIT_INTERRUPTION_INFO),
+					vmread(EXIT_INTERRUPTION_ERROR), 0);
 	if (e->exception.type == VEVENT_NMI)
 		e->kind = VMEXIT_NMI;
 }
@@ -87,6 +88,7 @@ static const struct {
 	void (*decode)(struct vmexit *e);
 } reasons[REASONS] = {
 	[REASON_EXCEPTION_NMI] = { VMEXIT_EXCEPTION, false, decode_exception },
+	[REASON_INTR] = { VMEXIT_INTR, false, NULL },
 	[REASON_TRIPLE_FAULT] = { VMEXIT_SHUTDOWN, false, NULL },
 	[REASON_INIT] = { VMEXIT_INIT, false, NULL },
 	[REASON_SIPI] = { VMEXIT_SIPI, false, decode_sipi },
@@ -115,6 +117,7 @@ static const struct {
 	[REASON_EPT_MISCONFIGURATION] = { VMEXIT_UNKNOWN, false,
 					  decode_ept_misconfiguration },
 	[REASON_INVEPT] = { VMEXIT_VIRT_INSN, true, NULL },
+	[REASON_PREEMPTION_TIMER] = { VMEXIT_DEADLINE, false, NULL },
 	[REASON_INVVPID] = { VMEXIT_VIRT_INSN, true, NULL },
 	[REASON_XSETBV] = { VMEXIT_XSETBV, true, NULL },
 	[REASON_VMFUNC] = { VMEXIT_VIRT_INSN, true, NULL },

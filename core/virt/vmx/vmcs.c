@@ -66,7 +66,7 @@ static void setup_controls(const struct vmx_cpu *x)
 	vmwrite(CR4_GUEST_HOST_MASK, vmx_caps->cr4_mask);
 }
 
-static void setup_host(const struct cpu *c)
+void vmx_vmcs_setup_host(const struct cpu *c)
 {
 	vmwrite(HOST_CR0, read_cr0());
 	vmwrite(HOST_CR3, read_cr3());
@@ -115,6 +115,6 @@ static void setup_guest(struct vcpu *v)
 void vmx_vmcs_setup(struct vcpu *v)
 {
 	setup_controls(v->hw);
-	setup_host(v->cpu);
+	vmx_vmcs_setup_host(v->cpu);
 	setup_guest(v);
 }

@@ -54,6 +54,7 @@ enum vmcs_field {
 	VM_INSTRUCTION_ERROR = 0x4400,
 	EXIT_REASON = 0x4402,
 	EXIT_INTERRUPTION_INFO = 0x4404,
+	EXIT_INTERRUPTION_ERROR = 0x4406,
 	IDT_VECTORING_INFO = 0x4408,
 	IDT_VECTORING_ERROR = 0x440a,
 	EXIT_INSTRUCTION_LENGTH = 0x440c,
@@ -64,6 +65,7 @@ enum vmcs_field {
 	GUEST_INTERRUPTIBILITY = 0x4824,
 	GUEST_ACTIVITY_STATE = 0x4826,
 	GUEST_IA32_SYSENTER_CS = 0x482a,
+	PREEMPTION_TIMER = 0x482e,
 	HOST_IA32_SYSENTER_CS = 0x4c00,
 	/* natural width */
 	CR0_GUEST_HOST_MASK = 0x6000,
@@ -96,12 +98,23 @@ enum vmcs_field {
 };
 
 /* Pin-based controls. */
+#define PIN_INTR_EXITING BIT(0)
 #define PIN_NMI_EXITING	 BIT(3)
 #define PIN_VIRTUAL_NMIS BIT(5)
+#define PIN_TIMER	 BIT(6)
 
 /* Primary processor-based controls. */
+#define PROC_HLT	 BIT(7)
+#define PROC_INVLPG	 BIT(9)
+#define PROC_MWAIT	 BIT(10)
+#define PROC_RDPMC	 BIT(11)
 #define PROC_CR3_LOAD	 BIT(15)
 #define PROC_CR3_STORE	 BIT(16)
+#define PROC_CR8_LOAD	 BIT(19)
+#define PROC_CR8_STORE	 BIT(20)
+#define PROC_MOV_DR	 BIT(23)
+#define PROC_IO		 BIT(24)
+#define PROC_MONITOR	 BIT(29)
 #define PROC_NMI_WINDOW	 BIT(22)
 #define PROC_IO_BITMAPS	 BIT(25)
 #define PROC_MSR_BITMAPS BIT(28)
@@ -156,6 +169,7 @@ enum {
 
 enum exit_reason {
 	REASON_EXCEPTION_NMI = 0,
+	REASON_INTR = 1,
 	REASON_TRIPLE_FAULT = 2,
 	REASON_INIT = 3,
 	REASON_SIPI = 4,
@@ -182,6 +196,7 @@ enum exit_reason {
 	REASON_EPT_VIOLATION = 48,
 	REASON_EPT_MISCONFIGURATION = 49,
 	REASON_INVEPT = 50,
+	REASON_PREEMPTION_TIMER = 52,
 	REASON_INVVPID = 53,
 	REASON_XSETBV = 55,
 	REASON_VMFUNC = 59,
@@ -195,7 +210,8 @@ enum exit_reason {
 #define BASIC_TRUE_CONTROLS BIT(55)
 
 /* IA32_VMX_MISC */
-#define MISC_WAIT_SIPI BIT(8)
+#define MISC_TIMER_RATE BITS(4, 0) /* it counts each 2^n of the TSC */
+#define MISC_WAIT_SIPI	BIT(8)
 
 /* IA32_VMX_EPT_VPID_CAP */
 #define EPT_CAP_4_LEVELS BIT(6)

@@ -209,5 +209,7 @@ const struct virt_ops vmx_ops = {
 	.set_seg = vmx_set_seg,
 	.wait_sipi = vmx_wait_sipi,
 	.nmi_blocked = vmx_nmi_blocked,
+	.program_init = vmx_program_init,
+	.program_run = vmx_program_run,
 	.flush_nested = vmx_flush_nested,
 };

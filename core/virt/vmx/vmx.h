@@ -5,8 +5,16 @@
 #include "core/lib/types.h"
 #include "core/virt/virt.h"
 
+struct vmx_program_caps {
+	bool ok;    /* programs can run at all */
+	bool timer; /* and be stopped by the preemption timer */
+	u8 timer_rate;
+	u32 pin, proc;
+};
+
 /* What the CPUs have in common; filled in by vmx_check(). */
 struct vmx_caps {
+	struct vmx_program_caps program;
 	u32 revision;
 	u32 pin, proc, proc2, exit, entry; /* the controls that we use */
 	u64 cr0_mask; /* bits that are always 1, whatever the guest writes */
@@ -25,6 +33,8 @@ struct vmx_cpu {
 	void *vmcs;
 	u64 eptp;
 	bool launched;
+	void *program; /* the VMCS that programs run in on this CPU */
+	bool program_launched;
 	bool nmi_window;   /* NMI-window exiting is on */
 	bool flush_nested; /* before the next entry */
 	bool flush_linear;
@@ -44,6 +54,14 @@ void vmx_flush(struct vmx_cpu *x);
 /* vmcs.c: fills the current VMCS; the guest is in the state after INIT. */
 void vmx_vmcs_setup(struct vcpu *v);
 void vmx_trap_msr(u32 index, bool read, bool write);
+
+/* Its part: the host as this CPU has it. */
+void vmx_vmcs_setup_host(const struct cpu *c);
+
+/* program.c: see struct virt_ops. */
+int vmx_program_init(struct vcpu *v);
+void vmx_program_run(struct vcpu *v, struct virt_program *p, u64 ticks,
+		     struct vmexit *exit);
 
 /* state.c: see struct virt_ops. */
 u64 vmx_get(struct vcpu *v, enum vreg reg);

@@ -1,4 +1,5 @@
 """The cases; importing a module registers its cases."""
 
 from suite import (ahci, atapi, boot, build, demo, disk, hostile,       # noqa: F401
-                   install, invisible, power, refuse, secrets)
+                   install, invisible, power, program, refuse, secrets,
+                   sign)

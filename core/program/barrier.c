@@ -1,0 +1,44 @@
+#include "core/program/barrier.h"
+
+#include "core/arch/cpuid.h"
+#include "core/arch/msr.h"
+#include "core/arch/x86.h"
+#include "core/cpu/cpu.h"
+
+enum {
+	HAVE_KNOWN = 1,
+	HAVE_IBPB = 2,
+	HAVE_VERW = 4,
+	HAVE_L1D = 8,
+};
+
+static u32 ask(void)
+{
+	u32 have = HAVE_KNOWN, edx = 0;
+
+	if (cpuid(CPUID_VENDOR).eax >= CPUID_STRUCTURED)
+		edx = cpuid(CPUID_STRUCTURED).edx;
+	if (edx & CPUID_07_EDX_IBPB ||
+	    (cpuid(CPUID_EXT_MAX).eax >= CPUID_ADDR_SIZES &&
+	     cpuid(CPUID_ADDR_SIZES).ebx & CPUID_80000008_EBX_IBPB))
+		have |= HAVE_IBPB;
+	if (edx & CPUID_07_EDX_MD_CLEAR)
+		have |= HAVE_VERW;
+	if (edx & CPUID_07_EDX_L1D_FLUSH)
+		have |= HAVE_L1D;
+	return have;
+}
+
+void barrier_switch(void)
+{
+	static u32 have; /* the same for all CPUs */
+
+	if (!have)
+		have = ask();
+	if (have & HAVE_IBPB)
+		wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
+	if (have & HAVE_L1D)
+		wrmsr(MSR_FLUSH_CMD, FLUSH_CMD_L1D);
+	if (have & HAVE_VERW)
+		verw(CPU_DS);
+}

@@ -1,0 +1,9 @@
+/* Between two that must not learn of each other by what the CPU predicts or
+ * still has in its buffers: a program, another one, and the guest. */
+#ifndef CORE_PROGRAM_BARRIER_H
+#define CORE_PROGRAM_BARRIER_H
+
+/* As far as this CPU has the means: IBPB, VERW, a flush of the L1 cache. */
+void barrier_switch(void);
+
+#endif

@@ -1,0 +1,187 @@
+/*
+ * Protected programs: what the files of core/program share, and what main.c
+ * calls. See abi.h for a program's view, hypercall.h for the guest's.
+ *
+ * A program's memory is one run of hidden pages, mapped by a nested table that
+ * never changes after the start: its segments, stack, heap, start page and
+ * message buffers, each with the access that it needs and with gaps between. Its
+ * own page table, which all programs share and none can reach, maps address to
+ * equal address. The nested table is the isolation.
+ *
+ * It runs inside the hypercall of the CPU that wants something of it, for one
+ * slice at most. struct programs has one lock, held for everything but the
+ * slice's own running; what runs belongs to its CPU by program.holder.
+ */
+#ifndef CORE_PROGRAM_PROGRAM_H
+#define CORE_PROGRAM_PROGRAM_H
+
+#include "core/cpu/cpu.h"
+#include "core/lib/lock.h"
+#include "core/lib/log.h"
+#include "core/mm/table.h"
+#include "core/program/elf.h"
+#include "core/program/hypercall.h"
+#include "core/program/mail.h"
+#include "core/program/manifest.h"
+#include "core/program/random.h"
+#include "core/program/space.h"
+#include "core/virt/virt.h"
+#include "crypto/disk/volume.h"
+
+struct vcpu;
+
+struct program {
+	struct program_manifest m;
+	u32 id;
+	const u8 *file; /* NULL: there is none, it never runs */
+	struct elf_image elf;
+
+	u8 *memory;
+	u64 memory_size;
+	struct space space;
+	u8 *segments; /* in memory: the host's view of each area */
+	u8 *start, *slots;
+	u64 slot_size;
+	struct table nested;
+
+	enum shoji_program_state state;
+	u64 not_before; /* after a restart, ns */
+	u64 wake;	/* WAITING: until then, ns */
+	bool poked;	/* WAITING: look again */
+	u32 holder;	/* CPU index + 1 that has its registers, 0: none */
+	struct virt_program cpu;
+	void *xstate;
+	struct mailbox mail;
+	u64 used_ns; /* since the last RECEIVE */
+
+	u32 restarts;
+	u64 messages, slices, run_ns;
+	char stopped[64];
+	struct log_limit stop_limit, log_limit;
+};
+
+#define BUFFERS_MAX 16
+
+struct buffer { /* registered by the guest */
+	u32 id; /* 0: free */
+	struct mail_sender owner;
+	u64 address;
+	u32 length;
+	u32 access; /* as in SHOJI_REGISTER */
+	u64 since;  /* ns, of the last use */
+};
+
+struct program_config {
+	const char *version;
+	enum hypercall_allow allow;
+	const struct volume *volumes;
+	u32 volume_count;
+	const struct program_manifest *manifests;
+	u32 count;
+};
+
+struct programs {
+	struct lock lock;
+	struct program_config config;
+	const struct virt_ops *ops;
+	u32 count;
+	u32 turn; /* whose it is after the one that is called */
+	struct program program[PROGRAM_MAX];
+	struct random random;
+	u64 last_ns;  /* that PROGRAM_CLOCK has given */
+	u32 closed;   /* Shoji ends: nothing runs any more */
+	hpa_t paging; /* the page tables that all share */
+	u32 next_buffer;
+	struct buffer buffer[BUFFERS_MAX];
+	struct {
+		u64 slices, ns;
+	} cpu[CPU_MAX];
+};
+
+/* One hypercall: who makes it, and the slice that it gives. */
+struct slice {
+	struct programs *all;
+	struct vcpu *v;
+	struct mail_sender caller;
+	u64 end;		/* TSC */
+	struct program *loaded; /* whose registers this CPU has */
+	bool began;		/* the guest's extended state is saved */
+	bool over;		/* the guest has to run */
+	bool init;		/* the CPU has got an INIT */
+};
+
+/* ---- load.c: from files to programs -------------------------------------- */
+
+/* An ELF file in hidden memory that stays there: embedded, or a module. */
+struct program_file {
+	const u8 *data;
+	u64 size;
+	const char *name; /* for the log */
+};
+
+/*
+ * Once, at boot, after choosing the back end: the manifests' programs out of
+ * those of @files whose SHA-256 they name; each of the other files, and each
+ * program that cannot be loaded, gets a line in the log. @fpu_begin and end
+ * frame the hashing.
+ */
+void programs_init(struct programs *all, const struct program_config *config,
+		   const struct virt_ops *ops, const struct program_file *files,
+		   u32 file_count);
+
+/* Hidden memory that the manifests and files of that many bytes need. */
+u64 programs_memory(const struct program_manifest *manifests, u32 count);
+
+/* Fills its memory and registers anew: as it starts. */
+void program_load(struct programs *all, struct program *p);
+
+/* One line in the log; wipes its memory; its messages fail. It starts again
+ * if its manifest says so and @restart. */
+void program_stop(struct programs *all, struct program *p, bool restart,
+		  const char *format, ...) format_printf(4, 5);
+
+/* On panic, power-off and reset: no memory of any program survives. */
+void programs_wipe(struct programs *all);
+
+/* ---- run.c: slices -------------------------------------------------------- */
+
+/*
+ * With the lock held, which it lets go in between: runs @first, and others while
+ * that one cannot, until the message @id in *@done (NULL: none) is neither
+ * WAITING nor OPEN, nothing can run, the slice is over or the guest is wanted.
+ */
+void slice_run(struct slice *s, struct program *first,
+	       const struct mail_slot *done, u64 id);
+/* After the last: the guest's state is back. */
+void slice_end(struct slice *s);
+
+/* ---- syscall.c ------------------------------------------------------------ */
+
+/* The system call that @p has just made; moves RIP unless it has to wait. */
+void program_syscall(struct slice *s, struct program *p);
+
+/* An id for a message in @p's @slot, above 0, that nobody can guess; and whose
+ * it is, NULL if nobody's. */
+u64 program_new_id(struct programs *all, const struct program *p, u32 slot);
+struct program *program_of_id(struct programs *all, u64 id);
+
+/* ---- caller.c: the guest's memory, as the caller of a hypercall sees it --- */
+
+struct guest_mem_fault;
+
+/* Copies to (@write) or from [@address, +@len). 0; -EFAULT if it is not ordinary
+ * memory; CALLER_TRAP and *@fault if the access traps. */
+#define CALLER_TRAP 1
+int caller_copy(struct vcpu *v, u64 address, void *data, u64 len, bool write,
+		struct guest_mem_fault *fault) must_check;
+/* Would such a write succeed? */
+int caller_probe(struct vcpu *v, u64 address, u64 len,
+		 struct guest_mem_fault *fault) must_check;
+
+/* ---- hypercall.c ---------------------------------------------------------- */
+
+/* For struct guest: hypercalls go to @all. */
+bool programs_hypercall(struct vcpu *v, const struct vmexit *exit);
+void programs_attach(struct programs *all);
+
+#endif

@@ -1,0 +1,227 @@
+#include "core/program/program.h"
+
+#include "core/arch/cpuid.h"
+#include "core/arch/regs.h"
+#include "core/arch/x86.h"
+#include "core/cpu/clock.h"
+#include "core/cpu/fpu.h"
+#include "core/lib/string.h"
+#include "core/program/barrier.h"
+
+#define MS	  1000000ULL
+#define CPUID_LEN 2
+
+/* ---- whose turn it is ----------------------------------------------------- */
+
+static bool can_run(const struct program *p, u32 cpu, u64 now)
+{
+	if (!p->file || (p->holder && p->holder != cpu + 1) ||
+	    now < p->not_before)
+		return false;
+	return p->state == SHOJI_PROGRAM_READY ||
+	       (p->state == SHOJI_PROGRAM_WAITING &&
+		(p->poked || now >= p->wake));
+}
+
+/* @first if it can, else the next one in turn; but none while @first runs on
+ * another CPU: that would not help. */
+static struct program *choose(struct slice *s, struct program *first)
+{
+	struct programs *all = s->all;
+	u32 cpu = s->v->cpu->index;
+	u64 now = clock_ns();
+
+	if (can_run(first, cpu, now))
+		return first;
+	if (first->holder && first->holder != cpu + 1)
+		return NULL;
+	for (u32 i = 0; i < all->count; i++) {
+		struct program *p = &all->program[++all->turn % all->count];
+
+		if (can_run(p, cpu, now))
+			return p;
+	}
+	return NULL;
+}
+
+/* ---- this CPU's registers ------------------------------------------------- */
+
+static void unload(struct slice *s)
+{
+	if (!s->loaded)
+		return;
+	fpu_save(s->loaded->xstate);
+	__atomic_store_n(&s->loaded->holder, 0, __ATOMIC_RELEASE);
+	s->loaded = NULL;
+}
+
+static void load(struct slice *s, struct program *p)
+{
+	if (s->loaded == p)
+		return;
+	if (!s->began) {
+		fpu_begin();
+		s->began = true;
+	}
+	unload(s);
+	barrier_switch();
+	fpu_load(p->xstate);
+	s->loaded = p;
+	p->holder = s->v->cpu->index + 1;
+	p->slices++;
+}
+
+void slice_end(struct slice *s)
+{
+	unload(s);
+	if (!s->began)
+		return;
+	s->began = false;
+	fpu_end();
+	barrier_switch();
+}
+
+/* ---- exits ---------------------------------------------------------------- */
+
+/* What the CPU has, without what is off here or says where this is. */
+static void emulate_cpuid(struct virt_program *c)
+{
+	u32 leaf = c->gpr[GPR_RAX];
+	struct cpuid id = cpuid_count(leaf, c->gpr[GPR_RCX]);
+
+	switch (leaf) {
+	case CPUID_FEATURES:
+		id.ebx &= 0xffffff;
+		id.ecx &= ~(u32)(CPUID_01_ECX_VMX | CPUID_01_ECX_SMX |
+				 CPUID_01_ECX_MONITOR | CPUID_01_ECX_OSXSAVE |
+				 CPUID_01_ECX_HYPERVISOR);
+		if (read_cr4() & CR4_OSXSAVE)
+			id.ecx |= CPUID_01_ECX_OSXSAVE;
+		break;
+	case CPUID_STRUCTURED:
+		id.ebx &= ~(u32)(CPUID_07_EBX_FSGSBASE | CPUID_07_EBX_SGX);
+		id.ecx &= CPUID_07_ECX_VECTOR;
+		id.edx = 0;
+		break;
+	case CPUID_TOPOLOGY:
+	case CPUID_TOPOLOGY_2:
+		id = (struct cpuid){ 0 };
+		break;
+	case CPUID_EXT_FEATURES:
+		id.ecx &= ~(u32)CPUID_80000001_ECX_SVM;
+		id.edx &= ~(u32)CPUID_80000001_EDX_RDTSCP;
+		break;
+	default:
+		break;
+	}
+	c->gpr[GPR_RAX] = id.eax;
+	c->gpr[GPR_RBX] = id.ebx;
+	c->gpr[GPR_RCX] = id.ecx;
+	c->gpr[GPR_RDX] = id.edx;
+	c->rip += CPUID_LEN;
+}
+
+static void stop_fault(struct slice *s, struct program *p,
+		       const struct vmexit *e)
+{
+	program_stop(s->all, p, true, "stopped: %s of 0x%llx",
+		     e->fault.exec    ? "execution"
+		     : e->fault.write ? "write"
+				      : "read",
+		     (unsigned long long)e->fault.gpa);
+}
+
+static void stop_exception(struct slice *s, struct program *p,
+			   const struct vmexit *e)
+{
+	if (e->exception.vector == VECTOR_PF)
+		program_stop(s->all, p, true, "stopped: access to 0x%llx",
+			     (unsigned long long)e->info);
+	else
+		program_stop(s->all, p, true, "stopped: exception %u (0x%x)",
+			     e->exception.vector, e->exception.error);
+}
+
+static void handle(struct slice *s, struct program *p, const struct vmexit *e)
+{
+	switch (e->kind) {
+	case VMEXIT_HYPERCALL:
+		program_syscall(s, p);
+		return;
+	case VMEXIT_CPUID:
+		emulate_cpuid(&p->cpu);
+		return;
+	case VMEXIT_INIT:
+		s->init = true;
+		s->over = true;
+		return;
+	case VMEXIT_INTR:
+	case VMEXIT_NMI:
+	case VMEXIT_DEADLINE:
+	case VMEXIT_HANDLED:
+		s->over = true;
+		return;
+	case VMEXIT_NESTED_FAULT:
+		stop_fault(s, p, e);
+		return;
+	case VMEXIT_EXCEPTION:
+		stop_exception(s, p, e);
+		return;
+	default:
+		program_stop(s->all, p, true, "stopped: exit %u, 0x%llx 0x%llx",
+			     e->kind, (unsigned long long)e->raw,
+			     (unsigned long long)e->info);
+	}
+}
+
+/* ---- the slice ------------------------------------------------------------ */
+
+static void run_once(struct slice *s, struct program *p)
+{
+	struct programs *all = s->all;
+	u32 cpu = s->v->cpu->index;
+	struct vmexit exit;
+	u64 begin, ns;
+
+	p->state = SHOJI_PROGRAM_RUNNING;
+	p->poked = false;
+	p->holder = cpu + 1;
+	lock_release(&all->lock);
+	load(s, p);
+	begin = rdtsc();
+	all->ops->program_run(s->v, &p->cpu,
+			      s->end > begin ? s->end - begin : 1, &exit);
+	ns = clock_to_ns(rdtsc() - begin);
+	lock_acquire(&all->lock);
+	p->run_ns += ns;
+	p->used_ns += ns;
+	all->cpu[cpu].ns += ns;
+	p->state = SHOJI_PROGRAM_READY;
+	handle(s, p, &exit);
+	if (p->state == SHOJI_PROGRAM_READY && p->used_ns > p->m.time_ms * MS)
+		program_stop(all, p, true, "stopped: over its time");
+	/* It was stopped: what it had in registers is of no use. */
+	if (!p->holder)
+		s->loaded = NULL;
+}
+
+static bool answered(const struct mail_slot *slot, u64 id)
+{
+	return slot && (slot->id != id || (slot->state != MAIL_WAITING &&
+					   slot->state != MAIL_OPEN));
+}
+
+void slice_run(struct slice *s, struct program *first,
+	       const struct mail_slot *done, u64 id)
+{
+	struct program *p;
+
+	s->all->cpu[s->v->cpu->index].slices++;
+	while (!s->over && rdtsc() < s->end && !answered(done, id) &&
+	       !__atomic_load_n(&s->all->closed, __ATOMIC_SEQ_CST)) {
+		p = choose(s, first);
+		if (!p)
+			break;
+		run_once(s, p);
+	}
+}

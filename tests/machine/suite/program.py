@@ -1,0 +1,178 @@
+"""Protected programs and hypercalls: a program that does whatever it is told
+(tests/machine/program/victim.c) and a Linux guest that tells it."""
+
+import hashlib
+import os
+import re
+import subprocess
+import threading
+
+import case as cases
+import monitor
+from case import ROOT, Fail, case, shoji_image
+
+build_lock = threading.Lock()
+
+
+def built(name):
+    out = os.path.join(cases.WORK, "program")
+    with build_lock:
+        run = subprocess.run(
+            ["make", "-s", "-C", os.path.join(cases.HERE, "program"),
+             f"OUT={out}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if run.returncode:
+        raise Fail("make:\n" + run.stdout.decode(errors="replace"))
+    return os.path.join(out, name)
+
+
+def contents(name):
+    with open(built(name), "rb") as f:
+        return f.read()
+
+
+def program(name, image="victim.elf", module=False, **keys):
+    """A [[program]] that embeds @image, or takes it as a boot module."""
+    keys.setdefault("memory_kib", 1024)
+    keys.setdefault("callers", '"user"')
+    where = f'file = "{built(image)}"'
+    if module:
+        digest = hashlib.sha256(contents(image)).hexdigest()
+        where = f'sha256 = "{digest}"'
+    lines = [f'name = "{name}"', where, "restart = true"]
+    lines += [f"{k} = {v}" for k, v in keys.items()]
+    return "[[program]]\n" + "\n".join(lines) + "\n"
+
+
+# "third" is for the guest's kernel alone.
+PAIR = (("first", dict(sends='["second"]', time_ms=3000)),
+        ("second", dict(image="victim-pie.elf")),
+        ("third", dict(callers='"kernel"')))
+
+
+def config(allow="user", programs=PAIR, extra=""):
+    return ROOT.toml() + f'[hypercall]\nallow = "{allow}"\n' + \
+        "".join(program(name, **keys) for name, keys in programs) + extra
+
+
+def guest(t, words, toml=None, ends=0, modules=None, **more):
+    """Runs the caller with @words; all its checks have to pass."""
+    disk = t.boot_disk(f"caller {words} 2>&1\necho \"@@ exit $?\"\n",
+                       shoji=shoji_image(toml or config()), modules=modules,
+                       files={"bin/caller": contents("caller")})
+    result = t.linux([disk], **more)
+    t.equal("the caller's end",
+            re.findall(r"@@ exit (\d+)", result.console), [str(ends)])
+    return result
+
+
+@case(vendor=("amd", "intel"), cpus=(1, 2), weight=15)
+def program_hello(t):
+    """Queries, the log, and messages of every length."""
+    if t.bare:
+        return
+    result = guest(t, "query echo log")
+    t.true("no program has started",
+           "first: ready" in result.shoji)
+
+
+@case(vendor=("amd", "intel"), cpus=(1, 2), weight=25)
+def program_isolation(t):
+    """A program tries to leave its room, in every way."""
+    if t.bare:
+        return
+    guest(t, "memory instructions syscalls time")
+
+
+@case(vendor=("amd", "intel"), cpus=(1, 2), weight=25)
+def program_services(t):
+    """Clock, random bytes, registers, buffers, other programs, interrupts."""
+    if t.bare:
+        return
+    words = "services vectors buffers interrupts"
+    if t.cpus > 1:
+        words += " both"
+    guest(t, words + " exit")
+
+
+@case(vendor=("amd", "intel"), weight=25)
+def program_callers(t):
+    """Processes that die, flood, forge and pass wild arguments."""
+    if t.bare:
+        return
+    guest(t, "callers wild")
+
+
+@case(vendor=("amd", "intel"), weight=20)
+def program_module(t):
+    """Boot modules: by their hash, or not at all; and no one else's memory."""
+    if t.bare:
+        return
+    wrong = t.path("wrong.elf")
+    with open(wrong, "wb") as f:
+        f.write(contents("victim.elf")[:-1] + b"!")
+    toml = config(programs=(("first", dict(module=True)),
+                            ("second", dict(image="victim-pie.elf",
+                                            module=True)),
+                            ("absent", dict(image="caller", module=True))))
+    result = guest(t, "echo", toml=toml, modules={
+        "victim.elf": built("victim.elf"), "wrong.elf": wrong,
+        "victim-pie.elf": built("victim-pie.elf")})
+    for text in (r"wrong\.elf: refused: no program of the configuration has "
+                 r"this hash", r"program absent: does not run",
+                 r"program first: 1024 KiB", r"program second: 1024 KiB"):
+        t.true(f"no line: {text}", re.search(text, result.shoji))
+
+
+@case(vendor=("amd", "intel"), weight=20)
+def program_off(t):
+    """Hypercalls for the kernel only, or for nobody: #UD in user mode."""
+    if t.bare:
+        return
+    for allow in ("none", "kernel"):
+        result = guest(t, "echo", toml=config(allow), ends=2, name=allow)
+        t.true("the caller sees Shoji",
+               "not running under Shoji" in result.console)
+
+
+SECRET = (0x5ec2e700c0ffee11 ^ 0x0123456789abcdef).to_bytes(8, "little")
+
+
+def places(memory):
+    found, at = [], memory.find(SECRET)
+    while at >= 0:
+        found.append(at)
+        at = memory.find(SECRET, at + 8)
+    return found
+
+
+def look(t, name, found):
+    """For a step: all of the machine's memory, while the guest sleeps."""
+    def step():
+        with monitor.Monitor(t.path("run.qmp")) as m:
+            found[name] = m.memory(0, 256 << 20, t.path(name + ".mem"))
+    return step
+
+
+@case(vendor=("amd", "intel"), weight=30)
+def program_secret(t):
+    """What a program holds is in hidden memory, the guest does not find it,
+    and it is gone when the program was stopped."""
+    if t.bare:
+        return
+    found, more = {}, {}
+    if t.vendor == "amd":
+        more = dict(extra=monitor.options(t.path("run.qmp")), steps=(
+            ("@@ secret held", look(t, "held", found)),
+            ("@@ secret gone", look(t, "gone", found))))
+    result = guest(t, "secret", **more)
+    if t.vendor != "amd":
+        return
+    held, gone = places(found["held"]), places(found["gone"])
+    where = re.search(r"(\d+) MiB of memory hidden at 0x(\w+)", result.shoji)
+    start = int(where[2], 16)
+    end = start + (int(where[1]) << 20)
+    t.true("the secret is nowhere: what was searched?",
+           len(held) > 1000)
+    t.true("the secret is outside of hidden memory",
+           all(start <= at < end for at in held))
+    t.equal("what is left of the secret", gone, [])

@@ -1,0 +1,82 @@
+#!/usr/bin/python3
+"""shojictl where there is no Shoji, and its manual page."""
+
+import os
+import subprocess
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))))
+B = os.path.abspath(os.environ.get("B") or os.path.join(TOP, "build"))
+ABSENT = "shojictl: not running under Shoji\n"
+# Arguments, exit status, standard error (None: anything)
+CASES = [
+    ("status", 3, ABSENT),
+    ("log", 3, ABSENT),
+    ("log -f", 3, ABSENT),
+    ("stat", 3, ABSENT),
+    ("stat --json", 3, ABSENT),
+    ("ps", 3, ABSENT),
+    ("send echo /dev/null", 3, ABSENT),
+    ("sign /dev/null", 3, ABSENT),
+    ("sign --public", 3, ABSENT),
+    ("sign --key p256 --statement -o x", 3, ABSENT),
+    ("--help", 0, ""),
+    ("sign --help", 0, ""),
+    ("", 1, None),
+    ("nothing", 1, None),
+    ("send echo", 1, None),
+    ("send -x echo /dev/null", 1, None),
+    ("sign", 1, None),
+    ("sign --key rsa4096 /dev/null", 1, None),
+    ("sign --hash md5 /dev/null", 1, None),
+    ("sign --key p256 --pss /dev/null", 1, None),
+    ("sign --public /dev/null", 1, None),
+    ("sign -o x /dev/null /dev/null", 1, None),
+]
+
+
+def run_case(args, status, err):
+    run = subprocess.run([f"{B}/guest/shojictl"] + args.split(),
+                         capture_output=True, text=True)
+    good = run.returncode == status and err in (None, run.stderr)
+    # help goes to standard output, everything else to standard error
+    good = good and bool(run.stdout) == (status == 0)
+    if not good:
+        print(f"{run.returncode}, {run.stdout!r}, {run.stderr!r}")
+    return good
+
+
+def lint():
+    run = subprocess.run(["mandoc", "-T", "lint", "-W", "warning",
+                          f"{TOP}/tools/guest/shojictl.1"],
+                         stdout=subprocess.PIPE, text=True)
+    print(run.stdout, end="")
+    return run.returncode == 0
+
+
+def documented():
+    """Each command and option of the help is in the manual page."""
+    with open(f"{TOP}/tools/guest/shojictl.1", encoding="ascii") as f:
+        page = f.read().replace("Fl -", "--").replace("Fl ", "-")
+    missing = []
+    for args in ("--help", "sign --help"):
+        text = subprocess.run([f"{B}/guest/shojictl"] + args.split(),
+                              capture_output=True, text=True).stdout
+        missing += [w.strip("[],|()") for w in text.split()
+                    if w.startswith(("-", "[-")) and len(w) > 2 and
+                    w.strip("[],|()") not in page]
+    print(*missing)
+    return not missing
+
+
+def main():
+    results = [("shojictl " + c[0], run_case(*c)) for c in CASES]
+    results += [("shojictl.1 lint", lint()),
+                ("shojictl.1 is complete", documented())]
+    for name, good in results:
+        print("PASS" if good else "FAIL", name)
+    return not all(good for _, good in results)
+
+
+sys.exit(main())
