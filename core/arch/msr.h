@@ -7,9 +7,7 @@
 
 /* ---- common to both vendors --------------------------------------------- */
 
-#define MSR_TSC		      0x10
 #define MSR_APIC_BASE	      0x1b
-#define APIC_BASE_BSP	      BIT(8)
 #define APIC_BASE_X2APIC      BIT(10)
 #define APIC_BASE_ENABLE      BIT(11)
 #define APIC_BASE_ADDR	      BITS(51, 12)
@@ -17,15 +15,10 @@
 #define MSR_SYSENTER_CS	      0x174
 #define MSR_SYSENTER_ESP      0x175
 #define MSR_SYSENTER_EIP      0x176
-#define MSR_MCG_CAP	      0x179
-#define MSR_MCG_STATUS	      0x17a
-#define MSR_DEBUGCTL	      0x1d9
 
 #define MSR_MTRRCAP	      0xfe
 #define MTRRCAP_VCNT	      0xffULL
 #define MTRRCAP_FIX	      BIT(8)
-#define MTRRCAP_WC	      BIT(10)
-#define MTRRCAP_SMRR	      BIT(11)
 #define MSR_MTRR_PHYSBASE(n)  (0x200 + 2 * (n))
 #define MSR_MTRR_PHYSMASK(n)  (0x201 + 2 * (n))
 #define MTRR_PHYSMASK_VALID   BIT(11)
@@ -40,23 +33,12 @@
 #define MTRR_DEF_TYPE_FE      BIT(10)
 #define MTRR_DEF_TYPE_E	      BIT(11)
 
-#define MSR_XSS		      0xda0
-#define MSR_X2APIC_FIRST      0x800
-#define MSR_X2APIC_LAST	      0x8ff
 #define MSR_X2APIC(reg)	      (0x800 + ((reg) >> 4)) /* by xAPIC offset */
 #define MSR_X2APIC_ICR	      0x830
-#define MSR_X2APIC_SELF_IPI   0x83f
 
 #define MSR_EFER	      0xc0000080
-#define MSR_STAR	      0xc0000081
-#define MSR_LSTAR	      0xc0000082
-#define MSR_CSTAR	      0xc0000083
-#define MSR_SFMASK	      0xc0000084
 #define MSR_FS_BASE	      0xc0000100
 #define MSR_GS_BASE	      0xc0000101
-#define MSR_KERNEL_GS_BASE    0xc0000102
-#define MSR_TSC_AUX	      0xc0000103
-#define MSR_SPEC_CTRL	      0x48
 #define MSR_PRED_CMD	      0x49
 #define PRED_CMD_IBPB	      BIT(0)
 #define MSR_FLUSH_CMD	      0x10b
@@ -64,76 +46,49 @@
 
 /* ---- Intel -------------------------------------------------------------- */
 
-#define MSR_FEATURE_CONTROL	    0x3a
-#define FEATURE_CONTROL_LOCK	    BIT(0)
-#define FEATURE_CONTROL_VMX_SMX	    BIT(1)
-#define FEATURE_CONTROL_VMX	    BIT(2)
-#define MSR_BIOS_UPDT_TRIG	    0x79 /* microcode update, linear address */
-#define MSR_BIOS_SIGN_ID	    0x8b /* AMD: PATCH_LEVEL */
-#define MSR_SMM_MONITOR_CTL	    0x9b
-#define MSR_MISC_ENABLE		    0x1a0
-#define MISC_ENABLE_NO_BTS	    BIT(11)
-#define MISC_ENABLE_NO_PEBS	    BIT(12)
-#define MISC_ENABLE_XD_DISABLE	    BIT(34)
-#define MSR_PERF_GLOBAL_CTRL	    0x38f
-#define MSR_PEBS_ENABLE		    0x3f1
-#define MSR_RTIT_CTL		    0x570
-#define MSR_DS_AREA		    0x600
-#define MSR_U_CET		    0x6a0
-#define MSR_S_CET		    0x6a2
-#define MSR_PKRS		    0x6e1
-#define MSR_BNDCFGS		    0xd90
+#define MSR_FEATURE_CONTROL	   0x3a
+#define FEATURE_CONTROL_LOCK	   BIT(0)
+#define FEATURE_CONTROL_VMX	   BIT(2)
+#define MSR_BIOS_UPDT_TRIG	   0x79 /* microcode update, linear address */
+#define MSR_SMM_MONITOR_CTL	   0x9b
+#define MSR_MISC_ENABLE		   0x1a0
+#define MISC_ENABLE_NO_BTS	   BIT(11)
+#define MISC_ENABLE_NO_PEBS	   BIT(12)
+#define MISC_ENABLE_XD_DISABLE	   BIT(34)
+#define MSR_PEBS_ENABLE		   0x3f1
+#define MSR_RTIT_CTL		   0x570
+#define MSR_DS_AREA		   0x600
 
-#define MSR_VMX_BASIC		    0x480
-#define MSR_VMX_PINBASED_CTLS	    0x481
-#define MSR_VMX_PROCBASED_CTLS	    0x482
-#define MSR_VMX_EXIT_CTLS	    0x483
-#define MSR_VMX_ENTRY_CTLS	    0x484
-#define MSR_VMX_MISC		    0x485
-#define MSR_VMX_CR0_FIXED0	    0x486
-#define MSR_VMX_CR0_FIXED1	    0x487
-#define MSR_VMX_CR4_FIXED0	    0x488
-#define MSR_VMX_CR4_FIXED1	    0x489
-#define MSR_VMX_VMCS_ENUM	    0x48a
-#define MSR_VMX_PROCBASED_CTLS2	    0x48b
-#define MSR_VMX_EPT_VPID_CAP	    0x48c
-#define MSR_VMX_TRUE_PINBASED_CTLS  0x48d
-#define MSR_VMX_TRUE_PROCBASED_CTLS 0x48e
-#define MSR_VMX_TRUE_EXIT_CTLS	    0x48f
-#define MSR_VMX_TRUE_ENTRY_CTLS	    0x490
-#define MSR_VMX_VMFUNC		    0x491
-#define MSR_VMX_PROCBASED_CTLS3	    0x492
-#define MSR_VMX_EXIT_CTLS2	    0x493
+#define MSR_VMX_BASIC		   0x480
+#define MSR_VMX_PINBASED_CTLS	   0x481
+#define MSR_VMX_PROCBASED_CTLS	   0x482
+#define MSR_VMX_EXIT_CTLS	   0x483
+#define MSR_VMX_ENTRY_CTLS	   0x484
+#define MSR_VMX_MISC		   0x485
+#define MSR_VMX_CR0_FIXED0	   0x486
+#define MSR_VMX_CR4_FIXED0	   0x488
+#define MSR_VMX_PROCBASED_CTLS2	   0x48b
+#define MSR_VMX_EPT_VPID_CAP	   0x48c
+#define MSR_VMX_TRUE_PINBASED_CTLS 0x48d
+#define MSR_VMX_EXIT_CTLS2	   0x493
 
 /* ---- AMD ---------------------------------------------------------------- */
 
-#define MSR_SYSCFG		 0xc0010010
-#define SYSCFG_MTRR_FIX_DRAM_EN	 BIT(18)
-#define SYSCFG_MTRR_FIX_DRAM_MOD BIT(19)
-#define SYSCFG_TOM2_EN		 BIT(21)
-#define SYSCFG_TOM2_FORCE_WB	 BIT(22)
-#define SYSCFG_SMEE		 BIT(23)
-#define MSR_HWCR		 0xc0010015
-#define MSR_IORR_BASE(n)	 (0xc0010016 + 2 * (n))
-#define MSR_IORR_MASK(n)	 (0xc0010017 + 2 * (n))
-#define MSR_TOP_MEM		 0xc001001a
-#define MSR_TOP_MEM2		 0xc001001d
-#define MSR_PATCH_LOADER	 0xc0010020 /* microcode, linear address */
-#define MSR_MMIO_CFG_BASE	 0xc0010058 /* memory-mapped PCI configuration */
-#define MSR_SMM_BASE		 0xc0010111
-#define MSR_VM_CR		 0xc0010114
-#define VM_CR_DPD		 BIT(0)
-#define VM_CR_R_INIT		 BIT(1) /* INIT becomes #SX */
-#define VM_CR_DIS_A20M		 BIT(2)
-#define VM_CR_LOCK		 BIT(3)
-#define VM_CR_SVMDIS		 BIT(4)
-#define MSR_IGNNE		 0xc0010115
-#define MSR_SMM_CTL		 0xc0010116
-#define MSR_VM_HSAVE_PA		 0xc0010117
-#define MSR_SVM_KEY		 0xc0010118
-#define MSR_SEV_ES_GHCB		 0xc0010130
-#define MSR_SEV_STATUS		 0xc0010131
-#define MSR_OSVW_ID_LENGTH	 0xc0010140
-#define MSR_OSVW_STATUS		 0xc0010141
+#define MSR_SYSCFG	  0xc0010010
+#define MSR_IORR_BASE(n)  (0xc0010016 + 2 * (n))
+#define MSR_IORR_MASK(n)  (0xc0010017 + 2 * (n))
+#define MSR_TOP_MEM	  0xc001001a
+#define MSR_TOP_MEM2	  0xc001001d
+#define MSR_PATCH_LOADER  0xc0010020 /* microcode, linear address */
+#define MSR_MMIO_CFG_BASE 0xc0010058 /* memory-mapped PCI configuration */
+#define MSR_SMM_BASE	  0xc0010111
+#define MSR_VM_CR	  0xc0010114
+#define VM_CR_R_INIT	  BIT(1) /* INIT becomes #SX */
+#define VM_CR_DIS_A20M	  BIT(2)
+#define VM_CR_LOCK	  BIT(3)
+#define VM_CR_SVMDIS	  BIT(4)
+#define MSR_SMM_CTL	  0xc0010116
+#define MSR_VM_HSAVE_PA	  0xc0010117
+#define MSR_SVM_KEY	  0xc0010118
 
 #endif

@@ -17,33 +17,21 @@
 #define CR0_CD	       BIT(30)
 #define CR0_PG	       BIT(31)
 
-#define CR3_PWT	       BIT(3)
-#define CR3_PCD	       BIT(4)
-
-#define CR4_VME	       BIT(0)
-#define CR4_PVI	       BIT(1)
-#define CR4_TSD	       BIT(2)
-#define CR4_DE	       BIT(3)
 #define CR4_PSE	       BIT(4)
 #define CR4_PAE	       BIT(5)
 #define CR4_MCE	       BIT(6)
 #define CR4_PGE	       BIT(7)
-#define CR4_PCE	       BIT(8)
 #define CR4_OSFXSR     BIT(9)
 #define CR4_OSXMMEXCPT BIT(10)
-#define CR4_UMIP       BIT(11)
 #define CR4_LA57       BIT(12)
 #define CR4_VMXE       BIT(13)
 #define CR4_SMXE       BIT(14)
-#define CR4_FSGSBASE   BIT(16)
 #define CR4_PCIDE      BIT(17)
 #define CR4_OSXSAVE    BIT(18)
-#define CR4_KL	       BIT(19)
 #define CR4_SMEP       BIT(20)
 #define CR4_SMAP       BIT(21)
 #define CR4_PKE	       BIT(22)
 #define CR4_CET	       BIT(23)
-#define CR4_PKS	       BIT(24)
 
 #define EFER_SCE       BIT(0)
 #define EFER_LME       BIT(8)
@@ -73,9 +61,6 @@
 #define RFLAGS_RF      BIT(16)
 #define RFLAGS_VM      BIT(17)
 #define RFLAGS_AC      BIT(18)
-#define RFLAGS_VIF     BIT(19)
-#define RFLAGS_VIP     BIT(20)
-#define RFLAGS_ID      BIT(21)
 
 #define DR6_INIT       0xffff0ff0
 #define DR6_B	       BITS(3, 0) /* breakpoints */
@@ -86,12 +71,9 @@
 #define XCR0_X87       BIT(0)
 #define XCR0_SSE       BIT(1)
 #define XCR0_AVX       BIT(2)
-#define XCR0_BNDREGS   BIT(3)
-#define XCR0_BNDCSR    BIT(4)
 #define XCR0_OPMASK    BIT(5)
 #define XCR0_ZMM_HI256 BIT(6)
 #define XCR0_HI16_ZMM  BIT(7)
-#define XCR0_PKRU      BIT(9)
 
 enum exception_vector {
 	VECTOR_DE = 0,
@@ -131,19 +113,14 @@ enum exception_vector {
 #define PF_U	BIT(2)
 #define PF_RSVD BIT(3)
 #define PF_I	BIT(4)
-#define PF_PK	BIT(5)
 
 /* 4-level page-table entries (SDM vol. 3, 4.5). */
 #define PTE_P	      BIT(0)
 #define PTE_W	      BIT(1)
 #define PTE_U	      BIT(2)
-#define PTE_PWT	      BIT(3)
-#define PTE_PCD	      BIT(4)
 #define PTE_A	      BIT(5)
 #define PTE_D	      BIT(6)
 #define PTE_PS	      BIT(7) /* of a leaf above level 1 */
-#define PTE_PAT	      BIT(7) /* of a 4 KiB leaf */
-#define PTE_G	      BIT(8)
 #define PTE_PAT_LARGE BIT(12)
 #define PTE_ADDR      BITS(51, 12)
 #define PTE_NX	      BIT(63)

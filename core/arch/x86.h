@@ -196,14 +196,6 @@ X86_REG(dr6)
 X86_REG(dr7)
 #undef X86_REG
 
-static inline u64 read_rflags(void)
-{
-	u64 v;
-
-	asm volatile("pushfq; pop %0" : "=r"(v) : : "memory");
-	return v;
-}
-
 /* ---- segments and descriptor tables ------------------------------------ */
 
 struct descriptor_table { /* operand of LGDT and friends in 64-bit mode */
@@ -236,14 +228,6 @@ static inline void ltr(u16 selector)
 	asm volatile("ltr %0" : : "r"(selector) : "memory");
 }
 
-static inline u16 read_tr(void)
-{
-	u16 v;
-
-	asm volatile("str %0" : "=r"(v));
-	return v;
-}
-
 static inline void lldt(u16 selector)
 {
 	asm volatile("lldt %0" : : "r"(selector) : "memory");
@@ -268,14 +252,6 @@ X86_SEG(fs)
 X86_SEG(gs)
 X86_SEG(ss)
 #undef X86_SEG
-
-static inline u16 read_cs(void)
-{
-	u16 v;
-
-	asm volatile("mov %%cs, %0" : "=r"(v));
-	return v;
-}
 
 /* Far return: the only way to load CS in 64-bit mode that needs no memory. */
 static inline void load_cs(u16 selector)
@@ -339,11 +315,6 @@ static inline void cpu_pause(void)
 static inline void mfence(void)
 {
 	asm volatile("mfence" : : : "memory");
-}
-
-static inline void compiler_barrier(void)
-{
-	asm volatile("" : : : "memory");
 }
 
 /* ---- extended state (SDM vol. 1, 13) ------------------------------------ */

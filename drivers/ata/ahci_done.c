@@ -110,6 +110,19 @@ static void packet_failed(struct ahci_port *p, u32 n)
 {
 	sg_from_table(p, n);
 	ahci_packet_end(p, &p->slot[n], false, p->page->list[n].prdbc);
+	p->slot[n].kind = AHCI_USER; /* not twice */
+}
+
+/* A command that fails keeps its bit in PxCI until the port is stopped. It
+ * has begun if data has been moved: then the status is its own. */
+static void packets_check(struct ahci_port *p, u32 busy)
+{
+	u32 n = (u32)__builtin_ctz(busy);
+	u32 tfd = ahci_read(p, PxTFD);
+
+	if (p->page->list[n].prdbc && tfd & ATA_ERR &&
+	    !(tfd & (ATA_BSY | ATA_DRQ)))
+		packet_failed(p, n);
 }
 
 /*
@@ -148,6 +161,8 @@ static void commands_check(struct ahci_port *p)
 
 	/* A queued command that the device has taken (5.6.4). */
 	p->ci &= ~(p->ncq & ~ci);
+	if (p->packet && plain & ci & ~p->stale)
+		packets_check(p, plain & ci & ~p->stale);
 	if (done)
 		slots_end(p, done);
 }

@@ -51,10 +51,9 @@ void ahci_packet_frame(const struct ahci_slot *s, u8 *fis)
 void ahci_packet_end(struct ahci_port *p, const struct ahci_slot *s, bool good,
 		     u32 bytes)
 {
-	u8 error = (u8)(ahci_read(p, PxTFD) >> 8);
 	u32 units = (u32)min_u64(bytes / PACKET_UNIT, s->chunk);
 
-	if (s->kind == AHCI_READ && (good || packet_moved(error)))
+	if (s->kind == AHCI_READ)
 		p->filter->decode_sg(p->dev, s->lba, units, &p->sg, 0);
 	else if (s->sense.key && good && p->sg.count)
 		packet_sense_fix(&s->sense,

@@ -160,12 +160,14 @@ static void identify(struct model_disk *d, u8 *buf)
 	static const char text[] = "OMED LIDKS   ";
 
 	memset(buf, 0, 512);
+	if (d->atapi)
+		put_word(buf, 0, 0x85C0);
 	for (int i = 0; i < 40; i++)
 		buf[54 + i] = i < 13 ? (u8)text[i] : ' ';
 	for (int i = 0; i < 20; i++)
 		buf[20 + (i ^ 1)] =
 			i < (int)strlen(d->serial) ? (u8)d->serial[i] : ' ';
-	put_word(buf, 49, 0x0B00);
+	put_word(buf, 49, d->atapi ? 0x6B00 : 0x0B00);
 	put_word(buf, 75, 31);
 	put_word(buf, 76, 0x0106);
 	put_word(buf, 77, 0x0060);
@@ -231,6 +233,69 @@ static bool command_decode(struct model_disk *d, struct model_command *c,
 	return fis[7] & 0x40 && range_ok(c->lba, count, d->capacity);
 }
 
+/* ---- packets: MMC-6, SPC-4 ---- */
+
+static bool packet_check(struct model_disk *d, u8 key, u8 asc)
+{
+	d->key = key;
+	d->asc = asc;
+	return false;
+}
+
+static void packet_sectors(struct model_disk *d, struct model_command *c,
+			   u32 count)
+{
+	c->user = true;
+	c->out = d->cdb[0] == 0x2A || d->cdb[0] == 0xAA;
+	c->lba = (u32)d->cdb[2] << 24 | d->cdb[3] << 16 | d->cdb[4] << 8 |
+		 d->cdb[5];
+	c->bytes = count * d->sector;
+}
+
+static void packet_reply(struct model_disk *d, struct model_command *c,
+			 u32 bytes)
+{
+	c->bytes = bytes < d->cdb[4] ? bytes : d->cdb[4];
+}
+
+static bool packet_decode(struct model_disk *d, struct model_command *c)
+{
+	u8 sense[18] = { 0x70, 0, d->key, [7] = 10, [12] = d->asc };
+
+	c->user = c->out = c->queued = false;
+	c->bytes = 0;
+	memset(d->reply, 0x12, sizeof(d->reply));
+	if (d->cdb[0] == 0x03)
+		memcpy(d->reply, sense, sizeof(sense));
+	else if (d->cdb[0] != 0x12 && d->attention) {
+		d->attention = false;
+		return packet_check(d, 6, 0x28);
+	}
+	packet_check(d, 0, 0);
+	switch (d->cdb[0]) {
+	case 0x00:
+		break;
+	case 0x03:
+		packet_reply(d, c, 18);
+		break;
+	case 0x12:
+		packet_reply(d, c, 36);
+		break;
+	case 0x28:
+	case 0x2A:
+	case 0xBE:
+		packet_sectors(d, c, d->cdb[7] << 8 | d->cdb[8]);
+		break;
+	case 0xA8:
+	case 0xAA:
+		packet_sectors(d, c, d->cdb[8] << 8 | d->cdb[9]);
+		break;
+	default:
+		return packet_check(d, 5, 0x20);
+	}
+	return true;
+}
+
 /* ---- commands ---- */
 
 static void command_fail(struct model_port *p, u32 n, u8 error)
@@ -239,6 +304,11 @@ static void command_fail(struct model_port *p, u32 n, u8 error)
 
 	c->taken = false;
 	p->halted = !model.lax;
+	if (c->code == 0xA0) {
+		error = (u8)(p->disk.key << 4 | 4);
+		dma(p, ((u64)p->clbu << 32 | p->clb) + n * 32 + 4, &c->done, 4,
+		    true);
+	}
 	if (c->queued) {
 		/* all that are queued have ended, without their bits */
 		for (u32 i = 0; i < 32; i++)
@@ -307,6 +377,11 @@ static void command_fetch(struct model_port *p, u32 n)
 		return;
 	}
 	known = command_decode(&p->disk, c, fis);
+	if (p->disk.atapi && c->code == 0xA0 && header[0] & 0x20) {
+		dma(p, c->table + 0x40, p->disk.cdb, 16, false);
+		p->disk.features = fis[3];
+		known = packet_decode(&p->disk, c);
+	}
 	if (others_taken(p, c->queued))
 		model.mixed++;
 	if (p->identify_fail && (fis[2] == 0xEC || fis[2] == 0xA1)) {
@@ -349,6 +424,8 @@ static void sector_load(struct model_port *p, struct model_command *c)
 
 	if (c->code == 0xEC || c->code == 0xA1)
 		identify(d, c->buf);
+	else if (c->code == 0xA0 && !c->user)
+		memcpy(c->buf, d->reply, sizeof(d->reply));
 	else if (!c->user)
 		memset(c->buf, 0x2F, 512);
 	else if (model_sector(d, lba))
@@ -374,7 +451,10 @@ static void sector_store(struct model_port *p, struct model_command *c)
 static void command_move(struct model_port *p, u32 n)
 {
 	struct model_command *c = &p->slot[n];
-	u32 size = c->user ? p->disk.sector : 512, at = c->done % size;
+	u32 size = c->user			 ? p->disk.sector
+		   : c->code == 0xA0 && c->bytes ? c->bytes
+						 : 512;
+	u32 at = c->done % size;
 	u64 addr, lba = c->lba + c->done / size;
 	u32 len;
 
@@ -383,6 +463,7 @@ static void command_move(struct model_port *p, u32 n)
 		return;
 	}
 	if (c->user && lba == p->disk.bad_lba) {
+		packet_check(&p->disk, 3, 0x11);
 		command_fail(p, n, 0x40);
 		return;
 	}

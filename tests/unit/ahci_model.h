@@ -27,6 +27,12 @@ struct model_disk {
 	u64 capacity;
 	u64 bad_lba; /* fails there; ~0: nowhere */
 	u8 *data;    /* 2 * MODEL_LOW sectors of 512 bytes */
+	/* a packet device */
+	u8 key, asc;	/* sense data */
+	bool attention; /* UNIT ATTENTION is to be told */
+	u8 cdb[16];	/* the last one */
+	u8 features;	/* of its PACKET */
+	u8 reply[64];	/* what is sent that is no sector */
 };
 
 struct model_command {

@@ -158,7 +158,7 @@ def atapi(t, cmdline, volumes=VOLUMES):
     boot = t.boot_disk(script(disc), volumes, files=files, cmdline=cmdline)
     disks = [Disk(boot), Disk(disc.crypted, 1, 0, cdrom=True),
              Disk(disc.plain, 1, 1, cdrom=True)]
-    if volumes == AHCI_VOLUMES:
+    if volumes is AHCI_VOLUMES:
         disks = [Disk(d.path, i, cdrom=d.cdrom, bus="ahci")
                  for i, d in enumerate(disks)]
     result = t.linux(disks)
@@ -212,13 +212,14 @@ sum after /dev/sr0 {BAD * 4 + 4} 1000
 """
 
 
-def errors(t, cmdline):
-    disc = Disc(t, "disc")
+def errors(t, cmdline, volumes=VOLUMES):
+    disc, bus = Disc(t, "disc"), volumes[1].bus
     config = t.path("blkdebug")
     with open(config, "w") as f:
         f.write(BLKDEBUG)
-    result = t.linux([Disk(t.boot_disk(ERRORS, VOLUMES, cmdline=cmdline)),
-                      Disk(disc.crypted, 1, 0, config, cdrom=True)])
+    boot = t.boot_disk(ERRORS, volumes, cmdline=cmdline)
+    result = t.linux([Disk(boot, bus=bus),
+                      Disk(disc.crypted, 1, 0, config, True, bus)])
     seen = sums(result)
     t.equal("before", seen.get("before"), digest(disc.sector(0, BAD)))
     t.equal("after", seen.get("after"), digest(disc.sector(BAD + 1, 250)))
@@ -232,6 +233,11 @@ def atapi_error_dma(t):
 @case(weight=20)
 def atapi_error_pio(t):
     errors(t, "libata.dma=0")
+
+
+@case(weight=20)
+def atapi_error_ahci(t):
+    errors(t, "", AHCI_VOLUMES)
 
 
 # ---- another disc -------------------------------------------------------
