@@ -11,6 +11,10 @@
 #include "core/virt/guest.h"
 #include "crypto/disk/disk.h"
 
+static_assert(sizeof((const char *[]){ SHOJI_EXIT_NAMES }) /
+			      sizeof(const char *) ==
+		      VMEXIT_KINDS,
+	      "SHOJI_EXIT_NAMES");
 static_assert(VMEXIT_KINDS <= SHOJI_EXITS_MAX, "struct shoji_stat");
 static_assert(ARRAY_SIZE(((const char *const[]){ SHOJI_EXIT_NAMES })) ==
 		      VMEXIT_KINDS,

@@ -176,6 +176,17 @@ static void handle(struct slice *s, struct program *p, const struct vmexit *e)
 
 /* ---- the slice ------------------------------------------------------------ */
 
+/* It waits in a system call, whose time may have come. */
+static bool resume(struct slice *s, struct program *p)
+{
+	if (p->state != SHOJI_PROGRAM_WAITING)
+		return true;
+	p->poked = false;
+	p->state = SHOJI_PROGRAM_READY;
+	program_syscall(s, p);
+	return p->state == SHOJI_PROGRAM_READY;
+}
+
 static void run_once(struct slice *s, struct program *p)
 {
 	struct programs *all = s->all;
@@ -222,6 +233,7 @@ void slice_run(struct slice *s, struct program *first,
 		p = choose(s, first);
 		if (!p)
 			break;
-		run_once(s, p);
+		if (resume(s, p))
+			run_once(s, p);
 	}
 }

@@ -205,6 +205,7 @@ static void test_echo(void)
 {
 	static u8 out[65536], in[65536];
 	int64_t status = 0;
+	u64 total = 0;
 
 	for (u64 n = 0; n < sizeof(out); n++)
 		out[n] = (u8)(n * 7 + (n >> 8));
@@ -222,6 +223,13 @@ static void test_echo(void)
 	      -SHOJI_EINVAL, "echo-too-long");
 	EQUAL(send_buffer(9, ORDER_ECHO, out, 1, in, 1, 0, &status),
 	      -SHOJI_ENOENT, "echo-nobody");
+	for (u64 n = 0; n < 500; n++) {
+		send_buffer(0, ORDER_ECHO, out, 0, 0, 0, 0, &status);
+		total += calls;
+	}
+	printf("500 empty messages took %llu exits from user mode\n",
+	       (unsigned long long)total);
+	check(total <= 1000, "round-trip", "%llu", (unsigned long long)total);
 }
 
 /* ---- what must not work ---------------------------------------------------- */
