@@ -38,6 +38,7 @@ enum ahci_reg { /* AHCI 1.3.1, 3.1 */
 	HBA_GHC = 0x04,
 	HBA_IS = 0x08,
 	HBA_PI = 0x0C,
+	HBA_VENDOR = 0x2C, /* reserved, and vendor specific */
 	HBA_PORT0 = 0x100,
 };
 

@@ -158,7 +158,9 @@ static enum verdict abar_access(void *ctx, struct mmio_io *io)
 		return n < AHCI_PORTS && c->port[n]
 			       ? locked_access(c, c->port[n], io)
 			       : PASS;
-	return off < HBA_IS ? locked_access(c, NULL, io) : PASS;
+	if (off < HBA_IS)
+		return locked_access(c, NULL, io);
+	return io->write && off >= HBA_VENDOR ? DENY : PASS;
 }
 
 /* ---- the guest's changes to configuration space ---- */

@@ -136,16 +136,13 @@ static void slots_end(struct ahci_port *p, u32 done)
 	bool alive = ahci_read(p, PxCMD) & PxCMD_ST;
 	bool error = done & ~p->ncq && ahci_read(p, PxTFD) & (ATA_ERR | ATA_DF);
 
-	for (u32 n = 0; n < p->slots; n++) {
-		u32 bit = 1u << n;
+	for (; done; done &= done - 1) {
+		u32 n = (u32)__builtin_ctz(done), bit = 1u << n;
+		bool counts = alive && !(p->stale & bit);
 
-		if (!(done & bit))
-			continue;
-		if (alive && error && p->slot[n].packet && !(p->stale & bit))
+		if (counts && error && p->slot[n].packet)
 			packet_failed(p, n);
-		slot_end(p, n,
-			 alive && !(p->stale & bit) &&
-				 (p->ncq & bit || !error));
+		slot_end(p, n, counts && (p->ncq & bit || !error));
 		p->active &= ~bit;
 		p->ncq &= ~bit;
 		p->stale &= ~bit;

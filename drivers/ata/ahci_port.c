@@ -112,6 +112,8 @@ static void slots_clear(struct ahci_port *p)
 
 /* ---- the guest's accesses ---- */
 
+/* What the device has in hand ends here, also if more of it was to come: what
+ * was decided for one device does not go on with another. */
 void ahci_port_forget(struct ahci_port *p)
 {
 	p->identified = false;
@@ -166,6 +168,16 @@ static void port_close(struct ahci_port *p)
 	ahci_port_switch(p, AHCI_SHADOW);
 }
 
+/* A slot that has a command, though the guest does not see it in PxCI any
+ * more, takes no other. */
+static void slot_issue(struct ahci_port *p, u32 n)
+{
+	if (n >= p->slots || p->slot[n].kind != AHCI_NEW)
+		return;
+	p->ci |= 1u << n;
+	p->queue[p->waiting++] = (u8)n;
+}
+
 static void ci_write(struct ahci_port *p, u32 v)
 {
 	if (!p->started)
@@ -178,12 +190,8 @@ static void ci_write(struct ahci_port *p, u32 v)
 	}
 	if (p->mode == AHCI_PLAIN)
 		port_close(p);
-	for (u32 n = 0; n < p->slots; n++) {
-		if (!(v & ~p->ci & 1u << n))
-			continue;
-		p->ci |= 1u << n;
-		p->queue[p->waiting++] = (u8)n;
-	}
+	for (v &= ~p->ci; v; v &= v - 1)
+		slot_issue(p, (u32)__builtin_ctz(v));
 	ahci_run(p);
 }
 

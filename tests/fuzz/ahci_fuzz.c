@@ -163,7 +163,7 @@ static void frame(const u8 *p)
 	f[0] = 0x27;
 	f[1] = p[7] & 0xF0 ? 0x80 : p[7] << 4;
 	f[2] = p[2] & 0x80 ? p[2] : codes[p[2] % sizeof(codes)];
-	f[3] = f[12] = p[3] & 15;
+	f[3] = f[12] = p[3];
 	f[4] = p[4];
 	f[5] = p[5] & 31;
 	f[7] = p[6] & 7 ? 0x40 : p[6];
@@ -177,7 +177,10 @@ static void entry(const u8 *p, u32 value)
 		 (value & 0x7FFF);
 
 	store_le64(e, p[3] & 0x80 ? value : at);
-	store_le32(e + 12, (p[3] & 0x40 ? 511 : p[3]) | 1);
+	store_le32(e + 12, (p[3] & 0x20	  ? 0x7FFF
+			    : p[3] & 0x40 ? 511
+					  : p[3]) |
+				   1);
 }
 
 static void event(const u8 *p)

@@ -57,12 +57,6 @@ def case(vendor=("amd",), cpus=(1,), weight=10, name=None):
     return register
 
 
-def unsettled(**how):
-    """A case whose outcome is not understood yet on every machine: only with
-    UNSETTLED=1 in the environment."""
-    return case(**how) if os.environ.get("UNSETTLED") else lambda f: f
-
-
 def key(name, length=64):
     """The same key for the same name; no two halves are alike."""
     return hashlib.sha512(name.encode()).digest()[:length]

@@ -207,6 +207,8 @@ static void check_ports(void)
 	EXPECT_EQ(verdict, PASS);
 	in(0x20, 4);
 	EXPECT_EQ(verdict, PASS);
+	out(0xA0, 4, 1); /* vendor specific */
+	EXPECT_EQ(verdict, DENY);
 }
 
 static void check_plain_port(void)

@@ -256,6 +256,8 @@ static u32 op_bytes(const struct op *op)
 	return op->count * model.port[0].disk.sector;
 }
 
+static u32 gap; /* between pieces, so that they cannot be joined */
+
 /* Pieces of the memory at @data; returns how many. */
 static u32 make_list(u32 table, u32 data, u32 bytes, u32 most)
 {
@@ -268,7 +270,7 @@ static u32 make_list(u32 table, u32 data, u32 bytes, u32 most)
 
 		store_le64(e, data);
 		store_le32(e + 12, (len - 1) | (model_random() & 1) << 31);
-		data += len;
+		data += len + gap;
 		bytes -= len;
 	}
 	return n;
@@ -883,6 +885,64 @@ TEST(the_longest_list)
 	clean();
 }
 
+/*
+ * A command in chunks is given again while the device is at it: it must not go
+ * on past its range, into sectors that would have to be encrypted.
+ */
+TEST(issued_twice)
+{
+	machine(512);
+	guest_start();
+	gap = 2;
+	for (u32 i = 0; i < 20; i++) {
+		ops[0] = (struct op){ 20, 80, 0x61, true, true, false };
+		make_fis(TABLE_LONG, &ops[0], 0);
+		make_header(0, TABLE_LONG,
+			    make_list(TABLE_LONG, DATA(0), 81920, 100), true);
+		memset(model.memory + DATA(0), 0x77, 81920);
+		memset(pending + 20 * 512, 0x77, 80 * 512);
+		out(PxSACT, 1);
+		out(PxCI, 1);
+		for (u32 k = 0; k < 2000 && (in(PxCI) | in(PxSACT)); k++)
+			if (model_random() & 1)
+				out(PxCI, 1);
+		guest_stop();
+		guest_start();
+		memset(plain + 20 * 512, 0x77, 80 * 512);
+	}
+	gap = 0;
+	clean();
+}
+
+/* Nor may it go on with another device, where other sectors are protected. */
+TEST(swapped_in_mid_command)
+{
+	u32 i;
+
+	machine(512);
+	guest_start();
+	ops[0] = (struct op){ 300, 160, 0x61, true, true, false };
+	make_fis(TABLE_LONG, &ops[0], 0);
+	make_header(0, TABLE_LONG, make_list(TABLE_LONG, DATA(0), 81920, 2),
+		    true);
+	out(PxSACT, 1);
+	out(PxCI, 1);
+	for (i = 0; i < 10000 && p->slot[0].left > 40; i++)
+		in(PxSACT);
+	EXPECT(p->slot[0].left);
+	model_plug(0, true, "OTHER");
+	out(PxSERR, ~0u);
+	i = model.commands;
+	for (u32 k = 0; k < 10000; k++)
+		in(PxSACT);
+	EXPECT_EQ(model.commands, i);
+	guest_stop();
+	guest_start();
+	one(0x60, 200, 1, true);
+	EXPECT_EQ(command(0, true), 0);
+	EXPECT_EQ(p->mode, AHCI_PLAIN);
+}
+
 TEST(identify_is_adjusted)
 {
 	u8 *data = model.memory + DATA(0);
@@ -1007,6 +1067,7 @@ TEST_MAIN(CASE(asks_at_start), CASE(firmware_goes_on), CASE(random_commands),
 	  CASE(seen_by_one_register), CASE(start_too_early),
 	  CASE(reads_cut_off), CASE(errors_of_the_device),
 	  CASE(refused_commands), CASE(what_is_configured), CASE(hidden_memory),
-	  CASE(the_longest_list), CASE(identify_is_adjusted), CASE(plugged),
-	  CASE(a_device_that_does_not_answer), CASE(device_reset),
-	  CASE(no_memory))
+	  CASE(the_longest_list), CASE(issued_twice),
+	  CASE(swapped_in_mid_command), CASE(identify_is_adjusted),
+	  CASE(plugged), CASE(a_device_that_does_not_answer),
+	  CASE(device_reset), CASE(no_memory))
