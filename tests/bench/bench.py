@@ -25,6 +25,7 @@ from case import (BOOT_MIB, ROOT_FIRST, Case,           # noqa: E402
                   shoji_image)
 import image                                            # noqa: E402
 import instructions                                     # noqa: E402
+import signing                                          # noqa: E402
 from machine import ACCEL, Disk                         # noqa: E402
 from suite.hostile import kernel_disk, test_kernel      # noqa: E402
 from watched import Watched                             # noqa: E402
@@ -271,6 +272,7 @@ def main():
     table.head("Start and memory")
     start(table)
     hidden(table)
+    signing.measure(table, Bench("signing"))
     if table.missed:
         print(f"\nbench: missed: {', '.join(table.missed)}")
     return 1 if table.missed else 0
