@@ -4,6 +4,7 @@
 
 #define RSA_MODULUS 256
 #define P256_POINT  65
+#define PUBLIC_ROOM (3 * (4 + TOKEN_BLOB))
 
 /* Objects by handle: a key of a type, or of the certifier. */
 static const struct object {
@@ -23,21 +24,24 @@ static const struct object {
 
 /* ---- talking to the program ---- */
 
-/* Sends the request in t->message and opens the reply's items. */
-static ck_rv_t exchange(struct token *t, size_t len, struct sign_reader *items,
-			u32 *count)
+/*
+ * Sends the request in t->message and opens the reply's items, @room bytes of
+ * them at most. No more room than is needed: Shoji looks at every page of it.
+ */
+static ck_rv_t exchange(struct token *t, size_t len, size_t room,
+			struct sign_reader *items, u32 *count)
 {
 	struct sign_request head;
 	u32 status;
 	long got;
 
 	memcpy(&head, t->message, sizeof(head));
-	got = t->transport->call(t->message, len, t->reply, sizeof(t->reply));
+	room += sizeof(struct sign_reply) + 4;
+	got = t->transport->call(t->message, len, t->reply, room);
 	if (got < 0)
 		return CKR_DEVICE_ERROR;
-	if ((size_t)got > sizeof(t->reply) ||
-	    !sign_open_reply(items, t->reply, (size_t)got, head.op, &status,
-			     count))
+	if ((size_t)got > room || !sign_open_reply(items, t->reply, (size_t)got,
+						   head.op, &status, count))
 		return CKR_DEVICE_ERROR;
 	switch (status) {
 	case SIGN_OK:
@@ -92,7 +96,8 @@ static bool load_key(struct token *t, u8 type)
 	u32 count;
 
 	request(t, SIGN_PUBLIC, &s, 0);
-	if (exchange(t, sizeof(struct sign_request), &items, &count))
+	if (exchange(t, sizeof(struct sign_request), PUBLIC_ROOM, &items,
+		     &count))
 		return false;
 	if (!take_blob(&items, &k->spki) || !take_blob(&items, &k->cert) ||
 	    !take_blob(&items, &t->certifier) ||
@@ -131,7 +136,8 @@ ck_rv_t token_sign(struct token *t, const struct token_scheme *s,
 
 	if (!sign_write(&w, data, data_len))
 		return CKR_DATA_LEN_RANGE;
-	error = exchange(t, (size_t)(w.p - t->message), &items, &count);
+	error = exchange(t, (size_t)(w.p - t->message),
+			 token_signature_size(s->key), &items, &count);
 	if (error)
 		return error;
 	if (!sign_read(&items, &item, len) ||
@@ -156,7 +162,8 @@ ck_rv_t token_random(struct token *t, u8 *out, size_t len)
 		part = len < SIGN_RANDOM_MAX ? len : SIGN_RANDOM_MAX;
 		store_le32(wanted, (u32)part);
 		sign_write(&w, wanted, sizeof(wanted));
-		if (exchange(t, (size_t)(w.p - t->message), &items, &count) ||
+		if (exchange(t, (size_t)(w.p - t->message), part, &items,
+			     &count) ||
 		    !sign_read(&items, &item, &got) || got != part)
 			return CKR_DEVICE_ERROR;
 		memcpy(out, item, part);
