@@ -66,6 +66,16 @@ void *pool_alloc(size_t pages)
 	return memset(phys_to_virt(at), 0, pages * PAGE_SIZE);
 }
 
+size_t pool_pages_free(void)
+{
+	size_t pages;
+
+	lock_acquire(&pool.lock);
+	pages = (pool.top - pool.bottom) / PAGE_SIZE;
+	lock_release(&pool.lock);
+	return pages;
+}
+
 hpa_t virt_to_phys(const void *p)
 {
 	u64 va = (u64)p;

@@ -23,6 +23,7 @@ void pool_init(hpa_t start, u64 size, u64 used);
  * down to a power of two (so 4 pages are 16 KiB aligned). NULL if none left.
  */
 void *pool_alloc(size_t pages) must_check;
+size_t pool_pages_free(void);
 
 /* Between the direct map, the image's own addresses and physical memory. */
 hpa_t virt_to_phys(const void *p);

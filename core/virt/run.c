@@ -174,6 +174,7 @@ static void (*const handlers[VMEXIT_KINDS])(struct vcpu *,
 	[VMEXIT_NMI] = exit_nothing,
 	[VMEXIT_WINDOW] = exit_nothing,
 	[VMEXIT_SHUTDOWN] = exit_shutdown,
+	[VMEXIT_DEADLINE] = exit_nothing,
 	[VMEXIT_HANDLED] = exit_nothing,
 	[VMEXIT_INVALID] = exit_invalid,
 };

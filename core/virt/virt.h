@@ -96,8 +96,9 @@ enum vmexit_kind {
 			      * handler has counted it in cpu->nmi_seen */
 	VMEXIT_WINDOW,	 /* the guest can take the NMI that waits */
 	VMEXIT_SHUTDOWN, /* triple fault */
-	VMEXIT_HANDLED,	 /* the back end dealt with it */
-	VMEXIT_INVALID,	 /* the entry itself was refused */
+	VMEXIT_DEADLINE,
+	VMEXIT_HANDLED, /* the back end dealt with it */
+	VMEXIT_INVALID, /* the entry itself was refused */
 	VMEXIT_KINDS,
 };
 

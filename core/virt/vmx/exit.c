@@ -115,6 +115,7 @@ static const struct {
 	[REASON_EPT_MISCONFIGURATION] = { VMEXIT_UNKNOWN, false,
 					  decode_ept_misconfiguration },
 	[REASON_INVEPT] = { VMEXIT_VIRT_INSN, true, NULL },
+	[REASON_PREEMPTION_TIMER] = { VMEXIT_DEADLINE, false, NULL },
 	[REASON_INVVPID] = { VMEXIT_VIRT_INSN, true, NULL },
 	[REASON_XSETBV] = { VMEXIT_XSETBV, true, NULL },
 	[REASON_VMFUNC] = { VMEXIT_VIRT_INSN, true, NULL },
