@@ -163,6 +163,8 @@ static void (*const handlers[VMEXIT_KINDS])(struct vcpu *,
 	[VMEXIT_IO] = guest_io,
 	[VMEXIT_NESTED_FAULT] = guest_nested_fault,
 	[VMEXIT_CR_WRITE] = guest_cr_write,
+	[VMEXIT_CR_READ] = exit_unknown,
+	[VMEXIT_DR] = exit_unknown,
 	[VMEXIT_XSETBV] = guest_xsetbv,
 	[VMEXIT_INVD] = exit_invd,
 	[VMEXIT_HYPERCALL] = exit_hypercall,
@@ -236,6 +238,7 @@ void guest_run(struct vcpu *v)
 		__atomic_store_n(&v->in_guest, 0, __ATOMIC_SEQ_CST);
 		if (panic_active())
 			panic_stop();
+		v->exits[exit.kind]++;
 		v->event = exit.delivering;
 		handlers[exit.kind](v, &exit);
 	}

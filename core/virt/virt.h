@@ -84,6 +84,8 @@ enum vmexit_kind {
 	VMEXIT_IO,
 	VMEXIT_NESTED_FAULT, /* NPT fault, EPT violation */
 	VMEXIT_CR_WRITE,     /* MOV to CR, LMSW, CLTS: .cr */
+	VMEXIT_CR_READ,
+	VMEXIT_DR, /* not asked for; refused */
 	VMEXIT_XSETBV,
 	VMEXIT_INVD,
 	VMEXIT_HYPERCALL, /* VMCALL, VMMCALL */
@@ -97,7 +99,7 @@ enum vmexit_kind {
 	VMEXIT_WINDOW,	 /* the guest can take the NMI that waits */
 	VMEXIT_SHUTDOWN, /* triple fault */
 	VMEXIT_DEADLINE,
-	VMEXIT_HANDLED, /* the back end dealt with it */
+	VMEXIT_HANDLED, /* the back end dealt with it, only count it */
 	VMEXIT_INVALID, /* the entry itself was refused */
 	VMEXIT_KINDS,
 };
@@ -164,6 +166,7 @@ struct vcpu {
 	bool waits_in_hw;    /* ... in the hardware's state for that */
 	bool nmi_pending;    /* an NMI that the guest has to get */
 	struct vevent event; /* to be injected at the next entry */
+	u64 exits[VMEXIT_KINDS];
 	struct ahead *ahead; /* ahead.c's own; NULL: never */
 
 	/* Set by another CPU, read here. */
