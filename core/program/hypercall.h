@@ -130,11 +130,12 @@ struct shoji_volume {
 };
 
 /* Causes of exits, by their index in struct shoji_stat. */
-#define SHOJI_EXIT_NAMES                                                     \
-	"unknown", "cpuid", "rdmsr", "wrmsr", "io", "nested-fault",          \
-		"cr-write", "xsetbv", "invd", "hypercall", "virt-insn",      \
-		"exception", "task-switch", "init", "sipi", "nmi", "window", \
-		"shutdown", "deadline", "handled", "invalid", "interrupt"
+#define SHOJI_EXIT_NAMES                                                       \
+	"unknown", "cpuid", "rdmsr", "wrmsr", "io", "nested-fault",            \
+		"cr-write", "cr-read", "dr", "xsetbv", "invd", "hypercall",    \
+		"virt-insn", "exception", "task-switch", "init", "sipi",       \
+		"nmi", "window", "shutdown", "deadline", "handled", "invalid", \
+		"interrupt"
 #define SHOJI_EXITS_MAX 32
 
 struct shoji_stat {

@@ -127,6 +127,8 @@ void startup_sipi(struct vcpu *v, u8 vector)
 void guest_kick(struct vcpu *target)
 {
 	__atomic_store_n(&target->kick, 1, __ATOMIC_SEQ_CST);
+	if (apic_mode() == APIC_OFF)
+		return; /* none can be sent, so none is on its way */
 	if (!__atomic_exchange_n(&target->kick_nmi, 1, __ATOMIC_SEQ_CST))
 		apic_send_nmi(target->cpu->apic_id);
 }

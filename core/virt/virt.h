@@ -87,6 +87,8 @@ enum vmexit_kind {
 	VMEXIT_IO,
 	VMEXIT_NESTED_FAULT, /* NPT fault, EPT violation */
 	VMEXIT_CR_WRITE,     /* MOV to CR, LMSW, CLTS: .cr */
+	VMEXIT_CR_READ,
+	VMEXIT_DR, /* not asked for; refused */
 	VMEXIT_XSETBV,
 	VMEXIT_INVD,
 	VMEXIT_HYPERCALL, /* VMCALL, VMMCALL */

@@ -352,5 +352,5 @@ int ahci_port_start(struct ahci_port *p)
 		p->stuck = true;
 	}
 	ahci_write(p, PxIS, ~0u);
-	return 0;
+	return p->dev && !p->table ? -ENOMEM : 0;
 }

@@ -11,6 +11,7 @@
 #include "core/io/dma.h"
 #include "core/io/mmio.h"
 #include "core/lib/bytes.h"
+#include "core/lib/errors.h"
 #include "core/lib/range.h"
 #include "core/mm/gmem.h"
 #include "drivers/ata/ahci.h"
@@ -1050,7 +1051,7 @@ TEST(no_memory)
 	options = (struct ata_options){ 0 };
 	EXPECT(dma_alloc(2048, &pa));
 	EXPECT(dma_alloc(896, &pa));
-	EXPECT_EQ(ahci_port_start(p), 0);
+	EXPECT_EQ(ahci_port_start(p), -ENOMEM);
 	EXPECT(!p->identified);
 	guest_start();
 	one(0x60, 200, 1, true);

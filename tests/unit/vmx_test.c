@@ -207,7 +207,7 @@ TEST(exit_of_control_registers)
 	EXPECT_EQ(e.cr.gpr, 11);
 	EXPECT(!e.cr.clts && !e.cr.lmsw);
 	e = exit_with(28, 0x018); /* mov rax, cr8 */
-	EXPECT_EQ(e.kind, VMEXIT_UNKNOWN);
+	EXPECT_EQ(e.kind, VMEXIT_CR_READ);
 	EXPECT_EQ(e.cr.cr, 8);
 	e = exit_with(28, 0x20);
 	EXPECT(e.cr.clts && e.kind == VMEXIT_CR_WRITE);

@@ -34,8 +34,7 @@ static void decode_cr(struct vmexit *e) /* table 27-3 */
 		LMSW
 	} type = e->info >> 4 & 3;
 
-	if (type == MOV_FROM)
-		e->kind = VMEXIT_UNKNOWN; /* not asked for */
+	e->kind = type == MOV_FROM ? VMEXIT_CR_READ : VMEXIT_CR_WRITE;
 	e->cr.cr = e->info & 15;
 	e->cr.gpr = e->info >> 8 & 15;
 	e->cr.clts = type == CLTS;
@@ -109,6 +108,7 @@ static const struct {
 	[REASON_VMXOFF] = { VMEXIT_VIRT_INSN, true, NULL },
 	[REASON_VMXON] = { VMEXIT_VIRT_INSN, true, NULL },
 	[REASON_CR_ACCESS] = { VMEXIT_CR_WRITE, true, decode_cr },
+	[REASON_DR_ACCESS] = { VMEXIT_DR, true, NULL },
 	[REASON_IO] = { VMEXIT_IO, true, decode_io },
 	[REASON_RDMSR] = { VMEXIT_RDMSR, true, NULL },
 	[REASON_WRMSR] = { VMEXIT_WRMSR, true, NULL },
