@@ -286,20 +286,22 @@ def test_kill_and_go_on(folder):
     toml = config(folder, 5, '"end"', KEYS[512])
     args = [VOLUME, "encrypt", path, "--config", toml, "--volume", "x",
             "--batch", "64"]
-    kills = 0
-    while True:
+    kills, done = 0, False
+    while not done:
         with subprocess.Popen(args, stderr=subprocess.DEVNULL) as p:
             while kills < 6 and not os.path.exists(path + ".journal") and \
                     p.poll() is None:
                 time.sleep(0.001)
-            try:
-                p.wait(rng.uniform(0.05, 0.3) if kills < 6 else 60)
+            try:            # the first one at once: it cannot have ended
+                if p.wait(rng.uniform(0, 0.05) * kills if kills < 6 else 600):
+                    return False
+                done = True
             except subprocess.TimeoutExpired:
                 p.kill()
                 kills += 1
-                continue
-        break
-    return p.returncode == 0 and kills > 0 and \
+        # killed between its last step and its end: it must not run again
+        done = done or not os.path.exists(path + ".journal")
+    return kills > 0 and \
         read(path) == wanted(data, 5, len(data) // 512 - 1, KEYS[512]) and \
         not os.path.exists(path + ".journal")
 
