@@ -272,18 +272,29 @@ static int port_add(struct ahci_controller *c, const struct block_id *id,
 	return err;
 }
 
-/* -ENODEV if no volume is expected at any port. */
-static int ports_start(struct ahci_controller *c, u32 n,
-		       const struct block_filter *filter)
+/* Ports at which a volume is expected, by bit. */
+static u32 ports_expected(const struct block_filter *filter, u32 n)
 {
 	struct block_id id = { .bus = "ahci", .controller = (u8)n };
-	u32 there = hba_read(c, HBA_PI);
-	int err = -ENODEV;
+	u32 ports = 0;
 
 	for (u32 i = 0; i < AHCI_PORTS; i++) {
 		id.channel = (u8)i;
-		if (!(there >> i & 1) || !filter->expects(&id))
-			continue;
+		ports |= (u32)filter->expects(&id) << i;
+	}
+	return ports;
+}
+
+/* -ENODEV if none of @expected is there. */
+static int ports_start(struct ahci_controller *c, u32 n, u32 expected,
+		       const struct block_filter *filter)
+{
+	struct block_id id = { .bus = "ahci", .controller = (u8)n };
+	int err = -ENODEV;
+
+	expected &= hba_read(c, HBA_PI);
+	for (; expected; expected &= expected - 1) {
+		id.channel = (u8)__builtin_ctz(expected);
 		if (err)
 			hba_write(c, HBA_GHC,
 				  hba_read(c, HBA_GHC) | (u32)GHC_AE);
@@ -319,15 +330,18 @@ static int controller_start(u32 n, const struct block_filter *filter)
 	struct pci_addr addr = ahci.addr[n];
 	u32 command = pci_config_read(addr, PCI_COMMAND, 2);
 	u32 bar = pci_config_read(addr, PCI_BAR5, 4) & ~0xFu;
+	u32 expected = ports_expected(filter, n);
 	int err;
 
+	if (!expected)
+		return 0;
 	/* Firmware has not set it up; nobody shall, without us. */
 	if (!bar)
 		return pci_conceal(addr);
 	c->abar = bar;
 	pci_config_write(addr, PCI_COMMAND, 2,
 			 command | PCI_MEM_ON | PCI_MASTER);
-	err = ports_start(c, n, filter);
+	err = ports_start(c, n, expected, filter);
 	command &= err == -ENODEV ? ~0u : ~(u32)PCI_IO_ON;
 	pci_config_write(addr, PCI_COMMAND, 2, command);
 	if (err == -ENODEV)

@@ -76,8 +76,8 @@ void ahci_port_switch(struct ahci_port *p, enum ahci_mode mode)
 {
 	u32 cmd = ahci_read(p, PxCMD);
 
-	p->mode = AHCI_SHADOW;
 	if (!engine_stop(p)) {
+		p->mode = AHCI_SHADOW;
 		log_limited(&p->trouble, "ahci: port %u.%u does not stop",
 			    p->id.controller, p->id.channel);
 		p->stuck = true;
@@ -112,12 +112,30 @@ static void slots_clear(struct ahci_port *p)
 
 /* ---- the guest's accesses ---- */
 
-/* What the device has in hand ends here, also if more of it was to come: what
- * was decided for one device does not go on with another. */
+/*
+ * Takes the port from the guest. What the HBA has not sent yet must not go to
+ * another device: it is lost, and stays to be seen until the port is started
+ * again.
+ */
+static void port_close(struct ahci_port *p)
+{
+	bool plain = p->mode == AHCI_PLAIN;
+	u32 ci = plain ? ahci_read(p, PxCI) : p->ci;
+	u32 sact = plain ? ahci_read(p, PxSACT) : p->sact;
+
+	slots_clear(p);
+	ahci_port_switch(p, AHCI_SHADOW);
+	p->ci = ci;
+	p->sact = sact;
+	p->stuck |= ci != 0;
+}
+
+/* What was decided for one device does not go to another. */
 void ahci_port_forget(struct ahci_port *p)
 {
 	p->identified = false;
-	p->stale |= p->active;
+	if (p->mode == AHCI_PLAIN || p->active)
+		port_close(p);
 }
 
 /* The HBA forgets its commands now, but may still be moving data: memory is
@@ -158,16 +176,6 @@ static void cmd_write(struct ahci_port *p, u32 v)
 	ahci_write(p, PxCMD, v);
 }
 
-/* Takes a port from the guest that has gone on with another device. */
-static void port_close(struct ahci_port *p)
-{
-	u32 sact = ahci_read(p, PxSACT);
-
-	slots_clear(p);
-	p->sact = sact;
-	ahci_port_switch(p, AHCI_SHADOW);
-}
-
 /* A slot that has a command, though the guest does not see it in PxCI any
  * more, takes no other. */
 static void slot_issue(struct ahci_port *p, u32 n)
@@ -184,12 +192,10 @@ static void ci_write(struct ahci_port *p, u32 v)
 		return;
 	if (ahci_read(p, PxSERR) & PxSERR_X)
 		ahci_port_forget(p);
-	if (p->mode == AHCI_PLAIN && p->identified) {
+	if (p->mode == AHCI_PLAIN) {
 		ahci_write(p, PxCI, v);
 		return;
 	}
-	if (p->mode == AHCI_PLAIN)
-		port_close(p);
 	for (v &= ~p->ci; v; v &= v - 1)
 		slot_issue(p, (u32)__builtin_ctz(v));
 	ahci_run(p);
@@ -219,7 +225,11 @@ static u32 base_read(const struct ahci_port *p, u32 reg)
 	return (u32)((reg < PxFB ? p->clb : p->fb) >> reg % 8 * 8);
 }
 
-/* AHCI 1.3.1, 10.4.2: a device that is reset may be another afterwards. */
+/*
+ * AHCI 1.3.1, 10.4.2: a device that is reset may be another afterwards. And
+ * one that has announced itself gets no commands until PxSERR.DIAG.X has been
+ * cleared: by then the port is ours.
+ */
 static void sctl_write(struct ahci_port *p, u32 v)
 {
 	if (p->mode == AHCI_SHADOW)

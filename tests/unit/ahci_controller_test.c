@@ -315,6 +315,14 @@ static void check_not_set_up(void)
 	EXPECT(concealed && !claimed);
 }
 
+static void check_not_set_up_nor_expected(void)
+{
+	store_le32(config + 0x24, 0);
+	expected = 40; /* nowhere */
+	start();
+	EXPECT(!concealed && !claimed);
+}
+
 TEST(no_volume_expected)
 {
 	in_child(check_nothing_expected);
@@ -346,6 +354,7 @@ TEST(registers_that_move)
 TEST(not_set_up_by_firmware)
 {
 	in_child(check_not_set_up);
+	in_child(check_not_set_up_nor_expected);
 }
 
 TEST_MAIN(CASE(no_volume_expected), CASE(mediates_where_one_is),

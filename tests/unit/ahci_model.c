@@ -494,7 +494,8 @@ static void port_tick(struct model_port *p)
 		p->cmd &= ~(u32)CR;
 	if (!(p->cmd & FRE))
 		p->cmd &= ~(u32)FR;
-	if (!(p->cmd & ST) || p->halted || !p->disk.present)
+	if (!(p->cmd & ST) || p->halted || !p->disk.present ||
+	    p->serr & BIT(26))
 		return;
 	/* the next slot that has anything to do */
 	for (u32 i = 0; i < 32; i++, n = (n + 1) % 32) {

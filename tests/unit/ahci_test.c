@@ -1000,6 +1000,36 @@ TEST(plugged)
 	clean();
 }
 
+/* Commands that the HBA still has when a protected disk comes. */
+TEST(plugged_with_commands_waiting)
+{
+	machine(512);
+	model_plug(0, true, "OTHER");
+	out(PxSERR, ~0u);
+	guest_start();
+	one(0x60, 200, 1, true);
+	read_one(AHCI_PLAIN);
+	ops[0] = (struct op){ 200, 8, 0x35, true, false, false };
+	make_fis(TABLE(0), &ops[0], 0);
+	make_header(0, TABLE(0), make_list(TABLE(0), DATA(0), 4096, 60000),
+		    true);
+	memset(model.memory + DATA(0), 0x77, 4096);
+	model.lazy = 10000;
+	out(PxCI, 1);
+	model_plug(0, true, "SECRET");
+	model.lazy = 0;
+	out(PxSERR, ~0u);
+	for (u32 i = 0; i < 1000; i++)
+		EXPECT_EQ(in(PxCI), 1);
+	guest_stop();
+	guest_start();
+	memcpy(pending + 200 * 512, model.memory + DATA(0), 4096);
+	EXPECT_EQ(command(0, false), 0);
+	EXPECT_EQ(p->mode, AHCI_SHADOW);
+	EXPECT(same(&ops[0], pending + 200 * 512));
+	clean();
+}
+
 TEST(a_device_that_does_not_answer)
 {
 	machine(512);
@@ -1070,5 +1100,6 @@ TEST_MAIN(CASE(asks_at_start), CASE(firmware_goes_on), CASE(random_commands),
 	  CASE(refused_commands), CASE(what_is_configured), CASE(hidden_memory),
 	  CASE(the_longest_list), CASE(issued_twice),
 	  CASE(swapped_in_mid_command), CASE(identify_is_adjusted),
-	  CASE(plugged), CASE(a_device_that_does_not_answer),
-	  CASE(device_reset), CASE(no_memory))
+	  CASE(plugged), CASE(plugged_with_commands_waiting),
+	  CASE(a_device_that_does_not_answer), CASE(device_reset),
+	  CASE(no_memory))

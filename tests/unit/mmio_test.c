@@ -213,5 +213,15 @@ TEST(moves)
 	EXPECT(mmio_hooked(0xfe020000) && !mmio_hooked(0xfe050000));
 }
 
+TEST(places)
+{
+	/* hidden, RAM, hooked by the test before, and free */
+	EXPECT(!mmio_place_free(0x5000, 0x1000));
+	EXPECT(!mmio_place_free(0x3000, 0x1000));
+	EXPECT(!mmio_place_free(0x3800, 0x10000));
+	EXPECT(!mmio_place_free(0xfe01f800, 0x1000));
+	EXPECT(mmio_place_free(0xfe060000, 0x8000));
+}
+
 TEST_MAIN(CASE(without_hooks), CASE(verdicts), CASE(split_at_a_border),
-	  CASE(writes_only), CASE(moves))
+	  CASE(writes_only), CASE(moves), CASE(places))

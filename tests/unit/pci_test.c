@@ -22,6 +22,7 @@ static struct event {
 	bool decoded; /* the hardware decoded the BAR at that moment */
 } events[16];
 static unsigned int event_count;
+static int place_error; /* what the driver says of a BAR's place */
 
 static struct pci_claim ide_claim;
 static struct pci_claim nic_claim;
@@ -37,7 +38,7 @@ static int bar_changed(void *ctx, unsigned int n)
 	e->n = n;
 	e->bar = c->bars[n];
 	e->decoded = f->config[4] & (c->bars[n].io ? 1 : 2);
-	return 0;
+	return place_error;
 }
 
 static enum verdict config(void *ctx, struct pci_io *io)
@@ -254,6 +255,24 @@ TEST(enable_bits)
 	EXPECT_EQ(events[1].bar.base, 0xc000);
 }
 
+/* A place that the driver cannot watch is not decoded. */
+TEST(place_refused)
+{
+	guest_write(1, 1, 4, 2, 5);
+	place_error = -ENOMEM;
+	guest_write(1, 1, 0x20, 4, 0xd200);
+	EXPECT_EQ(load_le32(ide->config + 0x20), 0xd201);
+	EXPECT_EQ(ide->config[4], 4);
+	guest_write(1, 1, 4, 2, 5);
+	EXPECT_EQ(ide->config[4], 4);
+	guest_write(1, 1, 4, 4, 7);
+	EXPECT_EQ(ide->config[4] & 1, 0);
+	place_error = 0;
+	guest_write(1, 1, 4, 2, 5);
+	EXPECT_EQ(ide->config[4], 5);
+	EXPECT_EQ(events[(event_count - 1) % 16].bar.base, 0xd200);
+}
+
 TEST(driver_decides)
 {
 	config_verdict = DENY;
@@ -404,7 +423,7 @@ TEST(drivers_and_guest_at_once)
 
 TEST_MAIN(CASE(scan_in_order), CASE(claim_sizes_the_bars),
 	  CASE(unclaimed_passes), CASE(sizing_does_not_move),
-	  CASE(moving_while_enabled), CASE(enable_bits), CASE(driver_decides),
-	  CASE(odd_accesses), CASE(concealed), CASE(window),
-	  CASE(the_way_to_a_function_stays), CASE(guarded),
+	  CASE(moving_while_enabled), CASE(enable_bits), CASE(place_refused),
+	  CASE(driver_decides), CASE(odd_accesses), CASE(concealed),
+	  CASE(window), CASE(the_way_to_a_function_stays), CASE(guarded),
 	  CASE(drivers_and_guest_at_once))
