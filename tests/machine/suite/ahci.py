@@ -1,6 +1,7 @@
 """AHCI on QEMU's q35: what IDE's cases show, with NCQ and without."""
 
 import random
+import signal
 import threading
 
 import image
@@ -183,10 +184,15 @@ CANARY = b"shoji canary 41!"
 @case(cpus=(1, 2), weight=20)
 def ahci_hostile(t):
     """Random registers, lists, tables and frames; then the port works, the
-    hidden memory is as it was, and what was written is encrypted."""
+    hidden memory is as it was, and what was written is encrypted.
+
+    A port that is stopped while its disk moves data can make QEMU 7.2 write
+    through a null pointer. A run that ends so counts for what it has left on
+    the disk; one of them has to come to its own end."""
     if t.bare:
         return
-    for seed in (1, 2, 3):
+    ended = 0
+    for seed in (1, 2, 3, 4):
         name, found = f"seed{seed}", []
         path = hostile.kernel_disk(
             t, f"test=ahci seed={seed} disk={ROOT.first} cpus={t.cpus} keys=1",
@@ -197,12 +203,17 @@ def ahci_hostile(t):
         watch.start()
         result = t.run(ports(path), name, limit=300, extra=(
             "-qmp", f"unix:{t.path(name + '.qmp')},server=on,wait=off"))
-        watch.join(60)
         for text in (result.console, result.shoji):
             for bad in ("@@ FAIL", "PANIC", "panic"):
                 t.true(f"{name}: {bad}", bad not in text)
-        t.true(f"{name}: no end", "@@ end" in result.console)
-        hostile.check_snapshots(t, found, ROOT)
         raw = image.read_sectors(path, ROOT.first, ROOT.last - ROOT.first + 1)
         t.true(f"{name}: the canary is on the disk", CANARY not in raw)
+        if result.status == -signal.SIGSEGV:
+            t.note(f"{name}: QEMU has died")
+            continue
+        watch.join(60)
+        t.true(f"{name}: no end", "@@ end" in result.console)
+        hostile.check_snapshots(t, found, ROOT)
         t.true(f"{name}: nothing was written", CANARY in ROOT.plain(path))
+        ended += 1
+    t.true("no run came to its end", ended)
