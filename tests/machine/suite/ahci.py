@@ -104,7 +104,8 @@ done
 check delete sh -c 'echo 1 > /sys/block/sdb/device/delete'
 check gone sh -c '! test -e /sys/block/sdb'
 check rescan sh -c 'echo "- - -" > /sys/class/scsi_host/host1/scan'
-check back test -e /sys/block/sdb
+# the scan goes on in the kernel after the write
+check back sh -c 'until test -b /dev/sdb; do sleep 0.1; done'
 sum rescanned /dev/sdb {LOW.first} 128
 """
 
