@@ -107,11 +107,8 @@ class Bench(Test):
 
     def disk(self, script, way, name, files=None):
         """The disk of one of WAYS."""
-        disk = self.boot_disk(script, VOLUMES[way], bare=way == "bare",
+        return self.boot_disk(script, VOLUMES[way], bare=way == "bare",
                               name=name, files=files, root_mib=ROOT_MIB)
-        for volume in VOLUMES[way]:
-            volume.encrypt(disk)
-        return disk
 
     def watch(self, disk, name, expect="off", until=None, **more):
         """Runs to the end that is expected; returns the machine and the
