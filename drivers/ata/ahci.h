@@ -198,7 +198,6 @@ struct ahci_port {
 	u32 ci, sact;		/* as the guest sees them */
 	u32 active;		/* slots that the device has */
 	u32 ncq;		/* of them, queued */
-	u32 stale;		/* of them, without an end that counts */
 	u8 queue[AHCI_SLOTS];	/* slots that wait, in order */
 	u32 waiting;
 	struct ahci_slot slot[AHCI_SLOTS];

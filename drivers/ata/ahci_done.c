@@ -138,14 +138,12 @@ static void slots_end(struct ahci_port *p, u32 done)
 
 	for (; done; done &= done - 1) {
 		u32 n = (u32)__builtin_ctz(done), bit = 1u << n;
-		bool counts = alive && !(p->stale & bit);
 
-		if (counts && error && p->slot[n].packet)
+		if (alive && error && p->slot[n].packet)
 			packet_failed(p, n);
-		slot_end(p, n, counts && (p->ncq & bit || !error));
+		slot_end(p, n, alive && (p->ncq & bit || !error));
 		p->active &= ~bit;
 		p->ncq &= ~bit;
-		p->stale &= ~bit;
 	}
 }
 
@@ -158,8 +156,8 @@ static void commands_check(struct ahci_port *p)
 
 	/* A queued command that the device has taken (5.6.4). */
 	p->ci &= ~(p->ncq & ~ci);
-	if (p->packet && plain & ci & ~p->stale)
-		packets_check(p, plain & ci & ~p->stale);
+	if (p->packet && plain & ci)
+		packets_check(p, plain & ci);
 	if (done)
 		slots_end(p, done);
 }

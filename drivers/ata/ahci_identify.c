@@ -97,13 +97,13 @@ static void release(struct ahci_port *p)
  * port has to be started again, and then the device is asked again. */
 void ahci_identify_end(struct ahci_port *p)
 {
-	bool stale = p->stale || !(ahci_read(p, PxCMD) & PxCMD_ST);
+	bool alive = ahci_read(p, PxCMD) & PxCMD_ST;
 
 	if (ahci_read(p, PxCI) & 1)
 		return;
 	p->asking = false;
-	p->active = p->stale = 0;
-	if (stale)
+	p->active = 0;
+	if (!alive)
 		return;
 	p->stuck = ahci_read(p, PxTFD) & (ATA_ERR | ATA_DF);
 	if (p->stuck)

@@ -104,7 +104,7 @@ static void list_clear(struct ahci_port *p)
 static void slots_clear(struct ahci_port *p)
 {
 	p->ci = p->sact = p->waiting = 0;
-	p->active = p->ncq = p->stale = 0;
+	p->active = p->ncq = 0;
 	p->asking = p->stuck = false;
 	memset(p->slot, 0, sizeof(p->slot));
 	list_clear(p);
