@@ -40,7 +40,8 @@ $(B)/tests/pkcs11-socket.so: $(PKCS11_SRCS) tests/unit/transport_socket.c \
 $(B)/logs/unit-pkcs11_test.py.log: $(B)/tests/pkcs11-socket.so $(B)/sdk/run \
 	$(B)/programs/sign.elf
 $(B)/logs/unit-pkcs11_test.py.log: export B := $(B)
-$(B)/logs/unit-shojictl_test.py.log: $(B)/guest/shojictl
+$(B)/logs/unit-shojictl_test.py.log: $(B)/guest/shojictl \
+	$(B)/guest/shojictl.exe
 $(B)/logs/unit-shojictl_test.py.log: export B := $(B)
 
 # The sign program's counterpart in the tests' guests.
