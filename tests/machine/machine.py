@@ -106,6 +106,7 @@ class Machine:
         self.extra, self.reboots = list(extra), reboots
         self.screen = os.path.join(folder, f"{name}-screen") if screen else ""
         self.monitor = os.path.join(folder, f"{name}-monitor")
+        self.pid = os.path.join(folder, f"{name}-pid")
         self.com1 = os.path.join(folder, f"{name}-shoji.log")
         self.com2 = os.path.join(folder, f"{name}-console.log")
         self.log = os.path.join(folder, f"{name}-emulator.log")
@@ -160,6 +161,8 @@ class Machine:
                 (self.bochs() if in_bochs else self.qemu()),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                 start_new_session=True)
+            with open(self.pid, "w") as f:
+                f.write(str(child.pid))
             ended, status, usage = self.wait(child, until, limit,
                                              list(steps))
         child.returncode = status

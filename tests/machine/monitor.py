@@ -1,4 +1,5 @@
-"""QEMU from outside: its monitor (QMP) and its gdb stub, over Unix sockets.
+"""QEMU from outside: its monitor (QMP) and its gdb stub, over Unix sockets; and
+any emulator's memory.
 
 A case passes extra=monitor.options(path) to the machine and connects in a
 step, or in a thread of its own; connecting waits for the socket.
@@ -75,6 +76,20 @@ class Monitor:
             data = f.read()
         os.unlink(path)
         return data
+
+
+def process_memory(pid, size):
+    """What a process has mapped in pieces of at least @size: a machine's RAM
+    is in there, though not always in its order."""
+    found = b""
+    with open(f"/proc/{pid}/maps") as maps, \
+            open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for place in re.findall(r"^(\w+)-(\w+) rw", maps.read(), re.M):
+            start, end = (int(x, 16) for x in place)
+            if end - start >= size:
+                memory.seek(start)
+                found += memory.read(end - start)
+    return found
 
 
 class Gdb:

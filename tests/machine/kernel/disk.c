@@ -1,6 +1,8 @@
 /* The first IDE channel's first disk, by PIO and by bus-master DMA. */
 #include "kernel.h"
 
+#include "call.h"
+
 #define BASE 0x1f0
 #define CTL  0x3f6
 #define ERR  1
@@ -198,4 +200,22 @@ void disk_again(void)
 		      !memcmp(good, got, sizeof(good)),
 	      "disk-again", "status 0x%x error 0x%x", st, in8(BASE + 1));
 	say("@@ written %u\n", round++);
+}
+
+bool disk_dma_out(u64 from, u64 lba)
+{
+	static u16 bm;
+
+	if (!bm)
+		bm = ide_bm();
+	list[0] = (struct prd){ (u32)from, 0, PRD_END };
+	return !(dma(bm, (u32)(u64)list, 0xca, lba, 128) & (ERR | BSY | DRQ));
+}
+
+void disk_wait_for(u64 lba, u8 value)
+{
+	do
+		if (!pio_read(lba, 1, got))
+			check(false, "go", " ");
+	while (got[0] != value);
 }

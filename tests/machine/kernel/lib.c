@@ -308,7 +308,7 @@ static const struct {
 	{ "cr3", test_cr3 },	   { "random", test_random },
 	{ "ap", test_ap },	   { "bound", test_bound },
 	{ "ahci", test_ahci },	   { "insn", test_insn },
-	{ "task", test_task },
+	{ "task", test_task },	   { "secret", test_secret },
 };
 
 void main(u32 info_addr);

@@ -16,7 +16,7 @@ enum order {
 	ORDER_LOOP,	   /* for ever */
 	ORDER_STACK,	   /* recurses for ever */
 	ORDER_HEAP,	   /* fills it, then goes on */
-	ORDER_SECRET,	   /* fills its heap with SECRET; exits if asked to */
+	ORDER_SECRET,	   /* fills its memory with SECRET; exits if asked to */
 	ORDER_RANDOM,	   /* replies 64 bytes */
 	ORDER_CLOCK,	   /* status: ns */
 	ORDER_SLEEP,	   /* for the ns in the message; status: for how long */

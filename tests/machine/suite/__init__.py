@@ -1,5 +1,5 @@
 """The cases; importing a module registers its cases."""
 
-from suite import (ahci, atapi, boot, build, demo, disk, hostile,       # noqa: F401
-                   install, invisible, power, program, refuse, secrets,
-                   sign)
+from suite import (ahci, atapi, boot, build, calls, demo, disk,         # noqa: F401
+                   hostile, install, invisible, power, program, refuse,
+                   secrets, sign)

@@ -38,13 +38,16 @@ def root_contents():
                     for i in range(ROOT_MIB << 14))
 
 
-def kernel_disk(t, words, bare, volumes=(ROOT,), name="disk"):
-    """A disk that boots the kernel with @words on its command line."""
+def kernel_disk(t, words, bare, volumes=(ROOT,), name="disk", extra="",
+                sectors=0):
+    """A disk that boots the kernel with @words on its command line. @extra:
+    what the configuration has besides @volumes; @sectors: the least size."""
     boot, root, disk, tree = (t.path(name + s)
                               for s in (".boot", ".root", ".img", ".tree"))
     files = {"test.elf": test_kernel()}
     if not bare:
-        files["shoji.elf"] = shoji_image("".join(v.toml() for v in volumes))
+        files["shoji.elf"] = shoji_image(
+            "".join(v.toml() for v in volumes) + extra)
     image.boot_tree(tree, files, image.grub_cfg(
         "" if bare else "multiboot2 /boot/shoji.elf",
         f"multiboot /boot/test.elf {words}"))
@@ -52,7 +55,7 @@ def kernel_disk(t, words, bare, volumes=(ROOT,), name="disk"):
     shutil.rmtree(tree)
     with open(root, "wb") as f:
         f.write(root_contents())
-    image.make_disk(disk, [boot, root])
+    image.make_disk(disk, [boot, root], sectors)
     image.install_grub(disk)
     for part in (boot, root):
         os.unlink(part)
@@ -62,12 +65,12 @@ def kernel_disk(t, words, bare, volumes=(ROOT,), name="disk"):
 
 
 def kernel(t, words, bare=None, name="run", ends=True, volumes=(ROOT,),
-           root=True, **more):
+           root=True, config="", sectors=0, **more):
     """Runs the kernel to its end, which has to be free of failures and to
     leave the disk's root as it was unless not @root; returns the result."""
     bare = t.bare if bare is None else bare
     more.setdefault("limit", 300)
-    disk = kernel_disk(t, words, bare, volumes, name)
+    disk = kernel_disk(t, words, bare, volumes, name, config, sectors)
     result = t.run([disk], name, **more)
     plain = ROOT.plain(disk) if not bare and ROOT in volumes else \
         image.read_sectors(disk, ROOT.first, ROOT.last - ROOT.first + 1)
