@@ -14,9 +14,10 @@ SDK_CFLAGS := -std=gnu11 -O2 -g -I. -fPIE -fstack-protector-strong \
 # runs before there is a stack to protect.
 SDK_LIB_CFLAGS := $(SDK_CFLAGS) -ffreestanding -fno-stack-protector \
 	-fno-strict-aliasing -fno-builtin
-# ET_EXEC; -pie works as well (SDK_LDFLAGS="-pie --no-dynamic-linker -z text
-# -Ttext-segment=0").
-SDK_LDFLAGS ?= -static
+# ET_EXEC, or with PIE=1 a static PIE.
+PIE ?=
+SDK_LDFLAGS := $(if $(PIE),-pie --no-dynamic-linker -z text \
+	-Ttext-segment=0,-static)
 # A reference that is weak in libcrypto.
 SDK_LINK := --gc-sections -z noexecstack -z max-page-size=4096 --build-id=none \
 	-u getentropy -T tools/sdk/program.ld
@@ -42,11 +43,17 @@ $(B)/sdk/%.S.o: %.S
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SDK_CFLAGS) -MMD -MP -c -o $@ $<
 
+# Programs are linked anew when they are to be of the other kind.
+$(B)/sdk/ldflags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(SDK_LDFLAGS)' | cmp -s - $@ || echo '$(SDK_LDFLAGS)' > $@
+
 # A program from a folder: $(call sdk_program,name,folder)
 define sdk_program
 $(1)_objs := $$(patsubst %,$(B)/sdk/%.o,$$(wildcard $(2)/*.c $(2)/*.S)) \
 	$(if $(wildcard $(2)/libcrypto),$(SDK_CRYPTO) $(LIBCRYPTO))
-$(B)/programs/$(1).elf: $$($(1)_objs) $(SDK_LIB_OBJS) tools/sdk/program.ld
+$(B)/programs/$(1).elf: $$($(1)_objs) $(SDK_LIB_OBJS) tools/sdk/program.ld \
+		$(B)/sdk/ldflags
 	@mkdir -p $$(@D)
 	$$(Q)$$(LD) $$(SDK_LDFLAGS) $$(SDK_LINK) -o $$@ \
 		$$(filter %.o,$$^) $$(filter %.a,$$^)
