@@ -7,9 +7,9 @@
 void exec_set_gpr(struct emul *e, u8 reg, unsigned int size, u64 value)
 {
 	u64 mask = mask_bytes(size);
-	u64 kept = size < 4 ? e->cpu.gpr[reg] & ~mask : 0;
+	u64 kept = size < 4 ? e->cpu->gpr[reg] & ~mask : 0;
 
-	e->cpu.gpr[reg] = kept | (value & mask);
+	e->cpu->gpr[reg] = kept | (value & mask);
 }
 
 int exec_read(struct emul *e, u8 seg, u64 offset, unsigned int size, u64 *value)
@@ -34,10 +34,10 @@ int exec_load(struct emul *e, const struct insn_operand *o, u64 *value)
 	*value = 0;
 	switch (o->kind) {
 	case OPND_REG:
-		*value = e->cpu.gpr[o->reg] & mask_bytes(o->size);
+		*value = e->cpu->gpr[o->reg] & mask_bytes(o->size);
 		return 0;
 	case OPND_HIGH:
-		*value = (e->cpu.gpr[o->reg] >> 8) & 0xff;
+		*value = (e->cpu->gpr[o->reg] >> 8) & 0xff;
 		return 0;
 	case OPND_IMM:
 		*value = e->in->imm;
@@ -55,8 +55,8 @@ int exec_store(struct emul *e, const struct insn_operand *o, u64 value)
 		exec_set_gpr(e, o->reg, o->size, value);
 		return 0;
 	case OPND_HIGH:
-		e->cpu.gpr[o->reg] =
-			(e->cpu.gpr[o->reg] & ~0xff00ULL) | (value & 0xff) << 8;
+		e->cpu->gpr[o->reg] = (e->cpu->gpr[o->reg] & ~0xff00ULL) |
+				      (value & 0xff) << 8;
 		return 0;
 	case OPND_MEM:
 		return exec_write(e, e->in->mem.seg, e->address, o->size,
@@ -94,13 +94,13 @@ void exec_flags(struct emul *e, u64 result, u64 carries, unsigned int size,
 		flags |= RFLAGS_SF;
 	if (!__builtin_parity(result & 0xff))
 		flags |= RFLAGS_PF;
-	e->cpu.rflags = (e->cpu.rflags & ~mask) | (flags & mask);
+	e->cpu->rflags = (e->cpu->rflags & ~mask) | (flags & mask);
 }
 
 static u64 alu(struct emul *e, enum insn_op op, u64 a, u64 b)
 {
 	bool with_carry = op == INSN_ADC || op == INSN_SBB;
-	u64 carry = with_carry && e->cpu.rflags & RFLAGS_CF;
+	u64 carry = with_carry && e->cpu->rflags & RFLAGS_CF;
 	u64 result = 0, carries = 0;
 
 	switch (op) {
@@ -219,8 +219,8 @@ static int exec_bit(struct emul *e)
 		error = exec_load_rmw(e, &in->dst, &value);
 	if (error)
 		return error;
-	e->cpu.rflags &= ~RFLAGS_CF;
-	e->cpu.rflags |= (value >> bit) & 1 ? RFLAGS_CF : 0;
+	e->cpu->rflags &= ~RFLAGS_CF;
+	e->cpu->rflags |= (value >> bit) & 1 ? RFLAGS_CF : 0;
 	switch (in->op) {
 	case INSN_BTS:
 		return exec_store(e, &in->dst, value | BIT(bit));
@@ -258,7 +258,9 @@ static exec_fn *const functions[INSN_COUNT] = {
 int insn_execute(const struct insn *in, struct emul_cpu *cpu,
 		 const struct emul_mem *mem)
 {
-	struct emul e = { .cpu = *cpu, .in = in, .mem = mem };
+	struct emul e = { .cpu = cpu, .in = in, .mem = mem };
+	/* What may have changed before a fault. */
+	u64 rip = cpu->rip, rflags = cpu->rflags, rsp = cpu->gpr[GPR_RSP];
 	int error;
 
 	if (in->op >= INSN_MOVS && in->op <= INSN_LODS)
@@ -266,13 +268,16 @@ int insn_execute(const struct insn *in, struct emul_cpu *cpu,
 	if (!functions[in->op])
 		return -ENOSYS;
 	e.address = insn_address(in, cpu);
-	e.cpu.rip += in->length;
+	cpu->rip += in->length;
 	if (cpu->bits != 64)
-		e.cpu.rip &= mask_bytes(4);
-	e.cpu.rflags &= ~RFLAGS_RF;
+		cpu->rip &= mask_bytes(4);
+	cpu->rflags &= ~RFLAGS_RF;
 	error = functions[in->op](&e);
-	if (!error)
-		*cpu = e.cpu;
+	if (error) {
+		cpu->rip = rip;
+		cpu->rflags = rflags;
+		cpu->gpr[GPR_RSP] = rsp;
+	}
 	return error;
 }
 

@@ -9,9 +9,10 @@
 	(RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
 struct emul {
-	/* Changed as the instruction goes; becomes the guest's if it ends
-	 * without a fault. RIP already is the next instruction's. */
-	struct emul_cpu cpu;
+	/* Changed as the instruction goes. RIP already is the next one's; it,
+	 * the flags and RSP are put back after a fault, other registers are
+	 * only changed when none can come any more. */
+	struct emul_cpu *cpu;
 	const struct insn *in;
 	const struct emul_mem *mem;
 	u64 address; /* of the memory operand */

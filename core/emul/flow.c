@@ -95,7 +95,7 @@ int flow_shift(struct emul *e)
 	}
 	if (count) {
 		exec_flags(e, result, 0, in->size, FLAGS_STATUS);
-		e->cpu.rflags |=
+		e->cpu->rflags |=
 			(carry ? RFLAGS_CF : 0) | (overflow ? RFLAGS_OF : 0);
 	}
 	return exec_store(e, &in->dst, result);
@@ -104,14 +104,14 @@ int flow_shift(struct emul *e)
 /* CF and OF: is there more than what was stored? The others are undefined. */
 static void multiply_flags(struct emul *e, bool more)
 {
-	e->cpu.rflags &= ~(RFLAGS_CF | RFLAGS_OF);
-	e->cpu.rflags |= more ? RFLAGS_CF | RFLAGS_OF : 0;
+	e->cpu->rflags &= ~(RFLAGS_CF | RFLAGS_OF);
+	e->cpu->rflags |= more ? RFLAGS_CF | RFLAGS_OF : 0;
 }
 
 int flow_mul(struct emul *e)
 {
 	unsigned int size = e->in->size, bits = 8 * size;
-	u64 factor, a = e->cpu.gpr[GPR_RAX] & mask_bytes(size);
+	u64 factor, a = e->cpu->gpr[GPR_RAX] & mask_bytes(size);
 	unsigned __int128 product;
 	int error = exec_load(e, &e->in->dst, &factor);
 
@@ -156,7 +156,7 @@ int flow_lea(struct emul *e)
 /* 64-bit code has a 64-bit stack; elsewhere SS decides. */
 static unsigned int stack_size(const struct emul *e)
 {
-	return e->cpu.bits == 64 ? 8 : e->cpu.stack_bits / 8;
+	return e->cpu->bits == 64 ? 8 : e->cpu->stack_bits / 8;
 }
 
 static int push(struct emul *e, u64 value)
@@ -166,7 +166,7 @@ static int push(struct emul *e, u64 value)
 
 	if (!width)
 		return -ENOSYS;
-	rsp = (e->cpu.gpr[GPR_RSP] - size) & mask_bytes(width);
+	rsp = (e->cpu->gpr[GPR_RSP] - size) & mask_bytes(width);
 	exec_set_gpr(e, GPR_RSP, width, rsp);
 	return exec_write(e, SEG_SS, rsp, size, value);
 }
@@ -174,7 +174,7 @@ static int push(struct emul *e, u64 value)
 static int pop(struct emul *e, u64 *value)
 {
 	unsigned int width = stack_size(e), size = e->in->size;
-	u64 rsp = e->cpu.gpr[GPR_RSP];
+	u64 rsp = e->cpu->gpr[GPR_RSP];
 
 	if (!width)
 		return -ENOSYS;
@@ -206,13 +206,13 @@ int flow_pop(struct emul *e)
  * follows, but no register can hold a non-canonical RIP. */
 static int jump(struct emul *e, u64 target)
 {
-	if (e->cpu.bits == 64) {
+	if (e->cpu->bits == 64) {
 		if ((u64)((s64)(target << 16) >> 16) != target)
 			return -ENOSYS;
 	} else {
 		target &= mask_bytes(e->in->size);
 	}
-	e->cpu.rip = target;
+	e->cpu->rip = target;
 	return 0;
 }
 
@@ -259,18 +259,18 @@ int flow_jmp(struct emul *e)
 	if (error)
 		return error;
 	if (e->in->dst.kind == OPND_IMM)
-		target += e->cpu.rip;
+		target += e->cpu->rip;
 	return jump(e, target);
 }
 
 int flow_jcc(struct emul *e)
 {
-	return condition(e->cpu.rflags, e->in->cond) ? flow_jmp(e) : 0;
+	return condition(e->cpu->rflags, e->in->cond) ? flow_jmp(e) : 0;
 }
 
 int flow_call(struct emul *e)
 {
-	u64 next = e->cpu.rip;
+	u64 next = e->cpu->rip;
 	int error = flow_jmp(e);
 
 	if (error)
@@ -289,6 +289,6 @@ int flow_ret(struct emul *e)
 		return error;
 	if (e->in->src.kind == OPND_IMM)
 		exec_set_gpr(e, GPR_RSP, stack_size(e),
-			     e->cpu.gpr[GPR_RSP] + (e->in->imm & 0xffff));
+			     e->cpu->gpr[GPR_RSP] + (e->in->imm & 0xffff));
 	return 0;
 }

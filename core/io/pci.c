@@ -404,7 +404,8 @@ static void hook_ports(void)
 	if (pci.ports.fn)
 		return;
 	pci.cf8 = hw_in(CF8, 4);
-	pci.ports = (struct port_hook){ CF8, 8, ports_fn, NULL, 0, NULL };
+	pci.ports =
+		(struct port_hook){ .first = CF8, .count = 8, .fn = ports_fn };
 	port_hook_add(&pci.ports);
 }
 

@@ -5,7 +5,7 @@
  * at the head of the list, and a hook's whole range is one 32-bit word, so a
  * reader sees it either at the old place or at the new one. A move sets the
  * new ports' bits first, then the range, and clears last the bits that no hook
- * needs any more; a port is thus never open while a hook covers it.
+ * needs any more; a port is thus never open while a watched hook covers it.
  */
 #include "core/io/port.h"
 #include "core/lib/lock.h"
@@ -43,12 +43,22 @@ static struct port_hook *hooks_head(void)
 	return __atomic_load_n(&map.hooks, __ATOMIC_ACQUIRE);
 }
 
-static bool port_hooked(u16 port)
+bool port_known(u16 port)
 {
 	const struct port_hook *h;
 
 	for (h = hooks_head(); h; h = h->next)
 		if (hook_covers(h, port))
+			return true;
+	return false;
+}
+
+static bool port_watched(u16 port)
+{
+	const struct port_hook *h;
+
+	for (h = hooks_head(); h; h = h->next)
+		if (!h->open && hook_covers(h, port))
 			return true;
 	return false;
 }
@@ -62,7 +72,7 @@ static void bitmap_update(u32 range, bool set_all)
 		u8 old = bitmap[port / 8];
 		u8 value = old & (u8)~bit;
 
-		if (set_all || port_hooked(port))
+		if (set_all || port_watched(port))
 			value = old | bit;
 		__atomic_store_n(&bitmap[port / 8], value, __ATOMIC_RELEASE);
 	}
@@ -85,11 +95,19 @@ void port_hook_move(struct port_hook *hook, u16 first, u16 count)
 
 	lock_acquire(&map.lock);
 	old = hook->range;
-	bitmap_update(range, true);
+	bitmap_update(range, !hook->open);
 	__atomic_store_n(&hook->range, range, __ATOMIC_RELEASE);
 	hook->first = first;
 	hook->count = count;
 	bitmap_update(old, false);
+	lock_release(&map.lock);
+}
+
+void port_hook_watch(struct port_hook *hook, bool on)
+{
+	lock_acquire(&map.lock);
+	hook->open = !on;
+	bitmap_update(hook->range, on);
 	lock_release(&map.lock);
 }
 

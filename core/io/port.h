@@ -30,6 +30,7 @@ struct port_hook {
 	u16 count;
 	port_fn *fn;
 	void *ctx;
+	bool open; /* not watched: see port_hook_watch() */
 	/* private */
 	u32 range;
 	struct port_hook *next;
@@ -48,6 +49,16 @@ void port_hook_add(struct port_hook *hook);
  * this moment still be inside the hook for an access to the old place.
  */
 void port_hook_move(struct port_hook *hook, u16 first, u16 count);
+
+/*
+ * Whether the guest's accesses to the hook's ports end in the hook, as they do
+ * at first. If not, they go to the hardware; but what Shoji itself executes
+ * for the guest may still come to the hook.
+ */
+void port_hook_watch(struct port_hook *hook, bool on);
+
+/* Is there a hook for the port, watched or not? */
+bool port_known(u16 port);
 
 /*
  * Called by the exit handler for an access to a hooked port: asks the hooks,

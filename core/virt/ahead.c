@@ -5,9 +5,10 @@
  * exits into one.
  *
  * Only kernel code in 64-bit mode without CET, only instructions that the
- * executor knows, RDTSC(P), hooked ports, reads of others, and ordinary memory.
- * Whatever else comes is left to the CPU: stopping is always right, since each
- * step is complete in itself.
+ * executor knows, RDTSC(P), ports of drivers, reads of others, and ordinary
+ * memory. Whatever else comes is left to the CPU: stopping is always right,
+ * since each step is complete in itself. It stops behind the last access that
+ * there was the time before.
  */
 #include "core/virt/guest.h"
 
@@ -23,19 +24,26 @@
 #include "core/mm/gmem.h"
 #include "core/mm/pool.h"
 
-#define STEPS_MAX  128 /* without an access to a hooked port */
-#define TOTAL_MAX  512 /* steps in one go: some microseconds */
-#define PAGES	   8
-#define DECODED	   256
-#define PLACES	   64
-#define FAILURES   4 /* in a row, before a place is left alone for a while */
-#define SKIP_TIMES 64
+#define STEPS_MAX 192 /* without an access to a hooked port */
+#define TOTAL_MAX 768 /* steps in one go: some microseconds */
+#define PAGES	  16
+#define DECODED	  512
+#define PLACES	  128
+#define FAILURES  4 /* in a row, before a place is left alone for a while */
+#define TIMES	  64
 
-/* Translations, kept for one go as a TLB would keep them. */
+/* A translation, kept for one go as a TLB would keep it. */
 struct page {
 	u64 linear;
 	unsigned int access;
 	u8 *host; /* NULL: unused */
+};
+
+/* Where a go began, and what came of it. */
+struct place {
+	u8 accesses; /* to hooked ports; 0: it was of no use */
+	u8 failures; /* goes in a row without any */
+	u8 times;    /* that this is believed, before it is looked at anew */
 };
 
 /* Instructions of 64-bit code, found again by their bytes. */
@@ -47,10 +55,10 @@ struct decoded {
 struct ahead {
 	struct vcpu *v;
 	struct emul_cpu cpu; /* what v holds, up to date between two goes */
-	struct page pages[PAGES];
-	unsigned int next;
+	struct page code, pages[PAGES];
+	u64 fs, gs; /* bases */
 	bool has_rdtscp;
-	u8 skip[PLACES]; /* where it was of no use */
+	struct place places[PLACES];
 	struct decoded decoded[DECODED];
 };
 
@@ -65,39 +73,44 @@ void guest_ahead_init(struct vcpu *v)
 
 /* ---- memory ------------------------------------------------------------- */
 
-/* The host's pointer to [linear, linear + size) in one page of RAM. */
-static u8 *find(struct ahead *a, u64 linear, u32 size, unsigned int access)
+static bool translate(struct ahead *a, struct page *p, u64 linear,
+		      unsigned int access)
 {
-	u64 page = align_down(linear, PAGE_SIZE), offset = linear - page;
 	struct guest_mem_fault fault;
-	struct page *p;
 	gpa_t gpa;
-	u8 *host;
+
+	p->host = NULL;
+	if (guest_linear64(a->v, SEG_DS, linear, PAGE_SIZE, &linear, &fault) ||
+	    guest_translate(a->v, linear, access, &gpa, &fault) ||
+	    mmio_hooked(gpa))
+		return false;
+	*p = (struct page){ linear, access, gmem_ptr(gpa, PAGE_SIZE) };
+	return p->host;
+}
+
+/* The host's pointer to [linear, linear + size) in one page of RAM. */
+static u8 *find(struct ahead *a, struct page *p, u64 linear, u32 size,
+		unsigned int access)
+{
+	u64 offset = linear % PAGE_SIZE;
 
 	if (!range_ok(offset, size, PAGE_SIZE))
 		return NULL;
-	for (p = a->pages; p < a->pages + PAGES; p++)
-		if (p->linear == page && p->access == access && p->host)
-			return p->host + offset;
-	if (guest_translate(a->v, page, access, &gpa, &fault) ||
-	    mmio_hooked(gpa))
+	if ((p->linear != linear - offset || p->access != access || !p->host) &&
+	    !translate(a, p, linear - offset, access))
 		return NULL;
-	host = gmem_ptr(gpa, PAGE_SIZE);
-	if (!host)
-		return NULL;
-	a->pages[a->next++ % PAGES] = (struct page){ page, access, host };
-	return host + offset;
+	return p->host + offset;
 }
 
 static u8 *operand(struct ahead *a, unsigned int seg, u64 offset, u32 size,
 		   unsigned int access)
 {
-	struct guest_mem_fault fault;
-	u64 linear;
+	u64 linear = offset + (seg == SEG_GS   ? a->gs
+			       : seg == SEG_FS ? a->fs
+					       : 0);
+	u64 place = linear / PAGE_SIZE ^ linear / PAGE_SIZE / PAGES ^ access;
 
-	if (guest_linear64(a->v, seg, offset, size, &linear, &fault))
-		return NULL;
-	return find(a, linear, size, access);
+	return find(a, &a->pages[place % PAGES], linear, size, access);
 }
 
 static int ahead_read(void *ctx, unsigned int seg, u64 offset, void *dst,
@@ -141,8 +154,8 @@ static bool allowed(const struct insn *in)
 static const struct insn *decode(struct ahead *a)
 {
 	u64 rip = a->cpu.rip;
-	struct decoded *d = &a->decoded[(rip ^ rip >> 8) % DECODED];
-	const u8 *code = find(a, rip, INSN_MAX, WALK_FETCH);
+	struct decoded *d = &a->decoded[(rip ^ rip >> 9) % DECODED];
+	const u8 *code = find(a, &a->code, rip, INSN_MAX, WALK_FETCH);
 	u8 bytes[INSN_MAX];
 	u64 first, last;
 
@@ -164,8 +177,8 @@ static const struct insn *decode(struct ahead *a)
 }
 
 /*
- * A write to a port that is not hooked is the CPU's: it may call the firmware
- * (SMI), which looks at registers.
+ * A write to a port that no driver knows is the CPU's: it may call the
+ * firmware (SMI), which looks at registers.
  */
 static int step_io(struct ahead *a, const struct insn *in)
 {
@@ -175,7 +188,7 @@ static int step_io(struct ahead *a, const struct insn *in)
 		where->kind == OPND_IMM ? in->imm & 0xff : a->cpu.gpr[GPR_RDX];
 	bool hooked = port_bitmap()[port / 8] & 1 << port % 8;
 
-	if (out && !hooked)
+	if (out && !hooked && !port_known(port))
 		return -1;
 	a->v->gpr[GPR_RAX] = a->cpu.gpr[GPR_RAX];
 	guest_io_access(a->v, port, in->size, out);
@@ -215,32 +228,50 @@ static int step(struct ahead *a, const struct emul_mem *mem)
 	return insn_execute(in, &a->cpu, mem) ? -1 : 0;
 }
 
-static bool run(struct ahead *a, struct vcpu *v)
+static u64 segment_base(struct vcpu *v, unsigned int seg)
+{
+	struct vseg s;
+
+	v->guest->ops->get_seg(v, seg, &s);
+	return s.base;
+}
+
+static void take_state(struct ahead *a, struct vcpu *v)
+{
+	a->v = v;
+	a->cpu.rip = v->rip;
+	a->cpu.rflags = v->rflags;
+	a->cpu.bits = a->cpu.stack_bits = 64;
+	memcpy(a->cpu.gpr, v->gpr, sizeof(v->gpr));
+	a->fs = segment_base(v, SEG_FS);
+	a->gs = segment_base(v, SEG_GS);
+	a->code.host = NULL;
+	for (unsigned int i = 0; i < PAGES; i++)
+		a->pages[i].host = NULL;
+}
+
+/* Returns the accesses to hooked ports, at most @limit. */
+static u8 run(struct ahead *a, struct vcpu *v, u8 limit)
 {
 	struct emul_mem mem = { ahead_read, ahead_write, ahead_probe, a };
 	unsigned int since = 0, total = 0;
-	bool useful = false;
+	u8 accesses = 0;
 
-	a->v = v;
-	a->cpu = (struct emul_cpu){
-		.rip = v->rip, .rflags = v->rflags, .bits = 64, .stack_bits = 64
-	};
-	memcpy(a->cpu.gpr, v->gpr, sizeof(v->gpr));
-	memset(a->pages, 0, sizeof(a->pages));
-	while (since++ < STEPS_MAX && total++ < TOTAL_MAX) {
+	take_state(a, v);
+	while (accesses < limit && since++ < STEPS_MAX && total++ < TOTAL_MAX) {
 		int rc = step(a, &mem);
 
 		if (rc < 0)
 			break;
 		if (rc == 0)
 			continue;
-		useful = true;
+		accesses++;
 		since = 0;
 	}
 	memcpy(v->gpr, a->cpu.gpr, sizeof(v->gpr));
 	v->rip = a->cpu.rip;
 	v->rflags = a->cpu.rflags;
-	return useful;
+	return accesses;
 }
 
 static bool possible(struct vcpu *v)
@@ -254,18 +285,34 @@ static bool possible(struct vcpu *v)
 	       !(ops->get(v, VREG_CR4) & CR4_CET);
 }
 
+/* What a go of @n accesses says of its place. One go may have been cut short by
+ * chance: the number comes down by one at a time. */
+static void learn(struct place *p, u8 n)
+{
+	if (n) {
+		p->failures = 0;
+		if (p->times) {
+			p->times--;
+			return;
+		}
+	} else if (p->failures < FAILURES) {
+		p->failures++;
+		return;
+	}
+	p->accesses = n ? max_u64(n, p->accesses ? p->accesses - 1 : 0) : 0;
+	p->times = TIMES;
+}
+
 void guest_run_ahead(struct vcpu *v, u64 rip, u16 port)
 {
-	u64 place = rip ^ rip >> 8 ^ port ^ v->gpr[GPR_RSP] >> 3;
-	u8 *skip;
+	u64 hash = rip ^ rip >> 7 ^ port ^ v->gpr[GPR_RSP] >> 3;
+	struct place *p;
 
 	if (!possible(v))
 		return;
-	skip = &v->ahead->skip[place % PLACES];
-	if (*skip > FAILURES)
-		--*skip;
-	else if (run(v->ahead, v))
-		*skip = 0;
-	else if (++*skip > FAILURES)
-		*skip = FAILURES + SKIP_TIMES;
+	p = &v->ahead->places[hash % PLACES];
+	if (p->times && !p->accesses)
+		p->times--;
+	else
+		learn(p, run(v->ahead, v, p->times ? p->accesses : 0xff));
 }

@@ -74,7 +74,9 @@ static enum verdict write_fn(void *ctx, const struct port_io *io)
 
 static void hook(struct port_hook *h, u16 port, u16 count, u32 (*change)(u32))
 {
-	*h = (struct port_hook){ port, count, write_fn, change, 0, NULL };
+	*h = (struct port_hook){
+		.first = port, .count = count, .fn = write_fn, .ctx = change
+	};
 	port_hook_add(h);
 }
 

@@ -136,7 +136,9 @@ static enum verdict reset_reg_fn(void *ctx, const struct port_io *io)
 
 static void hook(struct port_hook *h, u16 first, u16 count, port_fn *fn)
 {
-	*h = (struct port_hook){ first, count, fn, h, 0, NULL };
+	*h = (struct port_hook){
+		.first = first, .count = count, .fn = fn, .ctx = h
+	};
 	port_hook_add(h);
 }
 

@@ -11,14 +11,22 @@ static void hook_set(struct port_hook *hook, u16 first, u16 count)
 		port_hook_move(hook, first, count);
 }
 
+static void hook_watch(struct port_hook *hook, bool on)
+{
+	if (hook->open == on)
+		port_hook_watch(hook, on);
+}
+
 void ide_hooks_update(struct ide_channel *ch)
 {
 	bool armed = ch->dma.armed != IDE_IDLE;
 	bool watch = armed || ch->dma.watch || ch->pio.kind > PIO_PLAIN_OUT;
 
 	hook_set(&ch->command_hook, ch->base, 8);
-	hook_set(&ch->control_hook, ch->control, watch ? 1 : 0);
-	hook_set(&ch->start_hook, ch->bm, armed ? 1 : 0);
+	hook_set(&ch->control_hook, ch->control, 1);
+	hook_watch(&ch->control_hook, watch);
+	hook_set(&ch->start_hook, ch->bm, BMIDTPX);
+	hook_watch(&ch->start_hook, armed);
 	hook_set(&ch->prd_hook, ch->bm ? ch->bm + BMIDTPX : 0, 4);
 }
 

@@ -107,7 +107,9 @@ TEST(bitmap_is_what_hardware_wants)
 TEST(verdicts)
 {
 	static struct probe p = { .verdict = DONE, .value = 0xcafe };
-	static struct port_hook h = { 0x100, 4, probe_fn, &p, 0, NULL };
+	static struct port_hook h = {
+		.first = 0x100, .count = 4, .fn = probe_fn, .ctx = &p
+	};
 
 	port_hook_add(&h);
 	EXPECT(!bit(0xff) && bit(0x100) && bit(0x103) && !bit(0x104));
@@ -133,10 +135,33 @@ TEST(verdicts)
 	seen_count = 0;
 }
 
+TEST(not_watched)
+{
+	static struct probe p = { .verdict = DONE, .value = 0x5a };
+	static struct port_hook h = {
+		.first = 0x180, .count = 2, .fn = probe_fn, .ctx = &p
+	};
+
+	EXPECT(!port_known(0x181));
+	port_hook_add(&h);
+	EXPECT(bit(0x181) && port_known(0x181));
+	port_hook_watch(&h, false);
+	EXPECT(!bit(0x180) && !bit(0x181) && port_known(0x181));
+	EXPECT_EQ(in(0x181, 1), 0x5a); /* by Shoji itself */
+	port_hook_move(&h, 0x181, 2);
+	EXPECT(!bit(0x181) && !bit(0x182) && !port_known(0x180));
+	port_hook_watch(&h, true);
+	EXPECT(!bit(0x180) && bit(0x181) && bit(0x182));
+	port_hook_move(&h, 0, 0);
+	EXPECT(!bit(0x181) && !port_known(0x181));
+}
+
 TEST(split_before_a_hook)
 {
 	static struct probe p = { .verdict = DONE, .value = 0xee };
-	static struct port_hook h = { 0x202, 1, probe_fn, &p, 0, NULL };
+	static struct port_hook h = {
+		.first = 0x202, .count = 1, .fn = probe_fn, .ctx = &p
+	};
 
 	port_hook_add(&h);
 	EXPECT_EQ(in(0x200, 4), 0x03ee0100);
@@ -158,7 +183,9 @@ TEST(split_before_a_hook)
 TEST(split_burst)
 {
 	static struct probe p = { .verdict = DENY };
-	static struct port_hook h = { 0x301, 1, probe_fn, &p, 0, NULL };
+	static struct port_hook h = {
+		.first = 0x301, .count = 1, .fn = probe_fn, .ctx = &p
+	};
 	u8 data[6] = { 0 };
 	struct port_io io = { 0x300, 2, false, 3, data };
 
@@ -173,7 +200,9 @@ TEST(split_burst)
 TEST(bursts_stay_whole)
 {
 	static struct probe p = { .verdict = PASS };
-	static struct port_hook h = { 0x1f0, 8, probe_fn, &p, 0, NULL };
+	static struct port_hook h = {
+		.first = 0x1f0, .count = 8, .fn = probe_fn, .ctx = &p
+	};
 	static u8 data[1024];
 	struct port_io io = { 0x1f0, 2, false, 512, data };
 
@@ -200,8 +229,12 @@ TEST(bursts_stay_whole)
 TEST(wrap_at_ffff)
 {
 	static struct probe p = { .verdict = DONE, .value = 0xab };
-	static struct port_hook low = { 0x0, 1, probe_fn, &p, 0, NULL };
-	static struct port_hook both = { 0xffff, 2, probe_fn, &p, 0, NULL };
+	static struct port_hook low = {
+		.first = 0x0, .count = 1, .fn = probe_fn, .ctx = &p
+	};
+	static struct port_hook both = {
+		.first = 0xffff, .count = 2, .fn = probe_fn, .ctx = &p
+	};
 
 	port_hook_add(&low);
 	EXPECT_EQ(in(0xfffe, 4), 0x01abfffe);
@@ -218,8 +251,12 @@ TEST(newest_first_and_chained)
 {
 	static struct probe a = { .verdict = DONE, .value = 1 };
 	static struct probe b = { .verdict = DONE, .value = 2 };
-	static struct port_hook ha = { 0xcf8, 8, probe_fn, &a, 0, NULL };
-	static struct port_hook hb = { 0xcf8, 2, probe_fn, &b, 0, NULL };
+	static struct port_hook ha = {
+		.first = 0xcf8, .count = 8, .fn = probe_fn, .ctx = &a
+	};
+	static struct port_hook hb = {
+		.first = 0xcf8, .count = 2, .fn = probe_fn, .ctx = &b
+	};
 
 	port_hook_add(&ha);
 	port_hook_add(&hb);
@@ -245,7 +282,9 @@ TEST(newest_first_and_chained)
 }
 
 static struct probe racer = { .verdict = DONE, .value = 0x99 };
-static struct port_hook race_hook = { 0x4000, 0x10, probe_fn, &racer, 0, NULL };
+static struct port_hook race_hook = {
+	.first = 0x4000, .count = 0x10, .fn = probe_fn, .ctx = &racer
+};
 
 static void *move_about(void *stop)
 {
@@ -276,6 +315,7 @@ TEST(moving_never_opens_what_stays_covered)
 }
 
 TEST_MAIN(CASE(bitmap_is_what_hardware_wants), CASE(verdicts),
-	  CASE(split_before_a_hook), CASE(split_burst), CASE(bursts_stay_whole),
-	  CASE(wrap_at_ffff), CASE(newest_first_and_chained),
+	  CASE(not_watched), CASE(split_before_a_hook), CASE(split_burst),
+	  CASE(bursts_stay_whole), CASE(wrap_at_ffff),
+	  CASE(newest_first_and_chained),
 	  CASE(moving_never_opens_what_stays_covered))
