@@ -51,3 +51,8 @@ $(B)/tests/signer: tests/machine/sdk/signer.c tools/guest/hyper.c \
 		$(GUEST_HDRS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_WARN) -o $@ $(filter %.c,$^) -lcrypto
+
+# The buffer example's.
+$(B)/tests/reverse: tests/machine/sdk/reverse.c tools/guest/hyper.c $(GUEST_HDRS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_WARN) -static -o $@ $(filter %.c,$^)

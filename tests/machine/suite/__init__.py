@@ -2,4 +2,4 @@
 
 from suite import (ahci, atapi, boot, build, calls, demo, disk,         # noqa: F401
                    hostile, install, invisible, power, program, refuse,
-                   secrets, sign)
+                   sdk, secrets, sign)

@@ -25,7 +25,8 @@ engine_id = pkcs11
 MODULE_PATH = {MODULE}
 """
 MADE = ("guest/shojictl", "guest/shoji-pkcs11.so", "tests/signer",
-        "programs/sign.elf", "programs/echo.elf", "programs/clock.elf")
+        "programs/sign.elf", "programs/echo.elf", "programs/clock.elf",
+        "programs/buffer.elf", "tests/reverse")
 
 
 @functools.cache
