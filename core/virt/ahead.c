@@ -1,12 +1,12 @@
 /*
- * Running ahead: after an access to a hooked port, the few instructions up to
- * the next one are executed here instead of by another entry and exit. A disk
- * driver writes a command's registers one after the other; this turns six
+ * Running ahead: after an access to a hooked port or page, the few instructions
+ * up to the next one are executed here instead of by another entry and exit. A
+ * disk driver writes a command's registers one after the other; this turns six
  * exits into one.
  *
  * Only kernel code in 64-bit mode without CET, only instructions that the
- * executor knows, RDTSC(P), ports of drivers, reads of others, and ordinary
- * memory. Whatever else comes is left to the CPU: stopping is always right,
+ * executor knows, RDTSC(P), ports of drivers, reads of others, ordinary memory,
+ * and moves to and from hooked pages. Whatever else comes is left to the CPU: stopping is always right,
  * since each step is complete in itself. It stops behind the last access that
  * there was the time before.
  */
@@ -24,7 +24,7 @@
 #include "core/mm/gmem.h"
 #include "core/mm/pool.h"
 
-#define STEPS_MAX 192 /* without an access to a hooked port */
+#define STEPS_MAX 192 /* without an access to a hook */
 #define TOTAL_MAX 768 /* steps in one go: some microseconds */
 #define PAGES	  16
 #define DECODED	  512
@@ -36,12 +36,13 @@
 struct page {
 	u64 linear;
 	unsigned int access;
-	u8 *host; /* NULL: unused */
+	u8 *host;     /* NULL: unused, or */
+	gpa_t device; /* not 0: a hooked page */
 };
 
 /* Where a go began, and what came of it. */
 struct place {
-	u8 accesses; /* to hooked ports; 0: it was of no use */
+	u8 accesses; /* to hooks; 0: it was of no use */
 	u8 failures; /* goes in a row without any */
 	u8 times;    /* that this is believed, before it is looked at anew */
 };
@@ -58,6 +59,8 @@ struct ahead {
 	struct page code, pages[PAGES];
 	u64 fs, gs; /* bases */
 	bool has_rdtscp;
+	bool moves;   /* the instruction is a MOV */
+	bool touched; /* it has been to a hooked page */
 	struct place places[PLACES];
 	struct decoded decoded[DECODED];
 };
@@ -79,66 +82,101 @@ static bool translate(struct ahead *a, struct page *p, u64 linear,
 	struct guest_mem_fault fault;
 	gpa_t gpa;
 
-	p->host = NULL;
+	*p = (struct page){ 0 };
 	if (guest_linear64(a->v, SEG_DS, linear, PAGE_SIZE, &linear, &fault) ||
-	    guest_translate(a->v, linear, access, &gpa, &fault) ||
-	    mmio_hooked(gpa))
+	    guest_translate(a->v, linear, access, &gpa, &fault))
 		return false;
-	*p = (struct page){ linear, access, gmem_ptr(gpa, PAGE_SIZE) };
-	return p->host;
+	p->linear = linear;
+	p->access = access;
+	if (mmio_hooked(gpa))
+		p->device = gpa;
+	else
+		p->host = gmem_ptr(gpa, PAGE_SIZE);
+	return p->host || p->device;
 }
 
-/* The host's pointer to [linear, linear + size) in one page of RAM. */
-static u8 *find(struct ahead *a, struct page *p, u64 linear, u32 size,
-		unsigned int access)
+/* True with *@p the page in which [linear, linear + size) lies. */
+static bool find(struct ahead *a, struct page *p, u64 linear, u32 size,
+		 unsigned int access)
 {
-	u64 offset = linear % PAGE_SIZE;
+	u64 page = align_down(linear, PAGE_SIZE);
 
-	if (!range_ok(offset, size, PAGE_SIZE))
-		return NULL;
-	if ((p->linear != linear - offset || p->access != access || !p->host) &&
-	    !translate(a, p, linear - offset, access))
-		return NULL;
-	return p->host + offset;
+	if (!range_ok(linear - page, size, PAGE_SIZE))
+		return false;
+	return (p->linear == page && p->access == access &&
+		(p->host || p->device)) ||
+	       translate(a, p, page, access);
 }
 
-static u8 *operand(struct ahead *a, unsigned int seg, u64 offset, u32 size,
-		   unsigned int access)
+/* A move has one access to memory, and what follows it cannot fail. */
+static int access_device(struct ahead *a, gpa_t gpa, void *data, u32 size,
+			 bool write)
 {
-	u64 linear = offset + (seg == SEG_GS   ? a->gs
-			       : seg == SEG_FS ? a->fs
-					       : 0);
-	u64 place = linear / PAGE_SIZE ^ linear / PAGE_SIZE / PAGES ^ access;
+	struct mmio_io io = { .gpa = gpa, .size = size, .write = write };
 
-	return find(a, &a->pages[place % PAGES], linear, size, access);
+	if (!a->moves || size > 8 || gpa & (size - 1))
+		return EMUL_MEM_FAULT;
+	if (write)
+		memcpy(&io.value, data, size);
+	if (mmio_access(&io))
+		io.value = ~0ULL;
+	if (!write)
+		memcpy(data, &io.value, size);
+	a->touched = true;
+	return 0;
+}
+
+static struct page *operand(struct ahead *a, unsigned int seg, u64 offset,
+			    u32 size, unsigned int access, u64 *linear)
+{
+	struct page *p;
+	u64 n;
+
+	*linear = offset + (seg == SEG_GS ? a->gs : seg == SEG_FS ? a->fs : 0);
+	n = *linear / PAGE_SIZE;
+	p = &a->pages[(n ^ n / PAGES ^ access) % PAGES];
+	return find(a, p, *linear, size, access) ? p : NULL;
 }
 
 static int ahead_read(void *ctx, unsigned int seg, u64 offset, void *dst,
 		      unsigned int size)
 {
-	const u8 *p = operand(ctx, seg, offset, size, WALK_READ);
+	u64 linear;
+	struct page *p = operand(ctx, seg, offset, size, WALK_READ, &linear);
 
 	if (!p)
 		return EMUL_MEM_FAULT;
-	copy_whole(dst, p, size);
+	linear %= PAGE_SIZE;
+	if (!p->host)
+		return access_device(ctx, p->device + linear, dst, size, false);
+	copy_whole(dst, p->host + linear, size);
 	return 0;
 }
 
 static int ahead_write(void *ctx, unsigned int seg, u64 offset, const void *src,
 		       unsigned int size)
 {
-	u8 *p = operand(ctx, seg, offset, size, WALK_WRITE);
+	u64 linear, value = 0;
+	struct page *p = operand(ctx, seg, offset, size, WALK_WRITE, &linear);
 
 	if (!p)
 		return EMUL_MEM_FAULT;
-	copy_whole(p, src, size);
-	return 0;
+	linear %= PAGE_SIZE;
+	if (p->host) {
+		copy_whole(p->host + linear, src, size);
+		return 0;
+	}
+	copy_whole(&value, src, min_u64(size, sizeof(value)));
+	return access_device(ctx, p->device + linear, &value, size, true);
 }
 
 static int ahead_probe(void *ctx, unsigned int seg, u64 offset,
 		       unsigned int size)
 {
-	return operand(ctx, seg, offset, size, WALK_WRITE) ? 0 : EMUL_MEM_FAULT;
+	u64 linear;
+	struct page *p = operand(ctx, seg, offset, size, WALK_WRITE, &linear);
+
+	return p && p->host ? 0 : EMUL_MEM_FAULT;
 }
 
 /* ---- instructions ------------------------------------------------------- */
@@ -155,12 +193,14 @@ static const struct insn *decode(struct ahead *a)
 {
 	u64 rip = a->cpu.rip;
 	struct decoded *d = &a->decoded[(rip ^ rip >> 9) % DECODED];
-	const u8 *code = find(a, &a->code, rip, INSN_MAX, WALK_FETCH);
 	u8 bytes[INSN_MAX];
+	const u8 *code;
 	u64 first, last;
 
-	if (!code) /* near the end of a page, too */
+	/* Not near the end of a page, either. */
+	if (!find(a, &a->code, rip, INSN_MAX, WALK_FETCH) || !a->code.host)
 		return NULL;
+	code = a->code.host + rip % PAGE_SIZE;
 	first = load_le64(code);
 	last = load_le64(code + INSN_MAX - 8);
 	if (d->first == first && d->last == last)
@@ -214,7 +254,7 @@ static int step_tsc(struct ahead *a, const struct insn *in)
 	return 0;
 }
 
-/* One step: <0 to stop, 1 if it was an access to a hooked port. */
+/* One step: <0 to stop, 1 if it was an access to a hook. */
 static int step(struct ahead *a, const struct emul_mem *mem)
 {
 	const struct insn *in = decode(a);
@@ -225,7 +265,9 @@ static int step(struct ahead *a, const struct emul_mem *mem)
 		return step_io(a, in);
 	if (in->op == INSN_RDTSC || in->op == INSN_RDTSCP)
 		return step_tsc(a, in);
-	return insn_execute(in, &a->cpu, mem) ? -1 : 0;
+	a->moves = in->op == INSN_MOV || in->op == INSN_MOVZX;
+	a->touched = false;
+	return insn_execute(in, &a->cpu, mem) ? -1 : a->touched;
 }
 
 static u64 segment_base(struct vcpu *v, unsigned int seg)
@@ -246,11 +288,14 @@ static void take_state(struct ahead *a, struct vcpu *v)
 	a->fs = segment_base(v, SEG_FS);
 	a->gs = segment_base(v, SEG_GS);
 	a->code.host = NULL;
-	for (unsigned int i = 0; i < PAGES; i++)
+	for (unsigned int i = 0; i < PAGES; i++) {
 		a->pages[i].host = NULL;
+		a->pages[i].device = 0;
+	}
 }
 
-/* Returns the accesses to hooked ports, at most @limit. */
+/* Returns the accesses to hooks, at most @limit. One of them may have asked
+ * something of this CPU. */
 static u8 run(struct ahead *a, struct vcpu *v, u8 limit)
 {
 	struct emul_mem mem = { ahead_read, ahead_write, ahead_probe, a };
@@ -258,7 +303,9 @@ static u8 run(struct ahead *a, struct vcpu *v, u8 limit)
 	u8 accesses = 0;
 
 	take_state(a, v);
-	while (accesses < limit && since++ < STEPS_MAX && total++ < TOTAL_MAX) {
+	while (accesses < limit &&
+	       !__atomic_load_n(&v->kick, __ATOMIC_SEQ_CST) &&
+	       since++ < STEPS_MAX && total++ < TOTAL_MAX) {
 		int rc = step(a, &mem);
 
 		if (rc < 0)
@@ -303,9 +350,9 @@ static void learn(struct place *p, u8 n)
 	p->times = TIMES;
 }
 
-void guest_run_ahead(struct vcpu *v, u64 rip, u16 port)
+void guest_run_ahead(struct vcpu *v, u64 rip, u16 where)
 {
-	u64 hash = rip ^ rip >> 7 ^ port ^ v->gpr[GPR_RSP] >> 3;
+	u64 hash = rip ^ rip >> 7 ^ where ^ v->gpr[GPR_RSP] >> 3;
 	struct place *p;
 
 	if (!possible(v))

@@ -131,8 +131,9 @@ void guest_xsetbv(struct vcpu *v, const struct vmexit *exit);	/* cr.c */
 /* IN or OUT of AL, AX or EAX, without moving RIP. portio.c */
 void guest_io_access(struct vcpu *v, u16 port, u8 size, bool write);
 void guest_ahead_init(struct vcpu *v);
-/* ahead.c: after the access to @port by the instruction that was at @rip. */
-void guest_run_ahead(struct vcpu *v, u64 rip, u16 port);
+/* ahead.c: after the access by the instruction that was at @rip; @where it went
+ * tells apart what one instruction does for many. */
+void guest_run_ahead(struct vcpu *v, u64 rip, u16 where);
 void guest_io(struct vcpu *v, const struct vmexit *exit); /* portio.c */
 void guest_task_switch(struct vcpu *v,
 		       const struct vmexit *exit); /* taskio.c */

@@ -198,6 +198,7 @@ static bool allowed(struct guest *g, const struct vmexit *exit)
 void guest_nested_fault(struct vcpu *v, const struct vmexit *exit)
 {
 	static struct log_limit limit;
+	u64 rip = v->rip;
 
 	if (allowed(v->guest, exit)) {
 		v->guest->ops->flush_nested(v);
@@ -220,6 +221,7 @@ void guest_nested_fault(struct vcpu *v, const struct vmexit *exit)
 		return;
 	}
 	guest_emulate(v, exit);
+	guest_run_ahead(v, rip, exit->fault.gpa % PAGE_SIZE);
 }
 
 /* ---- start -------------------------------------------------------------- */

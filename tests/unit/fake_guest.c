@@ -261,7 +261,7 @@ __attribute__((weak)) bool guest_bios_call(struct vcpu *v)
 	return false;
 }
 
-__attribute__((weak)) void guest_run_ahead(struct vcpu *v, u64 rip, u16 port)
+__attribute__((weak)) void guest_run_ahead(struct vcpu *v, u64 rip, u16 where)
 {
 }
 

@@ -324,8 +324,10 @@ TEST(stops)
 		u8 code[8];
 		u64 at;
 	} cases[] = {
-		{ "device", { 0x90, 0x88, 0x06 }, 1 }, /* mov %al, (%rsi) */
-		{ "fault", { 0x90, 0x88, 0x03 }, 1 },  /* mov %al, (%rbx) */
+		{ "device", { 0x90, 0x20, 0x06 }, 1 }, /* and %al, (%rsi) */
+		{ "push", { 0x90, 0xff, 0x36 }, 1 },   /* push (%rsi) */
+		{ "across", { 0x90, 0x8b, 0x46, 0x02 }, 1 }, /* 2(%rsi) */
+		{ "fault", { 0x90, 0x88, 0x03 }, 1 }, /* mov %al, (%rbx) */
 		{ "lock", { 0x90, 0xf0, 0xff, 0x07 }, 1 },
 		{ "xchg", { 0x90, 0x87, 0x07 }, 1 },
 		{ "other port", { 0x90, 0xe6, 0xb2 }, 1 },
@@ -404,6 +406,39 @@ TEST(passes_known_ports)
 		ahead(v, code, sizeof(code));
 	EXPECT_EQ(ahead(v, code, sizeof(code)), 0);
 	port_hook_move(&hook, 0, 0);
+}
+
+/* Moves to and from hooked pages count, as if they were ports. */
+TEST(moves_to_devices)
+{
+	static const u8 code[] = {
+		0x8b, 0x1e,	  /* mov (%rsi), %ebx */
+		0x0f, 0xb6, 0x0e, /* movzbl (%rsi), %ecx */
+		0x89, 0x06,	  /* mov %eax, (%rsi) */
+		0x90,
+	};
+	struct vcpu *v = start(64);
+
+	v->gpr[GPR_RSI] = 0x6000;
+	fake_page(0x6000, FAKE_DEVICE | PTE_P | PTE_W);
+	EXPECT_EQ(ahead(v, code, sizeof(code)), sizeof(code));
+	EXPECT_EQ(v->gpr[GPR_RBX], 0xd5d5d5d5);
+	EXPECT_EQ(v->gpr[GPR_RCX], 0xd5);
+	EXPECT_EQ(fake.device_writes, 1);
+	EXPECT_EQ(ahead(v, code, sizeof(code)), sizeof(code) - 1);
+	EXPECT_EQ(fake.device_writes, 2);
+}
+
+/* What an access asks of this CPU comes before the next instruction. */
+TEST(stops_for_requests)
+{
+	static const u8 code[] = { 0x90, 0xee };
+	struct vcpu *v = start(64);
+
+	v->kick = 1;
+	EXPECT_EQ(ahead(v, code, sizeof(code)), 0);
+	v->kick = 0;
+	EXPECT_EQ(ahead(v, code, sizeof(code)), 2);
 }
 
 /* Not a step past the last access of the time before; but now and then it
@@ -500,5 +535,5 @@ TEST_MAIN(CASE(in_keeps_the_rest_of_rax), CASE(out_gives_the_low_bytes),
 	  CASE(page_fault_before_the_device), CASE(prefixes),
 	  CASE(runs_to_the_next_access), CASE(stops), CASE(passes),
 	  CASE(passes_known_ports), CASE(learns_where_to_stop),
-	  CASE(changed_code), CASE(does_not_begin), CASE(ends),
-	  CASE(left_alone))
+	  CASE(moves_to_devices), CASE(stops_for_requests), CASE(changed_code),
+	  CASE(does_not_begin), CASE(ends), CASE(left_alone))
