@@ -56,3 +56,8 @@ $(B)/tests/signer: tests/machine/sdk/signer.c tools/guest/hyper.c \
 $(B)/tests/reverse: tests/machine/sdk/reverse.c tools/guest/hyper.c $(GUEST_HDRS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_WARN) -static -o $@ $(filter %.c,$^)
+
+# How late the guest's timer is, beside a load.
+$(B)/tests/latency: tests/machine/sdk/latency.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_WARN) -static -o $@ $<

@@ -4,11 +4,13 @@
  *
  *   signer cancel         a batch is given up, and nothing is left of it
  *   signer batch COUNT    as many signatures by one message, each verified here
+ *   signer load           such batches one after the other, until SIGTERM
  *   signer rate MS        signatures a second, of both sides, for MS each
  *   signer empty COUNT    round trips of the smallest message
  *
  * Prints what it finds; the exit status is 0 if all is as it has to be.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,18 +168,16 @@ static bool verified(EVP_PKEY *key, const u8 *sig, size_t len, u8 digest)
 	return good;
 }
 
-static int batch(u16 count)
+static int check_batch(EVP_PKEY *key, u16 count)
 {
-	EVP_PKEY *key = public_key(SIGN_RSA2048);
 	struct sign_reader items;
 	u32 status = 0, got_count = 0;
 	const u8 *sig;
 	size_t len;
 	int64_t got;
 
-	if (!key)
-		return failed("public key", 0);
-	got = send(request, make_request(SIGN_RSA2048, count), sizeof(reply));
+	got = send(request, make_request(SIGN_RSA2048, count),
+		   16 + count * 260u);
 	if (got < 0 ||
 	    !sign_open_reply(&items, reply, (size_t)got, SIGN_SIGN, &status,
 			     &got_count) ||
@@ -187,6 +187,17 @@ static int batch(u16 count)
 		if (!sign_read(&items, &sig, &len) ||
 		    !verified(key, sig, len, (u8)i))
 			return failed("signature", i);
+	return 0;
+}
+
+static int batch(u16 count)
+{
+	EVP_PKEY *key = public_key(SIGN_RSA2048);
+
+	if (!key)
+		return failed("public key", 0);
+	if (check_batch(key, count))
+		return 1;
 	printf("%u signatures of one message are right\n", count);
 	EVP_PKEY_free(key);
 	return 0;
@@ -202,6 +213,34 @@ static double now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static volatile sig_atomic_t over;
+
+static void on_term(int number)
+{
+	(void)number;
+	over = 1;
+}
+
+static int load(void)
+{
+	EVP_PKEY *key = public_key(SIGN_RSA2048);
+	unsigned long done = 0;
+
+	if (!key)
+		return failed("public key", 0);
+	signal(SIGTERM, on_term);
+	for (; !over; done += 2) {
+		if (check_batch(key, 2))
+			return 1;
+		if (!done)
+			printf("@@ signing\n");
+		fflush(stdout);
+	}
+	printf("@@ load %lu signatures\n", done);
+	EVP_PKEY_free(key);
+	return 0;
 }
 
 static bool by_program(size_t len, size_t room)
@@ -279,6 +318,8 @@ int main(int argc, char **argv)
 		return cancel();
 	if (argc > 2 && !strcmp(argv[1], "batch"))
 		return batch((u16)n);
+	if (argc > 1 && !strcmp(argv[1], "load"))
+		return load();
 	if (argc > 2 && !strcmp(argv[1], "rate"))
 		return rates((double)n / 1000);
 	if (argc > 2 && !strcmp(argv[1], "empty"))

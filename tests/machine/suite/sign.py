@@ -24,9 +24,10 @@ pkcs11 = pkcs11
 engine_id = pkcs11
 MODULE_PATH = {MODULE}
 """
+ROOT_MIB = 48
 MADE = ("guest/shojictl", "guest/shoji-pkcs11.so", "tests/signer",
         "programs/sign.elf", "programs/echo.elf", "programs/clock.elf",
-        "programs/buffer.elf", "tests/reverse")
+        "programs/buffer.elf", "tests/reverse", "tests/latency")
 
 
 @functools.cache
@@ -63,21 +64,26 @@ def config(allow="user"):
     return toml
 
 
-def guest(t, script, allow="user", bare=False, **more):
+def guest(t, script, allow="user", bare=False, tools=(), parts=(), volumes=(),
+          **more):
+    """Runs @script beside the programs; @volumes: in addition to the root."""
     with open(ENGINE, "rb") as f:
         engine = f.read()
     files = {
         "bin/shojictl": read("guest/shojictl"),
         "bin/signer": read("tests/signer"),
+        "bin/latency": read("tests/latency"),
         "lib/shoji-pkcs11.so": read("guest/shoji-pkcs11.so"),
         ENGINE[1:]: engine,
         "etc/engine.cnf": ENGINE_CONF,
         "etc/passwd": "root:x:0:0::/:/bin/sh\n",
     }
-    disk = t.boot_disk(script, tools=TOOLS, files=files, root_mib=40,
+    disk = t.boot_disk(script, tools=TOOLS + tools, files=files,
+                       root_mib=ROOT_MIB, parts=parts,
                        bare=bare or t.bare,
                        shoji=None if t.bare or bare else
-                       shoji_image(config(allow)))
+                       shoji_image("".join(v.toml() for v in volumes) +
+                                   config(allow)))
     return t.linux([disk], **more)
 
 
