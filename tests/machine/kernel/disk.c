@@ -7,7 +7,9 @@
 #define CTL  0x3f6
 #define ERR  1
 #define DRQ  8
+#define DRDY 0x40
 #define BSY  0x80
+#define SRST 4
 
 struct prd {
 	u32 base;
@@ -21,6 +23,7 @@ static u64 first; /* a sector in the protected range */
 
 u16 ide_bm(void);
 void disk_hidden(u64 hidden, u64 len);
+void disk_control(u8 value);
 void disk_again(void);
 
 static u32 pci_read(u32 dev, u32 fn, u32 reg)
@@ -53,6 +56,22 @@ static u8 wait(void)
 		st = in8(BASE + 7);
 	while (st & BSY);
 	return st;
+}
+
+/*
+ * Writes device control, and waits for the end of a reset that it ends. QEMU
+ * 7.2 lets a reset wait for the disk, outside the CPU, and hangs for ever if a
+ * second one comes meanwhile. It shows the wait only while the first device is
+ * selected, and takes no selection meanwhile.
+ */
+void disk_control(u8 value)
+{
+	static bool reset;
+
+	out8(CTL, value);
+	while (reset && !(value & SRST) && (in8(CTL) & (BSY | DRDY)) != DRDY)
+		out8(BASE + 6, 0xe0);
+	reset = value & SRST;
 }
 
 static void command(u8 code, u64 lba, u8 count)
@@ -104,10 +123,8 @@ static u8 dma(u16 bm, u32 prd, u8 code, u64 lba, u8 count)
 	out8(bm, 0);
 	st = in8(BASE + 7);
 	if (st & (BSY | DRQ)) {
-		out8(CTL, 4);
-		out8(CTL, 0);
-		wait();
-		return st;
+		disk_control(SRST);
+		disk_control(0);
 	}
 	return st;
 }
@@ -179,9 +196,8 @@ void disk_again(void)
 	u8 st = 0xff;
 
 	first = option("disk", 0);
-	out8(CTL, 6);
-	out8(CTL, 2);
-	wait();
+	disk_control(SRST | 2);
+	disk_control(2);
 	for (u32 i = 0; i < sizeof(good); i++)
 		good[i] = (u8)(i * 7 + (i >> 8) + round);
 	command(0x30, first + 16 * round, 16);

@@ -10,6 +10,8 @@ static u8 lists[0x4000] __attribute__((aligned(4096)));
 static u8 buffer[0x20000] __attribute__((aligned(4096)));
 static struct pm pm;
 
+void disk_control(u8 value);
+
 /* ---- ports ---- */
 
 static void port_access(u16 port, u32 size, bool write, u32 value)
@@ -111,7 +113,14 @@ static void ide_one(u64 r)
 			return;
 		value = (u32)(u64)lists + (value & 0x1ffc);
 	}
-	port_access(port, size, write, value);
+	/* QEMU 7.2 divides by the sectors per track that it was told */
+	if (write && port <= 0x1f7 && port + size > 0x1f7 &&
+	    (u8)(value >> 8 * (0x1f7 - port)) == 0x91)
+		out8(0x1f2, 63);
+	if (port == 0x3f6 && write)
+		disk_control((u8)value);
+	else
+		port_access(port, size, write, value);
 }
 
 void disk_again(void);
