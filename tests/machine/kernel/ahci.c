@@ -7,9 +7,14 @@
  */
 #include "kernel.h"
 
-#define SLOTS	32
-#define ENTRIES 60
-#define CANARY	"shoji canary 41!"
+#define SLOTS	      32
+#define ENTRIES	      60
+#define CANARY	      "shoji canary 41!"
+
+#define WRITE_DMA_FUA 0x3d
+#define READ_FPDMA    0x60
+#define WRITE_FPDMA   0x61
+#define FUA	      0x80 /* of the FPDMA commands' device byte */
 
 enum {
 	CLB = 0x00 / 4,
@@ -54,6 +59,13 @@ static u8 got[8192] __attribute__((aligned(4096)));
 static volatile u32 *hba, *port;
 static u64 hidden, hidden_size, first;
 static volatile bool storm;
+static u8 fua;
+
+static void buffer_fill(void)
+{
+	for (u32 i = 0; i < sizeof(buffer); i++)
+		buffer[i] = CANARY[i % 16];
+}
 
 /* ---- the usual way ---- */
 
@@ -99,26 +111,29 @@ static void start(void)
 	port[CMD] = FRE | ST;
 }
 
-/* 16 sectors, by NCQ. */
-static bool transfer(bool write, u64 lba, void *data)
+/* 16 sectors by a command of the 48-bit set; false if it has failed. */
+static bool issue(u8 code, bool write, u64 lba, void *data)
 {
+	bool ncq = code == READ_FPDMA || code == WRITE_FPDMA;
 	struct table *t = &table[5];
 
 	memset(t->fis, 0, sizeof(t->fis));
 	t->fis[0] = 0x27;
 	t->fis[1] = 0x80;
-	t->fis[2] = write ? 0x61 : 0x60;
-	t->fis[3] = 16;
+	t->fis[2] = code;
 	for (u32 i = 0; i < 3; i++) {
 		t->fis[4 + i] = (u8)(lba >> 8 * i);
 		t->fis[8 + i] = (u8)(lba >> (24 + 8 * i));
 	}
-	t->fis[7] = 0x40;
-	t->fis[12] = 5 << 3;
+	t->fis[7] = 0x40 | (ncq && write ? fua : 0);
+	t->fis[ncq ? 3 : 12] = 16;
+	if (ncq)
+		t->fis[12] = 5 << 3;
 	t->entry[0] = (struct entry){ (u64)data, 0, 8191 };
 	list[5] = (struct header){ 5 | write << 6, 1, 0, (u64)t, { 0 } };
 	__asm__ volatile("" ::: "memory");
-	port[SACT] = 1 << 5;
+	if (ncq)
+		port[SACT] = 1 << 5;
 	port[CI] = 1 << 5;
 	for (u32 i = 0; i < 1000000; i++) {
 		if (port[IS] & 1u << 30)
@@ -133,7 +148,8 @@ static void good(const char *name)
 {
 	start();
 	memset(got, 0, sizeof(got));
-	check(transfer(true, first, buffer) && transfer(false, first, got) &&
+	check(issue(WRITE_FPDMA, true, first, buffer) &&
+		      issue(READ_FPDMA, false, first, got) &&
 		      !memcmp(got, buffer, sizeof(got)),
 	      name, "registers %x %x %x", port[IS], port[TFD], port[CMD]);
 }
@@ -307,8 +323,7 @@ void test_ahci(void)
 	random_seed(option("seed", 1));
 	if (find_hidden(&hidden, &hidden_size))
 		say("@@ hidden %lu MiB at 0x%lx\n", hidden_size >> 20, hidden);
-	for (u32 i = 0; i < sizeof(buffer); i++)
-		buffer[i] = CANARY[i % 16];
+	buffer_fill();
 	check(hba_find(), "hba", "none");
 	good("before");
 	if (option("keys", 0))
@@ -332,11 +347,37 @@ void test_ahci(void)
 			write_register(r);
 	}
 	storm = false;
-	for (u32 i = 0; i < sizeof(buffer); i++)
-		buffer[i] = CANARY[i % 16];
+	buffer_fill();
 	hba[GHC] = 0x80000001;
 	wait_clear(&hba[GHC], 1);
 	good("after");
 	if (option("keys", 0))
 		wait_for_key();
+}
+
+/* ---- no harm: two ports, and forced unit access ---- */
+
+/* The key is for the host, to look for the same in the HBA. */
+static void use_port(u32 n)
+{
+	port = hba + (0x100 + 0x80 * n) / 4;
+	good("transfer");
+	say("@@ port 0x%lx list 0x%x frames 0x%x\n", (u64)port, port[CLB],
+	    port[FB]);
+	wait_for_key();
+}
+
+void test_ports(void)
+{
+	first = option("disk", 0);
+	buffer_fill();
+	check(hba_find(), "hba", "none");
+	use_port(1);
+	use_port(0);
+	first += 16;
+	fua = FUA;
+	good("fpdma-fua");
+	first += 16;
+	say("@@ fua %s\n",
+	    issue(WRITE_DMA_FUA, true, first, buffer) ? "done" : "aborted");
 }

@@ -309,6 +309,7 @@ static const struct {
 	{ "ap", test_ap },	   { "bound", test_bound },
 	{ "ahci", test_ahci },	   { "insn", test_insn },
 	{ "task", test_task },	   { "secret", test_secret },
+	{ "ports", test_ports },
 };
 
 void main(u32 info_addr);

@@ -1,12 +1,14 @@
 """AHCI on QEMU's q35: what IDE's cases show, with NCQ and without."""
 
 import random
+import re
 import signal
 import threading
 
 import image
+import monitor
 from case import ROOT as IDE_ROOT
-from case import Fail, case, digest, sums
+from case import Fail, Volume, case, digest, sums
 from machine import Disk
 from suite import boot, disk, hostile
 
@@ -177,9 +179,71 @@ def ahci_reset(t):
     t.true("plaintext on the disk", t.bare or b"S" * 64 not in raw)
 
 
-# ---- a guest that means harm ---------------------------------------------
+# ---- a port with a volume, and one without -------------------------------
 
 CANARY = b"shoji canary 41!"
+
+
+class BySerial(Volume):
+    """Whichever port its disk is at: Shoji has to watch all of them."""
+
+    def toml(self):
+        return re.sub(r"controller = .*\nchannel = .*\nunit = .*\n",
+                      'serial = "QM00001"\n', super().toml())
+
+
+@case(weight=5)
+def ahci_ports(t):
+    """The HBA works from the guest's own list at a port whose disk has no
+    volume, from a hidden one beside it. Writes with FUA are encrypted."""
+    volume = BySerial(ROOT.name, ROOT.first, ROOT.last, bus="ahci")
+    path = hostile.kernel_disk(t, f"test=ports disk={ROOT.first}", t.bare,
+                               (volume,))
+    if not t.bare:
+        volume.encrypt(path)
+    other, qmp, real = t.path("other.img"), t.path("qmp"), []
+    with open(other, "wb") as f:
+        f.truncate(64 << 20)
+
+    def look():
+        with open(t.path("run-console.log")) as f:
+            at = re.findall(r"@@ port (0x\w+)", f.read())[-1]
+        with monitor.Monitor(qmp) as m:
+            real.append([int(x, 16) for x in m.human(f"xp /4wx {at}").split(
+                ":")[1].split()])
+            m.human("sendkey a")
+
+    result = t.run(ports(path, other), steps=[
+        (r"@@ key", look), (r"(?s)@@ key.*@@ key", look)],
+        extra=monitor.options(qmp))
+    check_lists(t, result, real)
+    raw = image.read_sectors(path, ROOT.first, 32)
+    t.equal("written, without and with FUA",
+            raw if t.bare else volume.plain(path)[:32 * 512], CANARY * 1024)
+    t.true("the canary is on the disk", t.bare or CANARY not in raw)
+    t.equal("without a volume", image.read_sectors(other, ROOT.first, 16),
+            CANARY * 512)
+    # QEMU 7.2 knows no such command
+    t.true("WRITE DMA FUA EXT", "@@ fua aborted" in result.console)
+
+
+def check_lists(t, result, real):
+    """@real: what PxCLB to PxFBU of ports 1 and 0 have held."""
+    t.true("@@ FAIL", "@@ FAIL" not in result.console)
+    seen = [[int(a, 16), 0, int(b, 16), 0] for a, b in re.findall(
+        r"list (0x\w+) frames (0x\w+)", result.console)]
+    t.equal("without a volume", real[0], seen[0])
+    if t.bare:
+        return
+    size, start = re.search(r"(\d+) MiB of memory hidden at (0x\w+)",
+                            result.shoji).groups()
+    hidden = range(int(start, 16), int(start, 16) + (int(size) << 20))
+    t.true("the list or the frames are not hidden",
+           real[1][0] in hidden and real[1][2] in hidden)
+    t.true("the guest sees them", not {*seen[1]} & {real[1][0], real[1][2]})
+
+
+# ---- a guest that means harm ---------------------------------------------
 
 
 @case(cpus=(1, 2), weight=20)
