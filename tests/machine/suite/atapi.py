@@ -152,16 +152,21 @@ def check_refused(t, result):
            "@@ packet then status 00 sense 0/00/00" in result.console)
 
 
-def atapi(t, cmdline, volumes=VOLUMES):
-    disc = Disc(t, "disc")
-    files = {"bin/packet": packet_program(t), "sums": disc.sums}
-    boot = t.boot_disk(script(disc), volumes, files=files, cmdline=cmdline)
+def drives(boot, disc, volumes):
+    """The boot disk, a drive with a volume, and one without."""
     disks = [Disk(boot), Disk(disc.crypted, 1, 0, cdrom=True),
              Disk(disc.plain, 1, 1, cdrom=True)]
     if volumes is AHCI_VOLUMES:
         disks = [Disk(d.path, i, cdrom=d.cdrom, bus="ahci")
                  for i, d in enumerate(disks)]
-    result = t.linux(disks)
+    return disks
+
+
+def atapi(t, cmdline, volumes=VOLUMES):
+    disc = Disc(t, "disc")
+    files = {"bin/packet": packet_program(t), "sums": disc.sums}
+    boot = t.boot_disk(script(disc), volumes, files=files, cmdline=cmdline)
+    result = t.linux(drives(boot, disc, volumes))
     seen = sums(result)
     for name in ("crypted", "plain"):
         t.equal(name, seen.get(name), digest(disc.data))
@@ -242,30 +247,43 @@ def atapi_error_ahci(t):
 
 # ---- another disc -------------------------------------------------------
 
-CHANGE = """
-check mount-first mount -t iso9660 -o ro /dev/sr0 /mnt
-check files-first sh -c 'cd /mnt && md5sum -c /sums.first'
+FIRST = """
+check mount-first-{0} mount -t iso9660 -o ro /dev/{0} /mnt
+check files-first-{0} sh -c 'cd /mnt && md5sum -c /sums.first'
 umount /mnt
-echo "@@ change"
-until [ "$(dd if=/dev/sr0 bs=2048 skip=16 count=1 2>/dev/null |
+"""
+SECOND = """
+until [ "$(dd if=/dev/{0} bs=2048 skip=16 count=1 2>/dev/null |
 	strings | grep -c second)" -gt 0 ]; do sleep 1; done
-check mount-second mount -t iso9660 -o ro /dev/sr0 /mnt
-check files-second sh -c 'cd /mnt && md5sum -c /sums.second'
+check mount-second-{0} mount -t iso9660 -o ro /dev/{0} /mnt
+check files-second-{0} sh -c 'cd /mnt && md5sum -c /sums.second'
 umount /mnt
 """
 
 
-@case(weight=20)
-def atapi_change(t):
+def change(t, volumes, names):
+    """The host changes both drives' discs, by the @names of their drives."""
     first, second = Disc(t, "first"), Disc(t, "second")
     files = {"sums.first": first.sums, "sums.second": second.sums}
     qmp = t.path("qmp")
 
-    def change():
+    def change_discs():
         with monitor.Monitor(qmp) as m:
-            m.do("blockdev-change-medium", device="ide1-cd0",
-                 filename=second.crypted, format="raw", force=True)
+            for name, path in zip(names, (second.crypted, second.plain)):
+                m.do("blockdev-change-medium", device=name, filename=path,
+                     format="raw", force=True)
 
-    t.linux([Disk(t.boot_disk(CHANGE, VOLUMES, files=files)),
-             Disk(first.crypted, 1, 0, cdrom=True)],
-            steps=[("@@ change", change)], extra=monitor.options(qmp))
+    text = FIRST.format("sr0") + FIRST.format("sr1")
+    text += 'echo "@@ change"\n' + SECOND.format("sr0") + SECOND.format("sr1")
+    t.linux(drives(t.boot_disk(text, volumes, files=files), first, volumes),
+            steps=[("@@ change", change_discs)], extra=monitor.options(qmp))
+
+
+@case(weight=20)
+def atapi_change(t):
+    change(t, VOLUMES, ("ide1-cd0", "ide1-cd1"))
+
+
+@case(weight=20)
+def atapi_change_ahci(t):
+    change(t, AHCI_VOLUMES, ("port1", "port2"))
