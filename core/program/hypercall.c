@@ -205,7 +205,7 @@ static s64 finish(struct hypercall *h, struct program *p,
 	slice_run(&h->s, p, slot, id);
 	if (slot->id != id || slot->state == MAIL_FREE)
 		return -ENOENT; /* cancelled, by another CPU */
-	if (slot->state != MAIL_DONE) {
+	if (slot->state != MAIL_DONE || p->dirty) {
 		h->gpr[GPR_RDX] = id;
 		h->gpr[GPR_RCX] = sleep_us(p, h->v->cpu->index);
 		return -EAGAIN;
@@ -249,7 +249,7 @@ static s64 check_send(struct hypercall *h, struct program **to)
 	struct program *p = &h->all->program[h->gpr[GPR_RBX] % PROGRAM_MAX];
 
 	if (h->gpr[GPR_RBX] >= h->all->count || !p->file ||
-	    p->state == SHOJI_PROGRAM_STOPPED)
+	    (p->state == SHOJI_PROGRAM_STOPPED && !p->dirty))
 		return -ENOENT;
 	if (h->s.caller.kind == PROGRAM_FROM_USER && !p->m.user)
 		return -EPERM;
@@ -277,7 +277,7 @@ static s64 hc_send(struct hypercall *h)
 
 	if (rc)
 		return rc;
-	i = mail_take(&p->mail, &m.sender, now);
+	i = p->dirty ? -EBUSY : mail_take(&p->mail, &m.sender, now);
 	if (i < 0) { /* it has to go on, to give some back */
 		slice_run(&h->s, p, NULL, 0);
 		h->gpr[GPR_RCX] = SLEEP_MAX_US;

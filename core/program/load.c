@@ -22,6 +22,8 @@
 #define LARGE	      (2ULL << 20)
 /* Nested tables, extended state and what else comes to each. */
 #define OVERHEAD_KIB 256ULL
+/* Wiped and filled in one go: some microseconds. */
+#define PIECE (64 * KIB)
 
 /* ---- paging --------------------------------------------------------------- */
 
@@ -100,7 +102,6 @@ static const char *lay_out(struct program *p)
 	       m->messages * p->slot_size;
 	if (used > p->memory_size)
 		return "its memory is too small for its segments";
-	p->segments = next;
 	for (u32 i = 0; i < p->elf.count; i++)
 		add(p, &next, p->elf.segment[i].start,
 		    p->elf.segment[i].pages * PAGE_SIZE,
@@ -119,15 +120,22 @@ static const char *lay_out(struct program *p)
 
 /* ---- start and stop ------------------------------------------------------- */
 
-static void fill_segments(struct program *p)
+/* What lies in [off, off + len) of its memory, which is zeroed, at the start:
+ * the segments come first. */
+static void fill(struct program *p, u64 off, u64 len)
 {
-	u8 *to = p->segments;
+	u64 at = 0;
 
 	for (u32 i = 0; i < p->elf.count; i++) {
 		const struct elf_segment *s = &p->elf.segment[i];
+		u64 first = at + s->skip;
+		u64 from = max_u64(first, off);
+		u64 to = min_u64(first + s->file_size, off + len);
 
-		memcpy(to + s->skip, p->file + s->offset, s->file_size);
-		to += s->pages * PAGE_SIZE;
+		if (from < to)
+			memcpy(p->memory + from,
+			       p->file + s->offset + (from - first), to - from);
+		at += s->pages * PAGE_SIZE;
 	}
 }
 
@@ -157,9 +165,9 @@ static void fill_start(struct programs *all, struct program *p)
 	memcpy(s->name, p->m.name, sizeof(s->name));
 }
 
-void program_load(struct programs *all, struct program *p)
+/* Its memory is filled. */
+static void start(struct programs *all, struct program *p)
 {
-	fill_segments(p);
 	fill_start(all, p);
 	fpu_reset(p->xstate);
 	p->cpu = (struct virt_program){
@@ -177,9 +185,8 @@ void program_load(struct programs *all, struct program *p)
 	p->state = SHOJI_PROGRAM_READY;
 }
 
-static void wipe_memory(struct program *p)
+static void wipe_registers(struct program *p)
 {
-	wipe(p->memory, p->memory_size);
 	wipe(p->xstate, fpu_size());
 	wipe(&p->cpu, sizeof(p->cpu));
 }
@@ -194,15 +201,38 @@ void program_stop(struct programs *all, struct program *p, bool restart,
 	va_end(args);
 	log_limited(&p->stop_limit, "program %s: %s, rip 0x%llx", p->m.name,
 		    p->stopped, (unsigned long long)p->cpu.rip);
-	wipe_memory(p);
-	mail_fail(&p->mail, clock_ns());
+	wipe_registers(p);
 	p->state = SHOJI_PROGRAM_STOPPED;
-	p->holder = 0;
-	if (!restart || !p->m.restart)
+	p->dirty = true;
+	p->again = restart && p->m.restart;
+	p->clean = 0;
+}
+
+static void cleaned(struct programs *all, struct program *p)
+{
+	p->dirty = false;
+	mail_fail(&p->mail, clock_ns());
+	for (u32 i = 0; i < all->count; i++)
+		all->program[i].poked = true; /* it may wait for a reply */
+	if (!p->again)
 		return;
 	p->restarts++;
-	program_load(all, p);
+	start(all, p);
 	p->not_before = clock_ns() + RESTART_NS;
+}
+
+void program_clean(struct programs *all, struct program *p)
+{
+	u64 n = min_u64(PIECE, p->memory_size - p->clean);
+
+	lock_release(&all->lock);
+	wipe(p->memory + p->clean, n);
+	if (p->again)
+		fill(p, p->clean, n);
+	lock_acquire(&all->lock);
+	p->clean += n;
+	if (p->clean == p->memory_size)
+		cleaned(all, p);
 }
 
 static bool someone_runs(const struct programs *all)
@@ -220,8 +250,11 @@ void programs_wipe(struct programs *all)
 	for (u32 i = 0; i < WIPE_PATIENCE && someone_runs(all); i++)
 		cpu_pause();
 	for (u32 i = 0; i < all->count; i++)
-		if (all->program[i].memory)
-			wipe_memory(&all->program[i]);
+		if (all->program[i].memory) {
+			wipe(all->program[i].memory,
+			     all->program[i].memory_size);
+			wipe_registers(&all->program[i]);
+		}
 }
 
 /* ---- at boot -------------------------------------------------------------- */
@@ -256,7 +289,8 @@ static const char *create(struct programs *all, struct program *p,
 	p->mail.slots = p->m.messages;
 	p->mail.stale_ns = SHOJI_STALE_MS * MS;
 	p->file = f->data;
-	program_load(all, p);
+	fill(p, 0, p->memory_size);
+	start(all, p);
 	return NULL;
 }
 

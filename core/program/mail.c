@@ -116,7 +116,7 @@ void mail_fail(struct mailbox *b, u64 now)
 	for (struct mail_slot *s = b->slot; s < b->slot + b->slots; s++) {
 		if (s->state == MAIL_DEAD)
 			set(s, MAIL_FREE, now);
-		if (s->state != MAIL_WAITING && s->state != MAIL_OPEN)
+		if (s->state == MAIL_FREE)
 			continue;
 		s->failed = true;
 		s->length = 0;

@@ -63,7 +63,8 @@ struct mail_slot *mail_sent(struct mailbox *b, u64 id,
 /* The sender has the reply, or does not want it. */
 void mail_drop(struct mail_slot *s, u64 now);
 
-/* The program was stopped: nothing will be answered any more. */
+/* The program was stopped: nothing will be answered any more, and what has been
+ * but was not fetched is gone. */
 void mail_fail(struct mailbox *b, u64 now);
 
 u32 mail_count(const struct mailbox *b, enum mail_state state);

@@ -39,12 +39,14 @@ struct program {
 	u8 *memory;
 	u64 memory_size;
 	struct space space;
-	u8 *segments; /* in memory: the host's view of each area */
-	u8 *start, *slots;
+	u8 *start, *slots; /* in memory: the host's view of these areas */
 	u64 slot_size;
 	struct table nested;
 
 	enum shoji_program_state state;
+	bool dirty;	/* STOPPED: its memory is being wiped */
+	bool again;	/* then it starts again */
+	u64 clean;	/* bytes of its memory that are wiped */
 	u64 not_before; /* after a restart, ns */
 	u64 wake;	/* WAITING: until then, ns */
 	bool poked;	/* WAITING: look again */
@@ -132,13 +134,17 @@ void programs_init(struct programs *all, const struct program_config *config,
 /* Hidden memory that the manifests and files of that many bytes need. */
 u64 programs_memory(const struct program_manifest *manifests, u32 count);
 
-/* Fills its memory and registers anew: as it starts. */
-void program_load(struct programs *all, struct program *p);
-
-/* One line in the log; wipes its memory; its messages fail. It starts again
- * if its manifest says so and @restart. */
+/*
+ * One line in the log; wipes its registers. Its memory is dirty from then on:
+ * no message comes in or out until program_clean() has wiped all of it. Then its
+ * messages fail, and it starts again if its manifest says so and @restart.
+ */
 void program_stop(struct programs *all, struct program *p, bool restart,
 		  const char *format, ...) format_printf(4, 5);
+
+/* Wipes a piece of a dirty program's memory that this CPU holds, so little that
+ * an interrupt can wait for it. Lets go of the lock meanwhile. */
+void program_clean(struct programs *all, struct program *p);
 
 /* On panic, power-off and reset: no memory of any program survives. */
 void programs_wipe(struct programs *all);

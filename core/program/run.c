@@ -15,8 +15,11 @@
 
 static bool can_run(const struct program *p, u32 cpu, u64 now)
 {
-	if (!p->file || (p->holder && p->holder != cpu + 1) ||
-	    now < p->not_before)
+	if (!p->file || (p->holder && p->holder != cpu + 1))
+		return false;
+	if (p->dirty)
+		return true;
+	if (now < p->not_before)
 		return false;
 	return p->state == SHOJI_PROGRAM_READY ||
 	       (p->state == SHOJI_PROGRAM_WAITING &&
@@ -67,7 +70,6 @@ static void load(struct slice *s, struct program *p)
 	barrier_switch();
 	fpu_load(p->xstate);
 	s->loaded = p;
-	p->holder = s->v->cpu->index + 1;
 	p->slices++;
 }
 
@@ -196,7 +198,6 @@ static void run_once(struct slice *s, struct program *p)
 
 	p->state = SHOJI_PROGRAM_RUNNING;
 	p->poked = false;
-	p->holder = cpu + 1;
 	lock_release(&all->lock);
 	load(s, p);
 	begin = rdtsc();
@@ -211,15 +212,38 @@ static void run_once(struct slice *s, struct program *p)
 	handle(s, p, &exit);
 	if (p->state == SHOJI_PROGRAM_READY && p->used_ns > p->m.time_ms * MS)
 		program_stop(all, p, true, "stopped: over its time");
-	/* It was stopped: what it had in registers is of no use. */
-	if (!p->holder)
+	/* What it had in registers is of no use. */
+	if (p->dirty)
 		s->loaded = NULL;
 }
 
-static bool answered(const struct mail_slot *slot, u64 id)
+/* The interrupts that have come meanwhile do not wait for the next piece. */
+static void clean_once(struct slice *s, struct program *p)
 {
-	return slot && (slot->id != id || (slot->state != MAIL_WAITING &&
-					   slot->state != MAIL_OPEN));
+	program_clean(s->all, p);
+	s->over = true;
+}
+
+/* From here to release() programs_wipe() waits for this CPU, or it has been
+ * before. */
+static bool claim(struct slice *s, struct program *p)
+{
+	__atomic_store_n(&p->holder, s->v->cpu->index + 1, __ATOMIC_SEQ_CST);
+	return !__atomic_load_n(&s->all->closed, __ATOMIC_SEQ_CST);
+}
+
+static void release(struct slice *s, struct program *p)
+{
+	if (s->loaded != p)
+		__atomic_store_n(&p->holder, 0, __ATOMIC_RELEASE);
+}
+
+static bool answered(const struct program *p, const struct mail_slot *slot,
+		     u64 id)
+{
+	return slot && !p->dirty &&
+	       (slot->id != id ||
+		(slot->state != MAIL_WAITING && slot->state != MAIL_OPEN));
 }
 
 void slice_run(struct slice *s, struct program *first,
@@ -228,12 +252,16 @@ void slice_run(struct slice *s, struct program *first,
 	struct program *p;
 
 	s->all->cpu[s->v->cpu->index].slices++;
-	while (!s->over && rdtsc() < s->end && !answered(done, id) &&
-	       !__atomic_load_n(&s->all->closed, __ATOMIC_SEQ_CST)) {
+	while (!s->over && rdtsc() < s->end && !answered(first, done, id)) {
 		p = choose(s, first);
 		if (!p)
 			break;
-		if (resume(s, p))
+		if (!claim(s, p))
+			s->over = true;
+		else if (p->dirty)
+			clean_once(s, p);
+		else if (resume(s, p))
 			run_once(s, p);
+		release(s, p);
 	}
 }

@@ -202,14 +202,14 @@ static s64 call_send(struct call *c)
 	if (c->arg[0] >= all->count || !(c->p->m.sends >> c->arg[0] & 1))
 		return -EPERM;
 	to = &all->program[c->arg[0]];
-	if (!to->file || to->state == SHOJI_PROGRAM_STOPPED)
+	if (!to->file || (to->state == SHOJI_PROGRAM_STOPPED && !to->dirty))
 		return -ENOENT;
 	if (c->arg[3] > to->slot_size)
 		return -EINVAL;
 	data = space_find(&c->p->space, c->arg[2], c->arg[3], ELF_R);
 	if (!data)
 		return -EFAULT;
-	i = mail_take(&to->mail, &m.sender, now);
+	i = to->dirty ? -EBUSY : mail_take(&to->mail, &m.sender, now);
 	if (i < 0)
 		return i;
 	memcpy(to->slots + i * to->slot_size, data, c->arg[3]);
@@ -237,7 +237,7 @@ static s64 call_wait(struct call *c)
 
 	if (!slot)
 		return -ENOENT;
-	if (slot->state != MAIL_DONE)
+	if (slot->state != MAIL_DONE || from->dirty)
 		return now >= c->arg[3] ? -EAGAIN : block(c, c->arg[3]);
 	if (slot->failed) {
 		mail_drop(slot, now);

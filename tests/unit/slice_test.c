@@ -1,0 +1,484 @@
+/*
+ * Slices, and what is left of a program that was stopped.
+ *
+ * units: core/program/run.c core/program/load.c core/program/syscall.c core/program/mail.c core/program/space.c core/program/elf.c core/lib/fmt.c
+ * libs: -include tests/unit/fake_slice.h
+ */
+#include "core/program/program.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/cpu/clock.h"
+#include "core/cpu/fpu.h"
+#include "core/lib/errors.h"
+#include "core/lib/panic.h"
+#include "core/lib/string.h"
+#include "core/mm/pool.h"
+#include "core/program/abi.h"
+#include "core/program/barrier.h"
+#include "core/virt/guest.h"
+#include "crypto/sha256.h"
+#include "tests/unit/test.h"
+
+#define PIECE	65536
+#define MEMORY	(1024 * 1024)
+#define PATTERN 0x5a
+
+u64 fake_now;
+static struct programs all;
+static struct cpu cpus[2];
+static struct vcpu vcpus[2];
+static u8 *pages; /* what pool_alloc_run() has given, all in one */
+static u64 pages_used;
+static u64 most; /* bytes wiped in one go */
+static u64 ids;
+
+/* ---- stand-ins ------------------------------------------------------------ */
+
+void wipe(void *p, size_t n)
+{
+	most = n > most ? n : most;
+	memset(p, 0, n);
+}
+
+void *pool_alloc_run(size_t count)
+{
+	u8 *p = pages + pages_used;
+
+	pages_used += count * PAGE_SIZE;
+	return p;
+}
+
+void *pool_alloc(size_t count)
+{
+	return pool_alloc_run(count);
+}
+
+hpa_t virt_to_phys(const void *p)
+{
+	return (hpa_t)(uintptr_t)p;
+}
+
+u64 clock_ns(void)
+{
+	return fake_now;
+}
+
+u64 clock_to_ns(u64 ticks)
+{
+	return ticks;
+}
+
+u32 fpu_size(void)
+{
+	return 1024;
+}
+
+void fpu_save(void *area)
+{
+	memset(area, PATTERN, 1024);
+}
+
+void fpu_begin(void)
+{
+}
+
+void fpu_end(void)
+{
+}
+
+void fpu_load(const void *area)
+{
+	(void)area;
+}
+
+void fpu_reset(void *area)
+{
+	(void)area;
+}
+
+void barrier_switch(void)
+{
+}
+
+void random_seed(struct random *r)
+{
+	(void)r;
+}
+
+void random_bytes(struct random *r, void *out, size_t len)
+{
+	(void)r;
+	memset(out, 0x77, len);
+}
+
+void sha256(const void *data, size_t len, u8 out[32])
+{
+	(void)data;
+	(void)len;
+	memset(out, 0, 32);
+}
+
+int table_init(struct table *t, const struct table_format *format,
+	       void *(*alloc)(void))
+{
+	(void)format;
+	(void)alloc;
+	t->root = (u64 *)pages;
+	return 0;
+}
+
+int table_map(struct table *t, u64 va, u64 pa, u64 len, u64 attr)
+{
+	(void)t, (void)va, (void)pa, (void)len, (void)attr;
+	return 0;
+}
+
+void log_line(const char *format, ...)
+{
+	(void)format;
+}
+
+void log_limited(struct log_limit *limit, const char *format, ...)
+{
+	(void)limit;
+	(void)format;
+}
+
+void panic(const char *format, ...)
+{
+	printf("panic: %s\n", format);
+	abort();
+}
+
+int caller_copy(struct vcpu *v, u64 address, void *data, u64 len, bool write,
+		struct guest_mem_fault *fault)
+{
+	(void)v, (void)address, (void)data, (void)len, (void)write, (void)fault;
+	return -EFAULT;
+}
+
+u64 program_new_id(struct programs *a, const struct program *p, u32 slot)
+{
+	(void)a;
+	return ++ids << 8 | p->id << 4 | slot;
+}
+
+struct program *program_of_id(struct programs *a, u64 id)
+{
+	return &a->program[id >> 4 & 15];
+}
+
+/* ---- a machine with two programs ------------------------------------------- */
+
+static const struct table_format *nested_format(void)
+{
+	return NULL;
+}
+
+static u64 nested_attr(unsigned int access, enum mem_type type)
+{
+	(void)type;
+	return access;
+}
+
+/* What a program does when it runs next, and for how long. */
+static struct {
+	enum vmexit_kind exit;
+	u64 ns;
+	u32 runs;
+	void (*meanwhile)(void);
+} next;
+
+static void program_run(struct vcpu *v, struct virt_program *p, u64 ticks,
+			struct vmexit *exit)
+{
+	struct program *q = &all.program[p->index];
+
+	(void)v;
+	(void)ticks;
+	memset(q->memory + PIECE, PATTERN, MEMORY - PIECE);
+	memset(p->gpr, PATTERN, sizeof(p->gpr));
+	next.runs++;
+	fake_now += next.ns;
+	*exit = (struct vmexit){ .kind = next.exit };
+	if (next.meanwhile)
+		next.meanwhile();
+}
+
+static const struct virt_ops ops = {
+	.nested_format = nested_format,
+	.nested_attr = nested_attr,
+	.program_run = program_run,
+};
+
+/* One segment of 3 pages at 401000h, 80h bytes of them from the file, at an
+ * offset of 40h in the first. */
+static struct {
+	u8 ident[16];
+	u16 type, machine;
+	u32 version;
+	u64 entry, phoff, shoff;
+	u32 flags;
+	u16 ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
+	u32 ptype, pflags;
+	u64 offset, vaddr, paddr, filesz, memsz, align;
+	u8 body[0x80];
+} file = {
+	.ident = { 0x7f, 'E', 'L', 'F', 2, 1, 1 },
+	.type = 2,
+	.machine = 62,
+	.entry = 0x401040,
+	.phoff = 64,
+	.phentsize = 56,
+	.phnum = 1,
+	.ptype = 1,
+	.pflags = 5,
+	.offset = 120,
+	.vaddr = 0x401040,
+	.filesz = 0x80,
+	.memsz = 0x2fc0,
+};
+
+static void start(u8 restart)
+{
+	struct program_manifest m[2] = { { .memory_kib = MEMORY / 1024,
+					   .stack_kib = 64,
+					   .message_kib = 64,
+					   .slice_us = 500,
+					   .time_ms = 1000,
+					   .messages = 4,
+					   .restart = restart } };
+	const struct program_config config = { .manifests = m, .count = 2 };
+	const struct program_file f = { (u8 *)&file, sizeof(file), "file" };
+
+	m[1] = m[0];
+	memset(file.body, 0x11, sizeof(file.body));
+	pages = realloc(pages, 4 * MEMORY);
+	memset(pages, 0, 4 * MEMORY);
+	memset(&all, 0, sizeof(all));
+	pages_used = 0;
+	programs_init(&all, &config, &ops, &f, 1);
+	cpus[1].index = 1;
+	for (int i = 0; i < 2; i++)
+		vcpus[i].cpu = &cpus[i];
+	next.exit = VMEXIT_INTR;
+	next.ns = 1000;
+	next.runs = 0;
+	next.meanwhile = NULL;
+	fake_now = 1000000000;
+	most = 0;
+}
+
+static struct mail_slot *post(struct program *p)
+{
+	struct mail_slot m = { .id = program_new_id(&all, p, 0),
+			       .sender = { PROGRAM_FROM_USER, 1 } };
+	int i = mail_take(&p->mail, &m.sender, fake_now);
+
+	mail_post(&p->mail, i, &m, fake_now);
+	return &p->mail.slot[i];
+}
+
+/* One call of CPU @cpu that waits for the message in @slot. */
+static void call(u32 cpu, struct program *p, const struct mail_slot *slot)
+{
+	struct slice s = { .all = &all,
+			   .v = &vcpus[cpu],
+			   .end = fake_now + 500000 };
+
+	lock_acquire(&all.lock);
+	slice_run(&s, p, slot, slot ? slot->id : 0);
+	slice_end(&s);
+	lock_release(&all.lock);
+}
+
+static u64 count(const void *memory, u64 size, u8 value)
+{
+	const u8 *p = memory;
+	u64 n = 0;
+
+	for (u64 i = 0; i < size; i++)
+		n += p[i] == value;
+	return n;
+}
+
+static bool as_at_the_start(const struct program *p)
+{
+	const struct program_start *s = (struct program_start *)p->start;
+
+	return count(p->memory, 0x40, 0) == 0x40 &&
+	       count(p->memory + 0x40, 0x80, 0x11) == 0x80 &&
+	       count(p->memory + 0xc0, 0x2f40, 0) == 0x2f40 &&
+	       s->self == PROGRAM_START && s->restarts == p->restarts &&
+	       count(p->start + sizeof(*s), MEMORY - 0x3000 - sizeof(*s), 0) ==
+		       MEMORY - 0x3000 - sizeof(*s);
+}
+
+/* ---- what is left of a program --------------------------------------------- */
+
+/* The first program has run, and its end is @why. */
+static struct mail_slot *crash(struct program *p, enum vmexit_kind why)
+{
+	struct mail_slot *slot = post(p);
+
+	next.exit = why;
+	call(0, p, slot);
+	EXPECT_EQ(next.runs, 1);
+	EXPECT(p->dirty && p->state == SHOJI_PROGRAM_STOPPED);
+	return slot;
+}
+
+TEST(started)
+{
+	struct program *p = &all.program[0];
+
+	start(1);
+	EXPECT(p->file && as_at_the_start(p));
+	call(0, p, post(p));
+	EXPECT_EQ(next.runs, 1);
+	EXPECT(!p->holder && p->state == SHOJI_PROGRAM_READY);
+}
+
+TEST(wiped_in_pieces)
+{
+	struct program *p = &all.program[0];
+	struct mail_slot *slot, *done;
+	u64 n;
+
+	start(1);
+	all.program[1].file = NULL; /* or it would run instead */
+	done = post(p);
+	EXPECT_EQ(mail_reply(mail_receive(&p->mail, 1), 9, 0, 1), 0);
+	slot = crash(p, VMEXIT_SHUTDOWN);
+	/* the registers are gone at once */
+	EXPECT_EQ(count(&p->cpu, sizeof(p->cpu), PATTERN), 0);
+	EXPECT_EQ(count(p->xstate, 1024, PATTERN), 0);
+	most = 0;
+	for (n = 1; p->dirty && n < 100; n++) {
+		EXPECT(!slot->failed && !done->failed);
+		EXPECT_EQ(count(p->memory, MEMORY, PATTERN),
+			  MEMORY - n * PIECE);
+		call(n % 2, p, n % 3 ? slot : done);
+	}
+	EXPECT_EQ(n, MEMORY / PIECE);
+	EXPECT_EQ(most, PIECE);
+	EXPECT(slot->failed && done->failed);
+	EXPECT_EQ(next.runs, 1);
+	EXPECT(p->restarts == 1 && as_at_the_start(p));
+	EXPECT(p->state == SHOJI_PROGRAM_READY && !p->holder);
+	next.exit = VMEXIT_INTR;
+	call(0, p, NULL); /* not so soon */
+	EXPECT_EQ(next.runs, 1);
+	fake_now += 200000000;
+	call(0, p, NULL);
+	EXPECT_EQ(next.runs, 2);
+}
+
+TEST(stopped_for_good)
+{
+	struct program *p = &all.program[0];
+	struct mail_slot *slot;
+
+	start(0);
+	all.program[1].file = NULL;
+	slot = crash(p, VMEXIT_SHUTDOWN);
+	for (u32 n = 0; n < MEMORY / PIECE; n++)
+		call(0, p, slot);
+	EXPECT(!p->dirty && slot->failed);
+	EXPECT_EQ(count(p->memory, MEMORY, 0), MEMORY);
+	EXPECT_EQ(p->state, SHOJI_PROGRAM_STOPPED);
+	call(0, p, NULL);
+	EXPECT_EQ(next.runs, 1);
+}
+
+/* A system call of the second program. */
+static s64 asks(u64 number, u64 a, u64 b, u64 c, u64 d)
+{
+	struct slice s = { .all = &all, .v = &vcpus[0] };
+	struct program *p = &all.program[1];
+
+	p->cpu.gpr[GPR_RAX] = number;
+	p->cpu.gpr[GPR_RDI] = a;
+	p->cpu.gpr[GPR_RSI] = b;
+	p->cpu.gpr[GPR_RDX] = c;
+	p->cpu.gpr[10] = d;
+	p->state = SHOJI_PROGRAM_READY;
+	program_syscall(&s, p);
+	return (s64)p->cpu.gpr[GPR_RAX];
+}
+
+TEST(seen_by_another_program)
+{
+	struct program *p = &all.program[0], *q = &all.program[1];
+	const u64 reply = PROGRAM_STACK_TOP - 64;
+	s64 id;
+
+	start(1);
+	q->m.sends = 1;
+	id = asks(PROGRAM_SEND, 0, 7, reply, 8);
+	EXPECT(id > 0);
+	EXPECT_EQ(mail_reply(mail_receive(&p->mail, 1), 8, 0, 1), 0);
+	(void)crash(p, VMEXIT_SHUTDOWN);
+	/* the reply was there, but is being wiped */
+	EXPECT_EQ(asks(PROGRAM_WAIT, (u64)id, reply, 8, 0), -EAGAIN);
+	EXPECT_EQ(asks(PROGRAM_SEND, 0, 7, reply, 8), -EBUSY);
+	asks(PROGRAM_WAIT, (u64)id, reply, 8, PROGRAM_FOREVER);
+	EXPECT_EQ(q->state, SHOJI_PROGRAM_WAITING);
+	q->poked = false;
+	while (p->dirty)
+		call(0, p, NULL);
+	EXPECT(q->poked);
+	EXPECT_EQ(asks(PROGRAM_WAIT, (u64)id, reply, 8, 0), -EIO);
+}
+
+/* ---- the end of Shoji ------------------------------------------------------- */
+
+void cpu_pause(void)
+{
+}
+
+static u64 left(void)
+{
+	u64 n = 0;
+
+	for (u32 i = 0; i < all.count; i++)
+		n += count(all.program[i].memory, MEMORY, PATTERN) +
+		     count(all.program[i].xstate, 1024, PATTERN) +
+		     count(&all.program[i].cpu, sizeof(struct virt_program),
+			   PATTERN);
+	return n;
+}
+
+/* A reset or a panic while a program is half wiped. */
+TEST(wiped_at_the_end)
+{
+	struct program *p = &all.program[0];
+
+	start(1);
+	(void)crash(p, VMEXIT_SHUTDOWN);
+	call(0, p, NULL);
+	EXPECT(p->dirty && left());
+	programs_wipe(&all);
+	EXPECT_EQ(left(), 0);
+	EXPECT_EQ(count(p->memory, MEMORY, 0), MEMORY);
+	call(0, p, NULL);
+	EXPECT_EQ(count(p->memory, MEMORY, 0), MEMORY);
+	EXPECT(!p->holder);
+}
+
+/* ... and when a CPU is just about to run one. */
+TEST(closed_in_between)
+{
+	struct program *p = &all.program[1];
+
+	start(1);
+	programs_wipe(&all);
+	call(0, p, NULL);
+	EXPECT(!next.runs && !p->holder && !left());
+}
+
+TEST_MAIN(CASE(started), CASE(wiped_in_pieces), CASE(stopped_for_good),
+	  CASE(seen_by_another_program), CASE(wiped_at_the_end),
+	  CASE(closed_in_between))
