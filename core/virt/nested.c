@@ -221,7 +221,9 @@ void guest_nested_fault(struct vcpu *v, const struct vmexit *exit)
 		return;
 	}
 	guest_emulate(v, exit);
-	guest_run_ahead(v, rip, exit->fault.gpa % PAGE_SIZE);
+	/* Nobody writes to the local APIC many times in a row. */
+	if (align_down(exit->fault.gpa, PAGE_SIZE) != v->guest->apic_base)
+		guest_run_ahead(v, rip, exit->fault.gpa % PAGE_SIZE);
 }
 
 /* ---- start -------------------------------------------------------------- */
