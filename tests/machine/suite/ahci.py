@@ -145,6 +145,43 @@ def ahci_life(t):
     t.true("plaintext on the disk", t.bare or WORDS[:16] not in raw)
 
 
+PULLED = f"""
+sum first /dev/sdb {LOW.first} 128
+echo "@@ pull"
+get() {{ /bin/dd if=/dev/sdb of=/dev/null bs=4k count=1 iflag=direct; }}
+put() {{ /bin/dd if=/words of=/dev/sdb bs=4k count=2 oflag=direct,seek_bytes \
+	conv=notrunc seek=$(({LOW.first} * 512)); }}
+while get 2>/dev/null; do sleep 0.1; done
+no_write() {{ ! put; }}
+check no-write no_write
+check delete sh -c 'echo 1 > /sys/block/sdb/device/delete'
+check rescan sh -c 'echo "- - -" > /sys/class/scsi_host/host1/scan'
+check root sh -c 'cat /bin/* > /dev/null'
+"""
+
+
+@case(weight=15)
+def ahci_pulled(t):
+    """A disk that fails from one moment to the next. QEMU has nothing nearer to
+    a hot unplug: to device_add and device_del it says that the port's bus
+    "does not support hotplugging"."""
+    master, slave = disk.disks(t, PULLED, "", (), {"words": WORDS * 16},
+                               "ahci")
+    noise = random.Random("pulled").randbytes(128 * 512)
+    image.write_sectors(slave, LOW.first, noise)
+    was, qmp = disk.view(t, slave, LOW.first, 128, [LOW]), t.path("qmp")
+
+    def pull():
+        with monitor.Monitor(qmp) as m:
+            m.human("drive_del port1")
+
+    result = t.linux(ports(master, slave), steps=[("@@ pull", pull)],
+                     extra=monitor.options(qmp))
+    t.equal("first", sums(result).get("first"), digest(was))
+    t.true("the disk has changed", image.read_sectors(
+        slave, LOW.first, 128) == noise)
+
+
 RESET = f"""
 echo "@@ end"
 head -c 4194304 /dev/zero | tr '\\0' S > /tmp/s
