@@ -191,6 +191,16 @@ static void wipe_registers(struct program *p)
 	wipe(&p->cpu, sizeof(p->cpu));
 }
 
+/* Nobody waits for what it has sent. */
+static void forget_messages(struct programs *all, const struct program *p)
+{
+	const struct mail_sender self = { .kind = p->id };
+	u64 now = clock_ns();
+
+	for (u32 i = 0; i < all->count; i++)
+		mail_forget(&all->program[i].mail, &self, now);
+}
+
 void program_stop(struct programs *all, struct program *p, bool restart,
 		  const char *format, ...)
 {
@@ -202,6 +212,7 @@ void program_stop(struct programs *all, struct program *p, bool restart,
 	log_limited(&p->stop_limit, "program %s: %s, rip 0x%llx", p->m.name,
 		    p->stopped, (unsigned long long)p->cpu.rip);
 	wipe_registers(p);
+	forget_messages(all, p);
 	p->state = SHOJI_PROGRAM_STOPPED;
 	p->dirty = true;
 	p->again = restart && p->m.restart;

@@ -124,6 +124,14 @@ void mail_fail(struct mailbox *b, u64 now)
 	}
 }
 
+void mail_forget(struct mailbox *b, const struct mail_sender *from, u64 now)
+{
+	for (struct mail_slot *s = b->slot; s < b->slot + b->slots; s++)
+		if (s->state != MAIL_FREE && s->state != MAIL_DEAD &&
+		    same_sender(&s->sender, from))
+			mail_drop(s, now);
+}
+
 u32 mail_count(const struct mailbox *b, enum mail_state state)
 {
 	u32 n = 0;

@@ -66,6 +66,8 @@ void mail_drop(struct mail_slot *s, u64 now);
 /* The program was stopped: nothing will be answered any more, and what has been
  * but was not fetched is gone. */
 void mail_fail(struct mailbox *b, u64 now);
+/* The sender was stopped: nobody waits for its messages. */
+void mail_forget(struct mailbox *b, const struct mail_sender *from, u64 now);
 
 u32 mail_count(const struct mailbox *b, enum mail_state state);
 

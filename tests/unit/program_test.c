@@ -309,6 +309,26 @@ TEST(mail_of_a_stopped_program)
 	EXPECT(s && s->state == MAIL_DONE && s->failed && !s->length);
 }
 
+TEST(mail_from_a_stopped_program)
+{
+	struct mailbox b = { .slots = 4, .stale_ns = 100 };
+	struct mail_slot *s;
+
+	post(&b, &self, 11, 1);
+	post(&b, &self, 12, 1);
+	post(&b, &bob, 13, 1);
+	s = mail_receive(&b, 1);
+	mail_forget(&b, &self, 2);
+	EXPECT_EQ(s->state, MAIL_DEAD);
+	mail_forget(&b, &self, 2);
+	EXPECT_EQ(s->state, MAIL_DEAD);
+	EXPECT_EQ(b.slot[1].state, MAIL_FREE);
+	EXPECT_EQ(mail_receive(&b, 2)->id, 13);
+	EXPECT_EQ(mail_reply(s, 0, 0, 3), -ENOENT);
+	EXPECT_EQ(post(&b, &self, 14, 4), 0);
+	EXPECT_EQ(post(&b, &self, 15, 4), 1);
+}
+
 /* ---- random bytes --------------------------------------------------------- */
 
 /* RFC 8439, 2.3.2 has a nonce; A.1, test vector 2 is key 0, nonce 0, block 1. */
@@ -350,5 +370,5 @@ TEST(random_stirred)
 TEST_MAIN(CASE(elf_segments), CASE(elf_moved), CASE(elf_refused),
 	  CASE(space_bounds), CASE(mail_in_order), CASE(mail_half_for_one),
 	  CASE(mail_given_up), CASE(mail_stale),
-	  CASE(mail_of_a_stopped_program), CASE(random_is_chacha20),
-	  CASE(random_stirred))
+	  CASE(mail_of_a_stopped_program), CASE(mail_from_a_stopped_program),
+	  CASE(random_is_chacha20), CASE(random_stirred))
