@@ -33,7 +33,7 @@ int64_t call_send(u64 to, u32 type, const void *request, u64 length,
 	};
 	int64_t rc = call(SHOJI_SEND, &r);
 
-	while (rc == -SHOJI_EAGAIN) {
+	for (u32 i = 0; rc == -SHOJI_EAGAIN && i < CALL_WAITS; i++) {
 		r.rbx = r.rdx;
 		rc = call(SHOJI_WAIT, &r);
 	}

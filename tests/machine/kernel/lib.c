@@ -110,6 +110,7 @@ void exception(u64 vector, u64 error, u64 rip, u64 cr2)
 {
 	say("@@ FAIL exception %lu error 0x%lx rip 0x%lx cr2 0x%lx\n", vector,
 	    error, rip, cr2);
+	pds[0] = 0x87; /* power_off() reads the BIOS' data */
 	power_off();
 }
 
@@ -309,7 +310,7 @@ static const struct {
 	{ "ap", test_ap },	   { "bound", test_bound },
 	{ "ahci", test_ahci },	   { "insn", test_insn },
 	{ "task", test_task },	   { "secret", test_secret },
-	{ "ports", test_ports },
+	{ "ports", test_ports },   { "calls", test_calls },
 };
 
 void main(u32 info_addr);

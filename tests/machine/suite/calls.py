@@ -7,7 +7,7 @@ import image
 import monitor
 from case import ROOT, case
 from machine import ACCEL
-from suite.hostile import kernel, words_of
+from suite.hostile import check_snapshots, kernel, words_of
 from suite.program import SECRET, program
 
 MEM = 64                        # MiB: all of it is searched
@@ -73,3 +73,28 @@ def hostile_secret(t):
         t.true(f"{name}: the control has not come to the disk",
                inside(disk, CONTROL) >= 512)
         t.equal(f"{name}: secrets on the disk", disk.count(SECRET), 0)
+
+
+def pair():
+    return '[hypercall]\nallow = "user"\n' + \
+        program("first", sends='["second"]', time_ms=50) + \
+        program("second", image="victim-pie.elf", time_ms=50)
+
+
+@case(vendor=("amd", "intel"), weight=10)
+def hostile_calls(t):
+    """Random hypercalls, from ring 0 and ring 3."""
+    if t.bare:
+        return
+    for seed in (1, 2, 3):
+        found = []
+
+        def look():
+            found.append(ram(t))
+            go_on(t, len(found))
+
+        kernel(t, f"test=calls seed={seed} go={GO}", config=pair(),
+               sectors=GO + 1, mem=MEM, steps=(("@@ calls before", look),
+                                               ("@@ calls after", look)),
+               **qemu_only(t))
+        check_snapshots(t, found, ROOT.toml() + pair())

@@ -168,8 +168,9 @@ def snapshots(t, name, found):
         t.note(f"monitor: {e!r}")
 
 
-def check_snapshots(t, found, volume=ROOT):
-    elf = shoji_image(volume.toml())
+def check_snapshots(t, found, toml=ROOT.toml()):
+    """@found: the hidden memory, or the machine's, before and after."""
+    elf = shoji_image(toml)
     offset, length = constant_part(elf)
     with open(elf, "rb") as f:
         f.seek(offset)
