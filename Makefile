@@ -174,7 +174,7 @@ fuzz: setup
 
 bench: setup
 	$(Q)$(MAKE) --no-print-directory all $(B)/bench/xts $(B)/bench/ahci \
-		$(B)/bench/alloc $(B)/sdk/run programs
+		$(B)/bench/ide $(B)/bench/alloc $(B)/sdk/run programs
 	$(Q)$(B)/bench/xts
 	$(Q)$(B)/bench/ahci
 	$(Q)$(B)/bench/alloc
@@ -184,7 +184,7 @@ bench: setup
 # The host's optimiser, no sanitizers: the shipped sources at their speed.
 $(B)/bench/%: tests/bench/%.c $$(call units,tests/bench/$$*.c) $(HEADERS)
 	@mkdir -p $(@D)
-	$(Q)$(HOSTCC) $(CFLAGS_HOST) -O2 -o $@ $(filter %.c,$^) $(call libs,$<)
+	$(Q)$(HOSTCC) $(CFLAGS_HOST) -O2 -g -o $@ $(filter %.c,$^) $(call libs,$<)
 
 size: all
 	$(Q)tools/size

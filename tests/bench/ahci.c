@@ -5,7 +5,10 @@
  * variables: it ends each command at once and moves nothing. Without a volume
  * at the sectors, what is left is the path without the cipher.
  *
- * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ahci_command.c drivers/ata/ahci_done.c drivers/ata/ahci_identify.c drivers/ata/ahci_packet.c drivers/ata/packet.c drivers/ata/ahci_port.c core/io/sg.c crypto/disk/disk.c crypto/xts.c crypto/selftest.c
+ *     ahci                prints that
+ *     ahci BYTES COUNT    only reads so much so often, to be counted
+ *
+ * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ahci_command.c drivers/ata/ahci_done.c drivers/ata/ahci_identify.c drivers/ata/ahci_packet.c drivers/ata/packet.c drivers/ata/ahci_port.c core/io/sg.c tests/bench/path.c crypto/disk/disk.c crypto/xts.c crypto/selftest.c
  * libs: -l:libcrypto.a -ldl -lpthread
  */
 #include <stdio.h>
@@ -13,20 +16,15 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/io/dma.h"
 #include "core/io/mmio.h"
 #include "core/lib/bytes.h"
-#include "core/lib/log.h"
-#include "core/lib/range.h"
-#include "core/lib/string.h"
-#include "core/mm/gmem.h"
 #include "crypto/disk/disk.h"
 #include "crypto/xts.h"
 #include "drivers/ata/ahci.h"
+#include "tests/bench/path.h"
 
 enum {
 	MOST = 131072,
-	RAM = 0x100000,
 	LIST = 0x1000,
 	FRAMES = 0x2000,
 	TABLE = 0x3000,
@@ -37,53 +35,17 @@ enum {
 	REPEATS = 8
 };
 
-static u8 ram[RAM] __attribute__((aligned(4096)));
+static u8 *ram;
 static u8 copy[MOST] __attribute__((aligned(4096)));
 static u32 reg[32];
 static struct ahci_port port;
 static struct lock lock;
 static const struct ata_options options;
-static struct volume volume;
 static u8 raw_key[64];
 static struct xts_key key;
 static u32 bytes; /* of a command */
 
-/* ---- what the driver stands on ---- */
-
-void *gmem_ptr(gpa_t gpa, u64 len)
-{
-	return range_ok(gpa, len, RAM) ? ram + gpa : NULL;
-}
-
-int dma_copy_in(gpa_t gpa, void *dst, size_t len)
-{
-	if (!gmem_ptr(gpa, len))
-		return -1;
-	memcpy(dst, ram + gpa, len);
-	return 0;
-}
-
-void *dma_alloc(size_t pages, hpa_t *pa)
-{
-	void *p = aligned_alloc(4096, pages * 4096);
-
-	*pa = (hpa_t)p;
-	return memset(p, 0, pages * 4096);
-}
-
-void log_line(const char *format, ...)
-{
-}
-
-void log_limited(struct log_limit *limit, const char *format, ...)
-{
-	exit(1);
-}
-
-void wipe(void *p, size_t n)
-{
-	memset(p, 0, n);
-}
+/* ---- the HBA ---- */
 
 u64 hw_mmio_read(hpa_t pa, u8 size)
 {
@@ -114,10 +76,6 @@ void hw_mmio_write(hpa_t pa, u8 size, u64 value)
 		reg[r / 4] &= ~(u32)(PxCMD_CR | PxCMD_FR);
 }
 
-static void nothing(void)
-{
-}
-
 /* ---- a guest's driver, as Linux' does it ---- */
 
 static void command(bool write, u64 lba)
@@ -144,15 +102,9 @@ static void command(bool write, u64 lba)
 
 static void set_up(void)
 {
-	static const struct disk_fpu fpu = { nothing, nothing };
-
-	volume =
-		(struct volume){ .name = "v",
-				 .match = { .given = MATCH_BUS, .bus = "ahci" },
-				 .last = PLAIN - 1,
-				 .key = raw_key,
-				 .key_len = 64 };
-	if (disk_init(&volume, 1, &fpu) || xts_set_key(&key, raw_key, 64))
+	ram = path_ram();
+	path_volume("ahci", raw_key, PLAIN - 1);
+	if (xts_set_key(&key, raw_key, 64))
 		exit(1);
 	port.filter = disk_filter();
 	port.options = &options;
@@ -256,18 +208,20 @@ static void measure(double best[WAYS])
 		}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const u32 sizes[] = { 4096, 65536, MOST };
 	double t[WAYS], worst = 1e9;
 
 	for (int i = 0; i < 64; i++)
 		raw_key[i] = (u8)(i * i * 7 + i);
-	if (crypto_init() || crypto_use(CRYPTO_AESNI)) {
-		printf("ahci: this CPU has no AES-NI, nothing to compare\n");
+	set_up();
+	if (argc == 3) {
+		bytes = (u32)atoi(argv[1]);
+		for (int i = atoi(argv[2]); i > 0; i--)
+			run_read();
 		return 0;
 	}
-	set_up();
 	printf("%-14s | %6s %6s | %6s %6s | %6s | %s\n", "AHCI, GB/s", "read",
 	       "write", "XTS", "XTS", "memcpy", "path/XTS | path alone");
 	for (u32 i = 0; i < ARRAY_SIZE(sizes); i++) {

@@ -21,11 +21,12 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "machine")]
 import ahci_path                                        # noqa: E402
 import cipher                                           # noqa: E402
 import exits                                            # noqa: E402
-from case import (BOOT_MIB, ROOT_FIRST, Case,           # noqa: E402
+from case import (BOOT_MIB, BUILD, ROOT_FIRST, Case,    # noqa: E402
                   Fail, Test, Volume,
                   shoji_image)
 import image                                            # noqa: E402
 import instructions                                     # noqa: E402
+import path_count                                       # noqa: E402
 import signing                                          # noqa: E402
 from machine import ACCEL, Disk                         # noqa: E402
 from suite.hostile import kernel_disk, test_kernel      # noqa: E402
@@ -271,6 +272,7 @@ def main():
     exit_counts(table)
     times(table)
     ahci_path.measure(table, Bench("ahci"), ROUNDS)
+    path_count.measure(table, BUILD)
     table.head("Start and memory")
     start(table)
     hidden(table)
