@@ -16,7 +16,7 @@ void call_init(void);
 int64_t call(u32 number, struct shoji_regs *r);
 
 /* A message and its reply; -SHOJI_EAGAIN after that many SHOJI_WAIT. */
-#define CALL_WAITS 1000000
+#define CALL_WAITS 200000
 int64_t call_send(u64 to, u32 type, const void *request, u64 length,
 		  void *reply, u64 room);
 
