@@ -26,6 +26,7 @@ from case import (BOOT_MIB, BUILD, ROOT_FIRST, Case,    # noqa: E402
                   shoji_image)
 import image                                            # noqa: E402
 import instructions                                     # noqa: E402
+import messages                                         # noqa: E402
 import path_count                                       # noqa: E402
 import signing                                          # noqa: E402
 from machine import ACCEL, Disk                         # noqa: E402
@@ -276,6 +277,7 @@ def main():
     table.head("Start and memory")
     start(table)
     hidden(table)
+    messages.measure(table, Bench("messages"))
     signing.measure(table, Bench("signing"))
     if table.missed:
         print(f"\nbench: missed: {', '.join(table.missed)}")

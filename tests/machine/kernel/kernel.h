@@ -165,7 +165,8 @@ extern volatile u64 saved_rsp;
 
 void test_memory(void), test_virt(void), test_random(void), test_insn(void),
 	test_ap(void), test_bound(void), test_task(void), test_cr3(void),
-	test_ahci(void), test_ports(void), test_secret(void), test_calls(void);
+	test_ahci(void), test_ports(void), test_secret(void), test_calls(void),
+	test_rounds(void);
 _Noreturn void ap_main(u32 id);
 
 #endif

@@ -311,6 +311,7 @@ static const struct {
 	{ "ahci", test_ahci },	   { "insn", test_insn },
 	{ "task", test_task },	   { "secret", test_secret },
 	{ "ports", test_ports },   { "calls", test_calls },
+	{ "rounds", test_rounds },
 };
 
 void main(u32 info_addr);
