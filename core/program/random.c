@@ -46,20 +46,24 @@ static void block(const u32 key[8], u32 counter, u32 out[16])
 	wipe(in, sizeof(in));
 }
 
+/* Of the first block one half is the next key, so a few bytes take no other. */
 void random_bytes(struct random *r, void *out, size_t len)
 {
 	u32 stream[16], next[8], counter = 0;
+	size_t have = sizeof(stream) - sizeof(next);
 	u8 *p = out;
 
 	block(r->key, counter, stream);
 	memcpy(next, stream, sizeof(next));
 	while (len) {
-		size_t n = min_u64(len, sizeof(stream));
+		size_t n = min_u64(len, have);
 
-		block(r->key, ++counter, stream);
-		memcpy(p, stream, n);
+		memcpy(p, (u8 *)stream + sizeof(stream) - have, n);
 		p += n;
 		len -= n;
+		have = sizeof(stream);
+		if (len)
+			block(r->key, ++counter, stream);
 	}
 	memcpy(r->key, next, sizeof(next));
 	wipe(stream, sizeof(stream));

@@ -343,11 +343,17 @@ TEST(random_is_chacha20)
 		0x76, 0xb8, 0xe0, 0xad, 0xa0, 0xf1, 0x3d, 0x90,
 		0x40, 0x5d, 0x6a, 0xe5, 0x53, 0x86, 0xbd, 0x28,
 	};
+	/* and its second half comes out before block 1 */
+	static const u8 half_0[] = {
+		0xda, 0x41, 0x59, 0x7c, 0x51, 0x57, 0x48, 0x8d,
+		0x77, 0x24, 0xe0, 0x3f, 0xb8, 0xd8, 0x4a, 0x37,
+	};
 	struct random r = { 0 };
 	u8 out[100], again[100];
 
 	random_bytes(&r, out, sizeof(out));
-	EXPECT(!memcmp(out, block_1, sizeof(block_1)));
+	EXPECT(!memcmp(out, half_0, sizeof(half_0)));
+	EXPECT(!memcmp(out + 32, block_1, sizeof(block_1)));
 	EXPECT(!memcmp(r.key, block_0, sizeof(block_0)));
 	random_bytes(&r, again, sizeof(again));
 	EXPECT(memcmp(out, again, sizeof(out)));
