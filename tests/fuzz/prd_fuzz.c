@@ -3,7 +3,7 @@
  * What arrives is compared with a walk of the guest's list that is done here
  * a byte at a time; hidden memory must stay as it is.
  *
- * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c drivers/ata/ide_packet.c drivers/ata/packet.c core/io/port.c core/io/sg.c tests/unit/ide_model.c tests/unit/ide_model_packet.c
+ * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c drivers/ata/ide_packet.c drivers/ata/packet.c core/io/port.c core/io/sg.c tests/unit/ide_model.c tests/unit/ide_model_packet.c tests/unit/toy_filter.c
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +12,7 @@
 #include "core/lib/range.h"
 #include "drivers/ata/ide.h"
 #include "tests/unit/ide_model.h"
+#include "tests/unit/toy_filter.h"
 
 #define SECTORS 64
 #define BYTES	(SECTORS * 512)
@@ -19,46 +20,7 @@
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
 static struct ide_channel channel;
-
-static u8 key(u64 lba, u32 i)
-{
-	return (u8)(1 + (lba * 37 + i) % 255);
-}
-
-static bool covers(const struct block_dev *dev, u64 lba, u32 count)
-{
-	return true;
-}
-
-/* The byte of the list at @at, or NULL. */
-static u8 *list_byte(const struct sg_list *sg, u64 at)
-{
-	for (u32 i = 0; i < sg->count; at -= sg->seg[i++].len)
-		if (at < sg->seg[i].len)
-			return model.memory + sg->seg[i].gpa + at;
-	abort();
-}
-
-static void decode_sg(const struct block_dev *dev, u64 lba, u32 count,
-		      const struct sg_list *sg, u64 offset)
-{
-	for (u32 i = 0; i < count * 512; i++)
-		*list_byte(sg, offset + i) ^= key(lba + i / 512, i % 512);
-}
-
-static void encode_sg(const struct block_dev *dev, u64 lba, u32 count,
-		      const struct sg_list *sg, u64 offset, void *dst)
-{
-	for (u32 i = 0; i < count * 512; i++)
-		((u8 *)dst)[i] = *list_byte(sg, offset + i) ^
-				 key(lba + i / 512, i % 512);
-}
-
-static const struct block_filter filter = {
-	.covers = covers,
-	.decode_sg = decode_sg,
-	.encode_sg = encode_sg,
-};
+static struct block_dev dev = { 512, 0, ~0ULL, ~0ULL };
 
 static void start(void)
 {
@@ -67,9 +29,9 @@ static void start(void)
 
 	if (!started) {
 		model_init();
-		ch->filter = &filter;
+		ch->filter = &xor_filter;
 		ch->spins = 20;
-		ch->unit[0].dev = (struct block_dev *)ch;
+		ch->unit[0].dev = &dev;
 		ch->unit[0].sector_size = 512;
 		if (ide_channel_start(ch))
 			abort();
@@ -144,8 +106,8 @@ static u8 run(bool write, u32 count, u32 prd)
 static void compare(const u32 *address, u32 bytes)
 {
 	for (u32 i = 0; i < bytes; i++)
-		if (model.dev[0].disk[i] !=
-		    (model.memory[address[i]] ^ key(i / 512, i % 512)))
+		if (model.dev[0].disk[i] != (model.memory[address[i]] ^
+					     xor_key(&dev, i / 512, i % 512)))
 			abort();
 }
 

@@ -2,18 +2,17 @@
  * A protected CD drive at an AHCI port, against the model: as ide_packet_test
  * on IDE.
  *
- * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ahci_command.c drivers/ata/ahci_done.c drivers/ata/ahci_identify.c drivers/ata/ahci_packet.c drivers/ata/packet.c drivers/ata/ahci_port.c core/io/sg.c tests/unit/ahci_model.c
+ * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ahci_command.c drivers/ata/ahci_done.c drivers/ata/ahci_identify.c drivers/ata/ahci_packet.c drivers/ata/packet.c drivers/ata/ahci_port.c core/io/sg.c tests/unit/ahci_model.c tests/unit/toy_filter.c
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/io/mmio.h"
 #include "core/lib/bytes.h"
 #include "core/lib/range.h"
-#include "core/mm/gmem.h"
 #include "drivers/ata/ahci.h"
 #include "tests/unit/ahci_model.h"
 #include "tests/unit/test.h"
+#include "tests/unit/toy_filter.h"
 
 /* The guest's memory. */
 #define LIST	0x4000u
@@ -31,53 +30,19 @@ static struct model_disk *const drive = &model.port[0].disk;
 static u8 plain[SECTORS * 2048];
 static struct block_id seen;
 
-/* ---- a filter whose ciphertext never equals the plaintext ---- */
-
-static bool covers(const struct block_dev *dev, u64 lba, u32 count)
-{
-	return lba + count > FIRST;
-}
+static struct block_dev dev = { 512, FIRST, ~0ULL, ~0ULL };
+static struct block_filter filter;
 
 static u8 key(u64 lba, u32 i)
 {
-	return lba >= FIRST ? (u8)(1 + (lba * 131 + i * 7) % 255) : 0;
-}
-
-static u8 *sg_byte(const struct sg_list *sg, u64 at)
-{
-	for (u32 i = 0; i < sg->count; at -= sg->seg[i++].len)
-		if (at < sg->seg[i].len)
-			return gmem_ptr(sg->seg[i].gpa + at, 1);
-	abort();
-}
-
-static void decode_sg(const struct block_dev *dev, u64 lba, u32 count,
-		      const struct sg_list *sg, u64 offset)
-{
-	for (u32 i = 0; i < count * 512; i++)
-		*sg_byte(sg, offset + i) ^= key(lba + i / 512, i % 512);
-}
-
-static void encode_sg(const struct block_dev *dev, u64 lba, u32 count,
-		      const struct sg_list *sg, u64 offset, void *dst)
-{
-	for (u32 i = 0; i < count * 512; i++)
-		((u8 *)dst)[i] =
-			*sg_byte(sg, offset + i) ^ key(lba + i / 512, i % 512);
+	return xor_key(&dev, lba, i);
 }
 
 static struct block_dev *attach(const struct block_id *id)
 {
 	seen = *id;
-	return (struct block_dev *)&seen;
+	return &dev;
 }
-
-static const struct block_filter filter = {
-	.attach = attach,
-	.covers = covers,
-	.decode_sg = decode_sg,
-	.encode_sg = encode_sg,
-};
 
 /* ---- the machine and its guest ---- */
 
@@ -113,6 +78,8 @@ static void machine(void)
 		drive->data[i] = plain[i] ^ key(i / 512, i % 512);
 	}
 	memset(p, 0, sizeof(*p));
+	filter = xor_filter;
+	filter.attach = attach;
 	p->filter = &filter;
 	p->options = &options;
 	p->attach_lock = &attach_lock;

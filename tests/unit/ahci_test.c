@@ -3,9 +3,8 @@
  * ciphertext in the protected ranges and nothing else, the guest reads what
  * it wrote, and the hardware touches no memory that it was not given.
  *
- * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ahci_command.c drivers/ata/ahci_done.c drivers/ata/ahci_identify.c drivers/ata/ahci_packet.c drivers/ata/packet.c drivers/ata/ahci_port.c core/io/sg.c tests/unit/ahci_model.c
+ * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ahci_command.c drivers/ata/ahci_done.c drivers/ata/ahci_identify.c drivers/ata/ahci_packet.c drivers/ata/packet.c drivers/ata/ahci_port.c core/io/sg.c tests/unit/ahci_model.c tests/unit/toy_filter.c
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/io/dma.h"
@@ -13,10 +12,10 @@
 #include "core/lib/bytes.h"
 #include "core/lib/errors.h"
 #include "core/lib/range.h"
-#include "core/mm/gmem.h"
 #include "drivers/ata/ahci.h"
 #include "tests/unit/ahci_model.h"
 #include "tests/unit/test.h"
+#include "tests/unit/toy_filter.h"
 
 /* The guest's memory. */
 #define LIST	   0x4000u
@@ -38,62 +37,12 @@ static u8 plain[2 * MODEL_LOW * 512];	/* as the guest sees its disk */
 static u8 pending[2 * MODEL_LOW * 512]; /* after the writes under way */
 static u32 attached, foreign, plain_seen, waited;
 
-/* ---- a filter whose ciphertext never equals the plaintext ---- */
-
-struct block_dev {
-	int unused;
-};
-static struct block_dev the_dev;
-
-static bool sector_covered(u64 lba)
-{
-	return (lba >= FIRST && lba < LAST) || lba >= HIGH_FIRST;
-}
-
-static bool covers(const struct block_dev *dev, u64 lba, u32 count)
-{
-	for (u32 i = 0; i < count; i++)
-		if (sector_covered(lba + i))
-			return true;
-	return false;
-}
+static struct block_dev the_dev = { 512, FIRST, LAST, HIGH_FIRST };
+static struct block_filter filter;
 
 static u8 key(u64 lba, u32 i)
 {
-	return sector_covered(lba) ? (u8)(1 + (lba * 131 + i * 7) % 255) : 0;
-}
-
-/* Each byte of @count sectors in the list, with its key. */
-static void each_byte(const struct sg_list *sg, u64 lba, u64 bytes, u8 *out)
-{
-	u32 size = model.port[0].disk.sector, seg = 0, pos = 0;
-
-	for (u64 i = 0; i < bytes; i++) {
-		u8 *at;
-
-		while (pos == sg->seg[seg].len) {
-			seg++;
-			pos = 0;
-			if (seg >= sg->count)
-				abort();
-		}
-		at = gmem_ptr(sg->seg[seg].gpa + pos++, 1);
-		if (!at)
-			abort();
-		*(out ? out++ : at) = *at ^ key(lba + i / size, i % size);
-	}
-}
-
-static void decode_sg(const struct block_dev *dev, u64 lba, u32 count,
-		      const struct sg_list *sg, u64 offset)
-{
-	each_byte(sg, lba, (u64)count * model.port[0].disk.sector, NULL);
-}
-
-static void encode_sg(const struct block_dev *dev, u64 lba, u32 count,
-		      const struct sg_list *sg, u64 offset, void *dst)
-{
-	each_byte(sg, lba, (u64)count * model.port[0].disk.sector, dst);
+	return xor_key(&the_dev, lba, i);
 }
 
 static struct block_dev *attach(const struct block_id *id)
@@ -101,13 +50,6 @@ static struct block_dev *attach(const struct block_id *id)
 	attached++;
 	return strncmp(id->serial, "SECRET", 6) ? NULL : &the_dev;
 }
-
-static const struct block_filter filter = {
-	.attach = attach,
-	.covers = covers,
-	.decode_sg = decode_sg,
-	.encode_sg = encode_sg,
-};
 
 /* ---- what the hardware must not do ---- */
 
@@ -159,6 +101,8 @@ static void check_dma(u32 port, u64 addr, u32 len, bool write)
 
 static void ports_init(void)
 {
+	filter = xor_filter;
+	filter.attach = attach;
 	for (u32 i = 0; i < MODEL_PORTS; i++) {
 		struct ahci_port *q = &ports[i];
 
@@ -183,7 +127,7 @@ static void machine(u32 sector)
 	memset(pending, 0, sizeof(pending));
 	options = (struct ata_options){ .bounce_kib = 64 };
 	attached = foreign = plain_seen = 0;
-	d->sector = sector;
+	d->sector = the_dev.sector = sector;
 	for (u64 at = 0; at < sizeof(plain); at += sector) {
 		u64 lba = at < sizeof(plain) / 2
 				  ? at / sector

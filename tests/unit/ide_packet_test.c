@@ -3,7 +3,7 @@
  * sees what it wrote, and what may not reach the drive does not. Writing is
  * shown only here: the emulators' drives read.
  *
- * units: drivers/ata/command.c drivers/ata/packet.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c drivers/ata/ide_packet.c core/io/port.c core/io/sg.c tests/unit/ide_model.c tests/unit/ide_model_packet.c
+ * units: drivers/ata/command.c drivers/ata/packet.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c drivers/ata/ide_packet.c core/io/port.c core/io/sg.c tests/unit/ide_model.c tests/unit/ide_model_packet.c tests/unit/toy_filter.c
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +12,7 @@
 #include "drivers/ata/ide.h"
 #include "tests/unit/ide_model.h"
 #include "tests/unit/test.h"
+#include "tests/unit/toy_filter.h"
 
 #define PRDS	0x1000
 #define DATA	0x20000
@@ -23,56 +24,12 @@ static struct ide_channel *ch;
 static struct model_device *drive;
 static u8 plain[SECTORS * 2048];
 
-/* ---- a filter whose ciphertext never equals the plaintext ---- */
-
-static bool covers(const struct block_dev *dev, u64 lba, u32 count)
-{
-	return lba + count > FIRST;
-}
+static struct block_dev dev = { 512, FIRST, ~0ULL, ~0ULL };
 
 static u8 key(u64 lba, u32 i)
 {
-	return lba >= FIRST ? (u8)(1 + (lba * 131 + i * 7) % 255) : 0;
+	return xor_key(&dev, lba, i);
 }
-
-static void crypt(const struct block_dev *dev, u64 lba, u32 count,
-		  const void *src, void *dst)
-{
-	for (u32 i = 0; i < count * 512; i++)
-		((u8 *)dst)[i] =
-			((const u8 *)src)[i] ^ key(lba + i / 512, i % 512);
-}
-
-static u8 *sg_byte(const struct sg_list *sg, u64 at)
-{
-	for (u32 i = 0; i < sg->count; at -= sg->seg[i++].len)
-		if (at < sg->seg[i].len)
-			return model.memory + sg->seg[i].gpa + at;
-	abort();
-}
-
-static void decode_sg(const struct block_dev *dev, u64 lba, u32 count,
-		      const struct sg_list *sg, u64 offset)
-{
-	for (u32 i = 0; i < count * 512; i++)
-		*sg_byte(sg, offset + i) ^= key(lba + i / 512, i % 512);
-}
-
-static void encode_sg(const struct block_dev *dev, u64 lba, u32 count,
-		      const struct sg_list *sg, u64 offset, void *dst)
-{
-	for (u32 i = 0; i < count * 512; i++)
-		((u8 *)dst)[i] =
-			*sg_byte(sg, offset + i) ^ key(lba + i / 512, i % 512);
-}
-
-static const struct block_filter filter = {
-	.covers = covers,
-	.decode = crypt,
-	.encode = crypt,
-	.decode_sg = decode_sg,
-	.encode_sg = encode_sg,
-};
 
 /* ---- the machine and its guest ---- */
 
@@ -84,9 +41,9 @@ static void machine(void)
 		ide_channel_place(ch, 0, 0, 0);
 	}
 	ch = calloc(1, sizeof(*ch));
-	ch->filter = &filter;
+	ch->filter = &xor_filter;
 	ch->spins = 10000;
-	ch->unit[0].dev = (struct block_dev *)ch;
+	ch->unit[0].dev = &dev;
 	ch->unit[0].sector_size = 512;
 	ch->unit[0].packet = 12;
 	drive = &model.dev[0];

@@ -2,7 +2,7 @@
  * The IDE driver against a model of the hardware: the disk holds ciphertext
  * in the protected ranges and nothing else, the guest reads what it wrote.
  *
- * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_packet.c drivers/ata/packet.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c core/io/port.c core/io/sg.c tests/unit/ide_model.c tests/unit/ide_model_packet.c
+ * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_packet.c drivers/ata/packet.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c core/io/port.c core/io/sg.c tests/unit/ide_model.c tests/unit/ide_model_packet.c tests/unit/toy_filter.c
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 #include "drivers/ata/ide.h"
 #include "tests/unit/ide_model.h"
 #include "tests/unit/test.h"
+#include "tests/unit/toy_filter.h"
 
 #define PRDS 0x1000 /* the guest's lists, of 64 KiB */
 #define DATA 0x20000
@@ -19,90 +20,14 @@ static struct ide_channel *ch;
 static u8 plain[2][2 * MODEL_LOW * 512]; /* as the guest sees its disks */
 static u32 exits, dma_exits;
 
-/* ---- a filter whose ciphertext never equals the plaintext ---- */
-
-struct block_dev {
-	int unit;
+static struct block_dev devs[2] = {
+	[0 ... 1] = { 512, 100, 3000, MODEL_HIGH + 100 },
 };
-static struct block_dev devs[2] = { { 0 }, { 1 } };
-
-static bool sector_covered(u64 lba)
-{
-	return (lba >= 100 && lba < 3000) || lba >= MODEL_HIGH + 100;
-}
-
-static bool covers(const struct block_dev *dev, u64 lba, u32 count)
-{
-	for (u32 i = 0; i < count; i++)
-		if (sector_covered(lba + i))
-			return true;
-	return false;
-}
 
 static u8 key(u64 lba, u32 i)
 {
-	return sector_covered(lba) ? (u8)(1 + (lba * 131 + i * 7) % 255) : 0;
+	return xor_key(&devs[0], lba, i);
 }
-
-static u32 sector_bytes(const struct block_dev *dev)
-{
-	return model.dev[dev->unit].sector;
-}
-
-static void crypt(const struct block_dev *dev, u64 lba, u32 count,
-		  const void *src, void *dst)
-{
-	u32 size = sector_bytes(dev);
-
-	for (u32 n = 0; n < count; n++)
-		for (u32 i = 0; i < size; i++)
-			((u8 *)dst)[n * size + i] =
-				((const u8 *)src)[n * size + i] ^
-				key(lba + n, i);
-}
-
-static void decode_sg(const struct block_dev *dev, u64 lba, u32 count,
-		      const struct sg_list *sg, u64 offset)
-{
-	u32 size = sector_bytes(dev), seg = 0, pos = 0;
-
-	for (u64 i = 0; i < offset + (u64)count * size; i++) {
-		while (pos == sg->seg[seg].len) {
-			seg++;
-			pos = 0;
-			if (seg >= sg->count)
-				abort();
-		}
-		if (i >= offset)
-			model.memory[sg->seg[seg].gpa + pos] ^= key(
-				lba + (i - offset) / size, (i - offset) % size);
-		pos++;
-	}
-}
-
-static void encode_sg(const struct block_dev *dev, u64 lba, u32 count,
-		      const struct sg_list *sg, u64 offset, void *dst)
-{
-	u32 size = sector_bytes(dev), seg = 0;
-	u64 at = offset;
-
-	while (at >= sg->seg[seg].len)
-		at -= sg->seg[seg++].len;
-	for (u32 i = 0; i < count * size; i++) {
-		while (at == sg->seg[seg].len) {
-			seg++;
-			at = 0;
-			if (seg >= sg->count)
-				abort();
-		}
-		((u8 *)dst)[i] = model.memory[sg->seg[seg].gpa + at++] ^
-				 key(lba + i / size, i % size);
-	}
-}
-
-static const struct block_filter filter = {
-	NULL, covers, crypt, crypt, decode_sg, encode_sg, NULL,
-};
 
 /* ---- the machine and its guest ---- */
 
@@ -119,14 +44,14 @@ static void machine(bool protect0, bool protect1, u32 sector)
 		port_hook_move(&ch->prd_hook, off, 0);
 	}
 	ch = calloc(1, sizeof(*ch)); /* in the list of hooks for ever */
-	ch->filter = &filter;
+	ch->filter = &xor_filter;
 	ch->spins = 10000;
 	ch->unit[0].dev = protect0 ? &devs[0] : NULL;
 	ch->unit[1].dev = protect1 ? &devs[1] : NULL;
 	for (int i = 0; i < 2; i++) {
 		struct model_device *d = &model.dev[i];
 
-		d->sector = sector;
+		d->sector = devs[i].sector = sector;
 		ch->unit[i].sector_size = sector;
 		ch->unit[i].geometry = (struct ata_geometry){ 16, 63 };
 		for (u64 n = 0; n < 2 * MODEL_LOW * 512 / sector; n++) {

@@ -1,0 +1,93 @@
+#include "tests/unit/toy_filter.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/lib/range.h"
+#include "core/mm/gmem.h"
+
+static bool covers(const struct block_dev *dev, u64 lba, u32 count)
+{
+	return range_overlap(lba, count, dev->first, dev->last - dev->first) ||
+	       range_overlap(lba, count, dev->high, ~0ULL - dev->high);
+}
+
+/* ---- lists ---- */
+
+struct cursor {
+	const struct sg_list *sg;
+	u64 at; /* bytes from the start of ... */
+	u32 seg;
+};
+
+/* The next bytes, at most *@len; how many they are in *@len. */
+static u8 *take(struct cursor *c, u64 *len)
+{
+	const struct sg_seg *s;
+	u8 *p;
+
+	while (c->seg < c->sg->count && c->at >= c->sg->seg[c->seg].len)
+		c->at -= c->sg->seg[c->seg++].len;
+	if (c->seg == c->sg->count)
+		abort();
+	s = &c->sg->seg[c->seg];
+	*len = min_u64(*len, s->len - c->at);
+	p = gmem_ptr(s->gpa + c->at, *len);
+	if (!p)
+		abort();
+	c->at += *len;
+	return p;
+}
+
+static void gather(const struct sg_list *sg, u64 offset, u8 *dst, u64 bytes)
+{
+	struct cursor c = { sg, offset, 0 };
+
+	for (u64 n; n = bytes, bytes; dst += n, bytes -= n) {
+		const u8 *src = take(&c, &n);
+
+		memcpy(dst, src, n);
+	}
+}
+
+/* ---- XOR ---- */
+
+static void xor_crypt(const struct block_dev *dev, u64 lba, u32 count,
+		      const void *src, void *dst)
+{
+	const u8 *from = src;
+	u8 *to = dst;
+
+	for (u64 end = lba + count; lba < end; lba++)
+		for (u32 i = 0; i < dev->sector; i++)
+			*to++ = *from++ ^ xor_key(dev, lba, i);
+}
+
+static void xor_decode_sg(const struct block_dev *dev, u64 lba, u32 count,
+			  const struct sg_list *sg, u64 offset)
+{
+	struct cursor c = { sg, offset, 0 };
+
+	for (u64 end = lba + count; lba < end; lba++)
+		for (u32 i = 0; i < dev->sector;) {
+			u64 n = dev->sector - i;
+
+			for (u8 *p = take(&c, &n); n; n--)
+				*p++ ^= xor_key(dev, lba, i++);
+		}
+}
+
+static void xor_encode_sg(const struct block_dev *dev, u64 lba, u32 count,
+			  const struct sg_list *sg, u64 offset, void *dst)
+{
+	gather(sg, offset, dst, (u64)count * dev->sector);
+	xor_crypt(dev, lba, count, dst, dst);
+}
+
+const struct block_filter xor_filter = {
+	.covers = covers,
+	.decode = xor_crypt,
+	.encode = xor_crypt,
+	.decode_sg = xor_decode_sg,
+	.encode_sg = xor_encode_sg,
+};

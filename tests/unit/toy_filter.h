@@ -1,0 +1,31 @@
+/*
+ * A filter for tests of disk drivers: no cipher, but what is encrypted is
+ * told from what is not. Lists are in the memory that gmem_ptr() shows; one
+ * that is too short or leaves it ends the test.
+ */
+#ifndef TESTS_UNIT_TOY_FILTER_H
+#define TESTS_UNIT_TOY_FILTER_H
+
+#include "core/io/block.h"
+
+struct block_dev {
+	u32 sector;	 /* bytes */
+	u64 first, last; /* protected: [first, last), ... */
+	u64 high;	 /* ... and from here on */
+};
+
+static inline bool toy_covered(const struct block_dev *dev, u64 lba)
+{
+	return (lba >= dev->first && lba < dev->last) || lba >= dev->high;
+}
+
+/* What byte @i of a sector is XORed with: never 0 in a protected one. */
+static inline u8 xor_key(const struct block_dev *dev, u64 lba, u32 i)
+{
+	return toy_covered(dev, lba) ? (u8)(1 + (lba * 131 + i * 7) % 255) : 0;
+}
+
+/* The ciphertext never equals the plaintext. Has no attach() and expects(). */
+extern const struct block_filter xor_filter;
+
+#endif
