@@ -272,6 +272,8 @@ static void take_programs(void)
 	programs_init(&programs, &c, guest.ops, files, count);
 	programs_attach(&programs);
 	guest.hypercall = programs_hypercall;
+	if (programs.count)
+		guest.background = programs_background;
 }
 
 static void conceal(void *ctx, struct pci_addr addr, const struct pci_id *id)

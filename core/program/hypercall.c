@@ -202,6 +202,7 @@ static s64 finish(struct hypercall *h, struct program *p,
 	u64 id = slot->id, room = h->gpr[GPR_RDI];
 	s64 rc;
 
+	p->poked = true; /* it may wait for this caller's buffer */
 	slice_run(&h->s, p, slot, id);
 	if (slot->id != id || slot->state == MAIL_FREE)
 		return -ENOENT; /* cancelled, by another CPU */
@@ -290,7 +291,6 @@ static s64 hc_send(struct hypercall *h)
 		return rc;
 	m.id = program_new_id(h->all, p, i);
 	mail_post(&p->mail, i, &m, now);
-	p->poked = true;
 	rc = finish(h, p, &p->mail.slot[i]);
 	if (!h->trap)
 		return rc;
@@ -455,6 +455,12 @@ bool programs_hypercall(struct vcpu *v, const struct vmexit *exit)
 	if (h.s.init)
 		startup_init_signal(v);
 	return true;
+}
+
+void programs_background(struct vcpu *v)
+{
+	if (slice_background(attached, v))
+		startup_init_signal(v);
 }
 
 void programs_attach(struct programs *all)

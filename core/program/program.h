@@ -9,7 +9,8 @@
  * equal address. The nested table is the isolation.
  *
  * It runs inside the hypercall of the CPU that wants something of it, for one
- * slice at most. struct programs has one lock, held for everything but the
+ * slice at most; what is unfinished then goes on in the background, too. struct
+ * programs has one lock, held for everything but the
  * slice's own running; what runs belongs to its CPU by program.holder.
  */
 #ifndef CORE_PROGRAM_PROGRAM_H
@@ -97,6 +98,7 @@ struct programs {
 	struct buffer buffer[BUFFERS_MAX];
 	struct {
 		u64 slices, ns;
+		u64 rest; /* until then, ns, nothing runs in the background */
 	} cpu[CPU_MAX];
 };
 
@@ -110,6 +112,7 @@ struct slice {
 	bool began;		/* the guest's extended state is saved */
 	bool over;		/* the guest has to run */
 	bool init;		/* the CPU has got an INIT */
+	bool background;	/* no hypercall */
 };
 
 /* ---- load.c: from files to programs -------------------------------------- */
@@ -161,6 +164,15 @@ void slice_run(struct slice *s, struct program *first,
 /* After the last: the guest's state is back. */
 void slice_end(struct slice *s);
 
+/*
+ * Between two exits of the guest: gives a slice to a program that has something
+ * to do, and then time to the guest, twice as long and at least a slice. Sets
+ * the deadline for what is left. Without v->timer a program could keep a guest
+ * that takes no interrupts for good: then only memory is wiped. True: the CPU has
+ * got an INIT.
+ */
+bool slice_background(struct programs *all, struct vcpu *v) must_check;
+
 /* ---- syscall.c ------------------------------------------------------------ */
 
 /* The system call that @p has just made; moves RIP unless it has to wait. */
@@ -189,5 +201,7 @@ int caller_probe(struct vcpu *v, u64 address, u64 len,
 /* For struct guest: hypercalls go to @all. */
 bool programs_hypercall(struct vcpu *v, const struct vmexit *exit);
 void programs_attach(struct programs *all);
+/* For struct guest: unfinished work goes on. */
+void programs_background(struct vcpu *v);
 
 #endif

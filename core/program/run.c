@@ -5,25 +5,35 @@
 #include "core/arch/x86.h"
 #include "core/cpu/clock.h"
 #include "core/cpu/fpu.h"
+#include "core/lib/range.h"
 #include "core/lib/string.h"
 #include "core/program/barrier.h"
 
+#define US	  1000ULL
 #define MS	  1000000ULL
+#define NEVER	  (~0ULL)
 #define CPUID_LEN 2
 
 /* ---- whose turn it is ----------------------------------------------------- */
 
-static bool can_run(const struct program *p, u32 cpu, u64 now)
+/* From when on, in ns, there is something to do for @p on this CPU. */
+static u64 due(const struct program *p, u32 cpu)
 {
 	if (!p->file || (p->holder && p->holder != cpu + 1))
-		return false;
+		return NEVER;
 	if (p->dirty)
-		return true;
-	if (now < p->not_before)
-		return false;
-	return p->state == SHOJI_PROGRAM_READY ||
-	       (p->state == SHOJI_PROGRAM_WAITING &&
-		(p->poked || now >= p->wake));
+		return 0;
+	if (p->state == SHOJI_PROGRAM_READY)
+		return p->not_before;
+	if (p->state == SHOJI_PROGRAM_WAITING)
+		return max_u64(p->poked ? 0 : p->wake, p->not_before);
+	return NEVER;
+}
+
+static bool can_run(const struct slice *s, const struct program *p, u64 now)
+{
+	return due(p, s->v->cpu->index) <= now &&
+	       (p->dirty || !s->background || s->v->timer);
 }
 
 /* @first if it can, else the next one in turn; but none while @first runs on
@@ -34,14 +44,14 @@ static struct program *choose(struct slice *s, struct program *first)
 	u32 cpu = s->v->cpu->index;
 	u64 now = clock_ns();
 
-	if (can_run(first, cpu, now))
+	if (can_run(s, first, now))
 		return first;
 	if (first->holder && first->holder != cpu + 1)
 		return NULL;
 	for (u32 i = 0; i < all->count; i++) {
 		struct program *p = &all->program[++all->turn % all->count];
 
-		if (can_run(p, cpu, now))
+		if (can_run(s, p, now))
 			return p;
 	}
 	return NULL;
@@ -264,4 +274,48 @@ void slice_run(struct slice *s, struct program *first,
 			run_once(s, p);
 		release(s, p);
 	}
+}
+
+/* ---- the background -------------------------------------------------------- */
+
+/* The next one, and when. Looks without the lock: what changes meanwhile is seen
+ * at the next exit. */
+static u64 next_due(struct programs *all, struct vcpu *v, struct program **next)
+{
+	u32 cpu = v->cpu->index;
+	u64 at = NEVER;
+
+	for (u32 i = 1; i <= all->count && !v->waiting_sipi; i++) {
+		struct program *p = &all->program[(all->turn + i) % all->count];
+		u64 when = p->dirty || v->timer ? due(p, cpu) : NEVER;
+
+		if (when < at)
+			*next = p;
+		at = min_u64(at, when);
+	}
+	return max_u64(at, all->cpu[cpu].rest);
+}
+
+bool slice_background(struct programs *all, struct vcpu *v)
+{
+	struct slice s = { .all = all, .v = v, .background = true };
+	u64 now = clock_ns(), slice, *rest = &all->cpu[v->cpu->index].rest;
+	struct program *first = NULL;
+	u64 at = next_due(all, v, &first);
+
+	if (at <= now) {
+		slice = first->m.slice_us * US;
+		s.end = rdtsc() + clock_to_ticks(slice);
+		lock_acquire(&all->lock);
+		all->turn = first->id;
+		slice_run(&s, first, NULL, 0);
+		slice_end(&s);
+		lock_release(&all->lock);
+		at = clock_ns();
+		*rest = at + max_u64(2 * (at - now), slice);
+		now = at;
+		at = *rest;
+	}
+	v->deadline = at == NEVER ? 0 : rdtsc() + clock_to_ticks(at - now);
+	return s.init;
 }

@@ -166,7 +166,7 @@ static s64 call_buffer(struct call *c, bool write)
 		return -EFAULT;
 	/* Its page tables are those that this CPU has now. */
 	if (memcmp(&c->s->caller, &b->owner, sizeof(b->owner)))
-		return -EAGAIN;
+		return c->s->background ? block(c, PROGRAM_FOREVER) : -EAGAIN;
 	b->since = clock_ns();
 	return caller_copy(c->s->v, b->address + c->arg[1], own, c->arg[3],
 			   write, &fault)

@@ -47,6 +47,9 @@ struct guest {
 
 	/* False: not for Shoji, #UD. NULL if there is nothing to call. */
 	bool (*hypercall)(struct vcpu *v, const struct vmexit *exit);
+	/* Before each entry: work of Shoji's own. It sets v->deadline. NULL if
+	 * there is none. */
+	void (*background)(struct vcpu *v);
 };
 
 /* ---- run.c: the loop ---------------------------------------------------- */

@@ -179,7 +179,7 @@ static void (*const handlers[VMEXIT_KINDS])(struct vcpu *,
 	[VMEXIT_SHUTDOWN] = exit_shutdown,
 	[VMEXIT_HANDLED] = exit_nothing,
 	[VMEXIT_INVALID] = exit_invalid,
-	[VMEXIT_DEADLINE] = exit_unknown,
+	[VMEXIT_DEADLINE] = exit_nothing,
 	[VMEXIT_INTR] = exit_unknown,
 };
 
@@ -232,6 +232,8 @@ void guest_run(struct vcpu *v)
 	struct vmexit exit;
 
 	for (;;) {
+		if (v->guest->background)
+			v->guest->background(v);
 		/* Set before take_requests(): a kick that comes after it
 		 * finds us at the first instruction of the guest. */
 		__atomic_store_n(&v->in_guest, 1, __ATOMIC_SEQ_CST);

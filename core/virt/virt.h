@@ -101,7 +101,7 @@ enum vmexit_kind {
 			      * handler has counted it in cpu->nmi_seen */
 	VMEXIT_WINDOW,	 /* the guest can take the NMI that waits */
 	VMEXIT_SHUTDOWN, /* triple fault */
-	VMEXIT_DEADLINE, /* of a program: its slice is over */
+	VMEXIT_DEADLINE, /* the guest's, or a program's slice is over */
 	VMEXIT_HANDLED,	 /* the back end dealt with it */
 	VMEXIT_INVALID,	 /* the entry itself was refused */
 	VMEXIT_INTR,	 /* of a program: an interrupt waits for the guest */
@@ -170,6 +170,8 @@ struct vcpu {
 	bool waits_in_hw;    /* ... in the hardware's state for that */
 	bool nmi_pending;    /* an NMI that the guest has to get */
 	struct vevent event; /* to be injected at the next entry */
+	bool timer;   /* set by program_init(): the CPU keeps to deadlines */
+	u64 deadline; /* TSC: if so, leave the guest then; 0: no */
 	u64 exits[VMEXIT_KINDS];
 	struct ahead *ahead; /* ahead.c's own; NULL: never */
 

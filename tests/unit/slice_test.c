@@ -70,6 +70,11 @@ u64 clock_to_ns(u64 ticks)
 	return ticks;
 }
 
+u64 clock_to_ticks(u64 ns)
+{
+	return ns;
+}
+
 u32 fpu_size(void)
 {
 	return 1024;
@@ -263,6 +268,8 @@ static void start(u8 restart)
 	cpus[1].index = 1;
 	for (int i = 0; i < 2; i++)
 		vcpus[i].cpu = &cpus[i];
+	vcpus[0].timer = vcpus[1].timer = true;
+	vcpus[0].deadline = vcpus[1].deadline = 1;
 	next.exit = VMEXIT_INTR;
 	next.ns = 1000;
 	next.runs = 0;
@@ -393,10 +400,12 @@ TEST(stopped_for_good)
 	EXPECT_EQ(next.runs, 1);
 }
 
+static bool unasked; /* in the background */
+
 /* A system call of the second program. */
 static s64 asks(u64 number, u64 a, u64 b, u64 c, u64 d)
 {
-	struct slice s = { .all = &all, .v = &vcpus[0] };
+	struct slice s = { .all = &all, .v = &vcpus[0], .background = unasked };
 	struct program *p = &all.program[1];
 
 	p->cpu.gpr[GPR_RAX] = number;
@@ -431,6 +440,134 @@ TEST(seen_by_another_program)
 		call(0, p, NULL);
 	EXPECT(q->poked);
 	EXPECT_EQ(asks(PROGRAM_WAIT, (u64)id, reply, 8, 0), -EIO);
+}
+
+/* ---- the background -------------------------------------------------------- */
+
+static bool background(u32 cpu)
+{
+	u32 runs = next.runs;
+
+	EXPECT(!slice_background(&all, &vcpus[cpu]));
+	EXPECT(all.lock.next == all.lock.serving);
+	return next.runs != runs;
+}
+
+TEST(goes_on)
+{
+	u64 run = 0, begin;
+
+	start(1);
+	begin = fake_now;
+	next.ns = 400000;
+	for (u32 exit = 0; exit < 1000; exit++) {
+		if (background(0))
+			run += next.ns;
+		fake_now += 10000;
+		/* a third for the programs, at most */
+		EXPECT(run <= (fake_now - begin) / 3 + next.ns);
+		EXPECT(vcpus[0].deadline == all.cpu[0].rest);
+	}
+	EXPECT(run >= (fake_now - begin) / 4);
+	EXPECT_EQ(all.program[0].slices + all.program[1].slices, next.runs);
+	/* in turn */
+	EXPECT(all.program[0].slices - all.program[1].slices + 1 <= 2);
+}
+
+TEST(at_least_a_slice_for_the_guest)
+{
+	start(1);
+	EXPECT(background(0));
+	EXPECT_EQ(vcpus[0].deadline, fake_now + 500000);
+	fake_now += 499999;
+	EXPECT(!background(0));
+	EXPECT(background(1)); /* each CPU has its own */
+	fake_now += 1;
+	EXPECT(background(0));
+}
+
+TEST(until_a_deadline)
+{
+	struct program *p = &all.program[0];
+
+	start(1);
+	all.program[1].file = NULL;
+	p->state = SHOJI_PROGRAM_WAITING;
+	p->cpu.gpr[GPR_RAX] = PROGRAM_SLEEP;
+	p->cpu.gpr[GPR_RDI] = p->wake = fake_now + 3000000;
+	EXPECT(!background(0));
+	EXPECT_EQ(vcpus[0].deadline, fake_now + 3000000);
+	fake_now += 3000000;
+	EXPECT(background(0));
+	/* what nobody will wake has no deadline */
+	p->state = SHOJI_PROGRAM_STOPPED;
+	fake_now += 1000000;
+	EXPECT(!background(0));
+	EXPECT_EQ(vcpus[0].deadline, 0);
+}
+
+TEST(not_there)
+{
+	start(1);
+	vcpus[0].waiting_sipi = true;
+	EXPECT(!background(0) && !vcpus[0].deadline);
+	vcpus[0].waiting_sipi = false;
+	all.program[0].holder = all.program[1].holder = 2;
+	EXPECT(!background(0) && !vcpus[0].deadline);
+}
+
+/* A buffer of the guest's is there in the calls of its owner only. */
+TEST(waits_for_the_owner)
+{
+	struct program *p = &all.program[1];
+	struct mail_slot *slot;
+
+	start(1);
+	slot = post(p);
+	slot->buffer = 7;
+	mail_receive(&p->mail, 1);
+	all.buffer[0] = (struct buffer){
+		.id = 7, .owner = slot->sender, .length = 64, .access = 3
+	};
+	EXPECT_EQ(asks(PROGRAM_BUFFER_READ, slot->id, 0, PROGRAM_HEAP, 8),
+		  -EAGAIN);
+	EXPECT_EQ(p->state, SHOJI_PROGRAM_READY);
+	unasked = true;
+	asks(PROGRAM_BUFFER_READ, slot->id, 0, PROGRAM_HEAP, 8);
+	unasked = false;
+	EXPECT(p->state == SHOJI_PROGRAM_WAITING && p->wake == ~0ULL);
+	EXPECT_EQ(p->cpu.gpr[GPR_RAX], PROGRAM_BUFFER_READ);
+}
+
+/* What is left of a program goes, without a timer, too. */
+TEST(wiped_meanwhile)
+{
+	struct program *p = &all.program[0];
+
+	start(1);
+	vcpus[0].timer = vcpus[1].timer = false;
+	EXPECT(!background(0));
+	(void)crash(p, VMEXIT_SHUTDOWN);
+	for (u32 n = 1; p->dirty && n < 100; n++) {
+		EXPECT_EQ(count(p->memory, MEMORY, PATTERN),
+			  MEMORY - n * PIECE);
+		EXPECT(!background(n % 2));
+		fake_now += 500000;
+	}
+	EXPECT(as_at_the_start(p));
+	EXPECT_EQ(next.runs, 1);
+	/* another CPU may have been faster: nothing runs instead */
+	for (u32 i = 0; i < 2; i++) {
+		struct slice s = { .all = &all,
+				   .v = &vcpus[0],
+				   .end = fake_now + 1,
+				   .background = true };
+
+		lock_acquire(&all.lock);
+		slice_run(&s, &all.program[i], NULL, 0);
+		lock_release(&all.lock);
+	}
+	EXPECT_EQ(next.runs, 1);
 }
 
 /* ---- the end of Shoji ------------------------------------------------------- */
@@ -480,5 +617,7 @@ TEST(closed_in_between)
 }
 
 TEST_MAIN(CASE(started), CASE(wiped_in_pieces), CASE(stopped_for_good),
-	  CASE(seen_by_another_program), CASE(wiped_at_the_end),
-	  CASE(closed_in_between))
+	  CASE(seen_by_another_program), CASE(goes_on),
+	  CASE(at_least_a_slice_for_the_guest), CASE(until_a_deadline),
+	  CASE(not_there), CASE(waits_for_the_owner), CASE(wiped_meanwhile),
+	  CASE(wiped_at_the_end), CASE(closed_in_between))

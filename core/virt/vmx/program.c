@@ -73,6 +73,7 @@ int vmx_program_init(struct vcpu *v)
 
 	if (!vmx_caps->program.ok)
 		return -ENODEV;
+	v->timer = vmx_caps->program.timer;
 	x->program = pool_alloc(1);
 	if (!x->program)
 		return -ENOMEM;

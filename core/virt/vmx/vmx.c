@@ -7,6 +7,7 @@
 #include "core/cpu/cpu.h"
 #include "core/lib/errors.h"
 #include "core/lib/log.h"
+#include "core/lib/range.h"
 #include "core/mm/pool.h"
 #include "core/virt/vmx/vmcs.h"
 
@@ -94,6 +95,17 @@ static void set_nmi_window(struct vmx_cpu *x, bool on)
 		vmx_caps->proc | (on ? PROC_NMI_WINDOW : 0));
 }
 
+/* Ends the guest's run at v->deadline, also where it waits in HLT (25.5.1). */
+static void set_timer(const struct vcpu *v)
+{
+	u64 now = rdtsc(), left = v->deadline > now ? v->deadline - now : 0;
+
+	vmwrite(PIN_BASED_CONTROLS,
+		vmx_caps->pin | (v->deadline ? PIN_TIMER : 0));
+	vmwrite(PREEMPTION_TIMER,
+		min_u64(left >> vmx_caps->program.timer_rate, ~0U));
+}
+
 static void log_refusal(const struct vcpu *v, const struct vmexit *e)
 {
 	log_line("VM entry refused: reason %llx error %llu qualification %llx",
@@ -136,6 +148,8 @@ static void vmx_run(struct vcpu *v, struct vmexit *e)
 
 	vmx_flush(x);
 	set_nmi_window(x, v->nmi_pending);
+	if (v->timer)
+		set_timer(v);
 	if (event.valid)
 		inject(&v->event);
 	vmwrite(GUEST_RIP, v->rip);

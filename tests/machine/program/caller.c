@@ -558,6 +558,41 @@ static u64 next_random(u64 *seed)
 	return z ^ z >> 31;
 }
 
+/* ---- the background -------------------------------------------------------- */
+
+/* What a program has begun goes on without a call: the guest is idle, or @busy
+ * without an exit. */
+static void unasked(int busy, const char *name)
+{
+	const u64 count = 2000000;
+	u64 value = count, begin = now_ns();
+	struct shoji_regs r = {
+		.rcx = (u64)&value,
+		.rdx = sizeof(value),
+		.r8 = ORDER_WORK,
+	};
+	struct shoji_program before, after;
+
+	program_state(0, &before);
+	EQUAL(hypercall(SHOJI_SEND, &r), -SHOJI_EAGAIN, "unasked-send");
+	if (!busy)
+		sleep(3);
+	while (now_ns() - begin < 3000000000)
+		;
+	program_state(0, &after);
+	r = (struct shoji_regs){ .rbx = r.rdx };
+	EQUAL(hypercall(SHOJI_WAIT, &r), 0, name);
+	printf("%llu slices, %llu us\n",
+	       (unsigned long long)(after.slices - before.slices),
+	       (unsigned long long)(after.run_ns - before.run_ns) / 1000);
+}
+
+static void test_background(void)
+{
+	unasked(0, "unasked-idle");
+	unasked(1, "unasked-busy");
+}
+
 /* Every number with every wild value, and at random; in a child, since what
  * is its own memory may be written to. */
 static int wild_calls(u64 seed)
@@ -770,6 +805,7 @@ int main(int argc, char **argv)
 		{ "services", test_services },
 		{ "vectors", test_vectors },
 		{ "interrupts", test_interrupts },
+		{ "background", test_background },
 		{ "callers", test_callers },
 		{ "wild", test_wild },
 		{ "buffers", test_buffers },

@@ -94,6 +94,13 @@ def program_services(t):
     guest(t, words + " exit")
 
 
+@case(vendor=("intel",), weight=15)
+def program_background(t):
+    """Unfinished work goes on by itself: AMD-V has no timer for it."""
+    if not t.bare:
+        guest(t, "background")
+
+
 @case(vendor=("amd", "intel"), weight=25)
 def program_callers(t):
     """Processes that die, flood, forge and pass wild arguments."""
