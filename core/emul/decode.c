@@ -28,6 +28,7 @@ enum spec {
 	S_Iz,
 	S_Iv,
 	S_1,
+	S_CL,
 	S_Jb,
 	S_Jz,
 	S_Ob,
@@ -136,6 +137,8 @@ static const struct opcode one_byte[256] = {
 	[0xc3] = { INSN_RET, S_NONE, S_NONE, F_D64 | F_NO66 },
 	[0xd0] = { GROUP(GRP2), S_Eb, S_1, 0 },
 	[0xd1] = { GROUP(GRP2), S_Ev, S_1, 0 },
+	[0xd2] = { GROUP(GRP2), S_Eb, S_CL, 0 },
+	[0xd3] = { GROUP(GRP2), S_Ev, S_CL, 0 },
 	[0xe8] = { INSN_CALL, S_Jz, S_NONE, F_D64 | F_NO66 },
 	[0xe9] = { INSN_JMP, S_Jz, S_NONE, F_D64 | F_NO66 },
 	[0xeb] = { INSN_JMP, S_Jb, S_NONE, F_D64 | F_NO66 },
@@ -175,6 +178,7 @@ static const struct opcode two_byte[256] = { /* after 0F */
 	[0xaf] = { INSN_IMUL, S_Gv, S_Ev, 0 },
 	[0xae] = { GROUP(GRP15), S_NONE, S_NONE, F_NP },
 	[0x80 ... 0x8f] = { INSN_JCC, S_Jz, S_NONE, F_D64 | F_NO66 },
+	[0x90 ... 0x9f] = { INSN_SETCC, S_Eb, S_NONE, 0 },
 
 	/* never executed here */
 	[0x01] = { GROUP(GRP7), S_NONE, S_NONE, 0 },
@@ -547,6 +551,7 @@ enum {
 	K_A,
 	K_I,
 	K_1,
+	K_CL,
 	K_O,
 	K_X,
 	K_C
@@ -567,7 +572,7 @@ static const struct {
 	[S_Ob] = { K_O, 1 },	     [S_Ov] = { K_O, SIZE_V },
 	[S_Xb] = { K_X, 1 },	     [S_Xv] = { K_X, SIZE_V },
 	[S_Xz] = { K_X, SIZE_Z },    [S_Cd] = { K_C, 8 },
-	[S_Rd] = { K_R, SIZE_LONG },
+	[S_Rd] = { K_R, SIZE_LONG }, [S_CL] = { K_CL, 1 },
 };
 
 static u8 spec_size(const struct decoder *d, enum spec spec)
@@ -617,6 +622,9 @@ static void decode_operand(struct decoder *d, struct insn_operand *o,
 	case K_1:
 		o->kind = OPND_IMM;
 		d->in->imm = 1;
+		break;
+	case K_CL:
+		operand_reg(d, o, GPR_RCX, 1);
 		break;
 	case K_O:
 		o->kind = OPND_MEM;

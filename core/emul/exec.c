@@ -249,9 +249,10 @@ static exec_fn *const functions[INSN_COUNT] = {
 	[INSN_MUL] = flow_mul,	    [INSN_IMUL] = flow_imul,
 	[INSN_IMUL3] = flow_imul,   [INSN_LEA] = flow_lea,
 	[INSN_PUSH] = flow_push,    [INSN_POP] = flow_pop,
-	[INSN_JCC] = flow_jcc,	    [INSN_JMP] = flow_jmp,
-	[INSN_CALL] = flow_call,    [INSN_RET] = flow_ret,
-	[INSN_NOP] = flow_nop,	    [INSN_FENCE] = flow_fence,
+	[INSN_SETCC] = flow_setcc,  [INSN_JCC] = flow_jcc,
+	[INSN_JMP] = flow_jmp,	    [INSN_CALL] = flow_call,
+	[INSN_RET] = flow_ret,	    [INSN_NOP] = flow_nop,
+	[INSN_FENCE] = flow_fence,
 	/* MOVS, STOS and LODS: string.c; of the rest nothing is executed */
 };
 

@@ -52,6 +52,6 @@ int string_exec(struct emul_cpu *cpu, const struct insn *in,
 /* flow.c */
 exec_fn flow_incdec, flow_not, flow_neg, flow_shift, flow_lea, flow_push,
 	flow_pop, flow_jcc, flow_jmp, flow_call, flow_ret, flow_nop, flow_fence,
-	flow_mul, flow_imul;
+	flow_mul, flow_imul, flow_setcc;
 
 #endif

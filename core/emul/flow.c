@@ -69,14 +69,17 @@ int flow_shift(struct emul *e)
 {
 	const struct insn *in = e->in;
 	unsigned int top = 8 * in->size - 1;
-	unsigned int count = in->imm & (in->size == 8 ? 63 : 31);
 	bool carry, overflow;
-	u64 a, result;
+	u64 a, count, result;
 	s64 extended;
 	int error = exec_load_rmw(e, &in->dst, &a);
 
+	if (!error)
+		error = exec_load(e, &in->src, &count);
+
 	if (error)
 		return error;
+	count &= in->size == 8 ? 63 : 31;
 	extended = (s64)(a << (63 - top)) >> (63 - top);
 	if (!count) {
 		result = a;
@@ -266,6 +269,12 @@ int flow_jmp(struct emul *e)
 int flow_jcc(struct emul *e)
 {
 	return condition(e->cpu->rflags, e->in->cond) ? flow_jmp(e) : 0;
+}
+
+int flow_setcc(struct emul *e)
+{
+	return exec_store(e, &e->in->dst,
+			  condition(e->cpu->rflags, e->in->cond));
 }
 
 int flow_call(struct emul *e)

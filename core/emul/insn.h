@@ -48,6 +48,7 @@ enum insn_op {
 	INSN_PUSH,
 	INSN_POP,
 	INSN_JCC,
+	INSN_SETCC,
 	INSN_JMP,
 	INSN_CALL,
 	INSN_RET,
@@ -109,7 +110,7 @@ struct insn {
 	u8 length;    /* 1 to INSN_MAX */
 	u8 size;      /* of the first operand, or of a string's element */
 	u8 addr_size; /* 2, 4 or 8 bytes */
-	u8 cond;      /* of Jcc: SDM vol. 2, B.1.4.7 */
+	u8 cond;      /* of Jcc, SETcc: SDM vol. 2, B.1.4.7 */
 	bool lock;
 	bool rep; /* F2 or F3: MOVS, STOS, LODS, INS, OUTS repeat with both */
 	struct insn_operand dst, src;

@@ -197,6 +197,10 @@ static const struct kind kinds[] = {
 	{ 0, 0xd0, 2, 4, NO_IMM, MODRM, RFLAGS_AF },
 	{ 0, 0xd0, 2, 5, NO_IMM, MODRM, RFLAGS_AF },
 	{ 0, 0xd0, 2, 7, NO_IMM, MODRM, RFLAGS_AF },
+	{ 0, 0xd2, 2, 4, NO_IMM, MODRM | SHIFT, 0 },
+	{ 0, 0xd2, 2, 5, NO_IMM, MODRM | SHIFT, 0 },
+	{ 0, 0xd2, 2, 7, NO_IMM, MODRM | SHIFT, 0 },
+	{ 0x0f, 0x90, 16, ANY, NO_IMM, MODRM, 0 },
 	{ 0, 0xf6, 2, 4, NO_IMM, MODRM, UNDEF_MUL },
 	{ 0x0f, 0xaf, 1, ANY, NO_IMM, MODRM, UNDEF_MUL },
 	{ 0, 0x69, 1, ANY, IMM_Z, MODRM, UNDEF_MUL },
@@ -536,10 +540,12 @@ static void native_run(const struct trial *t)
 static u64 undefined_flags(const struct trial *t)
 {
 	unsigned int width = t->opcode & 1 ? 8 * t->opsize : 8;
-	unsigned int count = t->bytes[t->n - 1] & (width == 64 ? 63 : 31);
+	bool by_cl = (t->opcode & 0xfe) == 0xd2;
+	u64 count = by_cl ? t->cpu.gpr[GPR_RCX] : t->bytes[t->n - 1];
 
 	if (!(t->kind->flags & SHIFT))
 		return t->kind->undefined;
+	count &= width == 64 ? 63 : 31;
 	if (!count)
 		return 0;
 	return RFLAGS_AF | (count == 1 ? 0 : RFLAGS_OF) |

@@ -46,6 +46,8 @@ static const char *const names[INSN_COUNT] = {
 	[INSN_POP] = "pop",
 	[INSN_JCC] = "jo jno jb jnb jz jnz jbe jnbe js jns jp jnp jl jnl jle "
 		     "jnle",
+	[INSN_SETCC] = "seto setno setb setnb setz setnz setbe setnbe sets "
+		       "setns setp setnp setl setnl setle setnle",
 	[INSN_JMP] = "jmp",
 	[INSN_CALL] = "call",
 	[INSN_RET] = "ret",
@@ -276,7 +278,8 @@ static void check_accepted(const struct insn *in, const u8 *bytes,
 	int word = names[in->op] ? word_in(names[in->op], name) : 0;
 	struct insn cut;
 
-	if (!word || (in->op == INSN_JCC && word != in->cond + 1))
+	if (!word || ((in->op == INSN_JCC || in->op == INSN_SETCC) &&
+		      word != in->cond + 1))
 		report("another name", bytes, in->bits, name);
 	else if (zi->length != in->length)
 		report("another length", bytes, in->bits, name);
@@ -328,13 +331,13 @@ static bool left_out(const ZydisDecodedInstruction *zi)
 	case 0xca:
 	case 0xcb:
 	case 0xea:
-	case 0xd2: /* shifts by CL */
-	case 0xd3:
 		return true;
 	case 0xc0: /* group 2, /6: SHL by another name */
 	case 0xc1:
 	case 0xd0:
 	case 0xd1:
+	case 0xd2:
+	case 0xd3:
 		return zi->raw.modrm.reg == 6;
 	case 0xf6: /* IMUL of one operand */
 	case 0xf7:

@@ -62,6 +62,7 @@ static const struct insn known[] = {
 	{ "dec", 2, { 0xff, 0x0e } },
 	{ "not", 2, { 0xf7, 0x16 } },
 	{ "neg", 2, { 0xf7, 0x1e } },
+	{ "shl-cl", 2, { 0xd3, 0x26 } },
 	{ "stos", 1, { 0xab } },
 	{ "movs", 1, { 0xa5 } },
 	{ "rep-stos", 2, { 0xf3, 0xab } },
@@ -81,7 +82,7 @@ static const struct insn unknown[] = {
 	{ "cmpxchg8b", 3, { 0x0f, 0xc7, 0x0e } },
 	{ "sgdt", 3, { 0x0f, 0x01, 0x06 } },
 	{ "fstp", 2, { 0xd9, 0x1e } },
-	{ "setc", 3, { 0x0f, 0x92, 0x06 } },
+	{ "rol", 2, { 0xd1, 0x06 } },
 };
 
 static u32 step(const struct insn *in, u32 mode, u32 ring, u64 at)
