@@ -119,7 +119,8 @@ static u64 program_memory(void)
 		return 0;
 	for (u32 i = 0; i < min_u64(info.modules, BOOT_MODULES_MAX); i++)
 		size += align_up(info.module[i].size, PAGE_SIZE);
-	return size + programs_memory(config.programs, config.program_count);
+	return size + programs_memory(config.programs, config.program_count) +
+	       regions_memory(config.regions, config.region_count);
 }
 
 /* Modules lie in what is about to become the guest's memory. */

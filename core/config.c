@@ -25,6 +25,8 @@ static const char why_overlap[] =
 	"the configuration is broken: two volumes overlap";
 static const char why_conceal[] =
 	"the configuration is broken: a conceal rule has a value out of range";
+static const char why_region[] =
+	"the configuration is broken: a region has a value out of range";
 static const char why_program[] =
 	"the configuration is broken: a program has a value out of range";
 
@@ -66,7 +68,8 @@ static size_t size_wanted(const struct config_header *h)
 {
 	return sizeof(*h) + h->volumes * sizeof(struct config_volume) +
 	       h->conceals * sizeof(struct config_conceal) +
-	       h->programs * sizeof(struct program_manifest);
+	       h->programs * sizeof(struct program_manifest) +
+	       h->regions * sizeof(struct program_region);
 }
 
 static int fail(int err, const char **why, const char *text)
@@ -94,7 +97,7 @@ static int check_header(const u8 *blob, size_t size,
 	    h->panic_action > CONFIG_PANIC_REBOOT || h->ata & ~CONFIG_ATA_ALL ||
 	    h->bounce_kib > CONFIG_BOUNCE_MAX || h->bounce_kib % 4 ||
 	    h->programs > PROGRAM_MAX || h->hypercall > HYPERCALL_USER ||
-	    !all_zero(h->zero, sizeof(h->zero)))
+	    h->regions > REGION_MAX || h->zero)
 		return fail(-EINVAL, why, why_header);
 	if (size != size_wanted(h))
 		return fail(-EINVAL, why, why_size);
@@ -281,27 +284,45 @@ static bool program_memory_ok(const struct program_manifest *m)
 	       m->stack_kib + m->messages * m->message_kib < m->memory_kib;
 }
 
-static bool program_ok(const struct program_manifest *m, size_t count)
+static bool program_ok(const struct program_manifest *m,
+		       const struct config_header *h)
 {
 	return text_ok(m->name, sizeof(m->name)) && m->name[0] &&
 	       program_memory_ok(m) &&
 	       in_range(m->slice_us, PROGRAM_SLICE_MIN, PROGRAM_SLICE_MAX) &&
 	       in_range(m->time_ms, PROGRAM_TIME_MIN, PROGRAM_TIME_MAX) &&
-	       m->restart <= 1 && m->user <= 1 && !(m->sends >> count) &&
+	       m->restart <= 1 && m->user <= 1 && !(m->sends >> h->programs) &&
+	       !(m->regions >> h->regions) && !(m->writes & ~m->regions) &&
 	       all_zero(m->zero, sizeof(m->zero));
 }
 
-static int take_programs(const u8 *p, size_t count, struct config *out,
-			 const char **why)
+static int take_programs(const u8 *p, const struct config_header *h,
+			 struct config *out, const char **why)
 {
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < h->programs; i++) {
 		struct program_manifest *m = &out->programs[i];
 
 		memcpy(m, p + i * sizeof(*m), sizeof(*m));
-		if (!program_ok(m, count))
+		if (!program_ok(m, h))
 			return fail(-EINVAL, why, why_program);
 	}
-	out->program_count = count;
+	out->program_count = h->programs;
+	return 0;
+}
+
+static int take_regions(const u8 *p, size_t count, struct config *out,
+			const char **why)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct program_region *r = &out->regions[i];
+
+		memcpy(r, p + i * sizeof(*r), sizeof(*r));
+		if (!text_ok(r->name, sizeof(r->name)) || !r->name[0] ||
+		    !in_range(r->size_kib, REGION_SIZE_MIN, REGION_SIZE_MAX) ||
+		    r->size_kib % 4 || r->zero)
+			return fail(-EINVAL, why, why_region);
+	}
+	out->region_count = count;
 	return 0;
 }
 
@@ -337,7 +358,11 @@ int config_parse(const void *blob, size_t size, struct config *out,
 	if (err)
 		return err;
 	p += h.conceals * sizeof(struct config_conceal);
-	return take_programs(p, h.programs, out, why);
+	err = take_programs(p, &h, out, why);
+	if (err)
+		return err;
+	p += h.programs * sizeof(struct program_manifest);
+	return take_regions(p, h.regions, out, why);
 }
 
 void config_wipe(struct config *config, void *blob, size_t size)

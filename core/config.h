@@ -3,8 +3,9 @@
  * time, parsed once at boot.
  *
  * The blob is a header, then volume records, then concealment records, then
- * the manifests of programs, with nothing between or after them. All numbers are little endian; text is
- * printable ASCII, ended and filled up with NULs.
+ * the manifests of programs, then regions, with nothing between or after them.
+ * All numbers are little endian; text is printable ASCII, ended and filled up
+ * with NULs.
  */
 #ifndef CORE_CONFIG_H
 #define CORE_CONFIG_H
@@ -30,7 +31,8 @@ struct config_header {
 	le16 bounce_kib; /* of an AHCI port; 0: the driver's default */
 	u8 programs;
 	u8 hypercall; /* enum hypercall_allow */
-	u8 zero[2];
+	u8 regions;
+	u8 zero;
 };
 static_assert(sizeof(struct config_header) == 32, "blob version 1");
 
@@ -100,6 +102,8 @@ struct config {
 	enum hypercall_allow hypercall;
 	size_t program_count;
 	struct program_manifest programs[PROGRAM_MAX];
+	size_t region_count;
+	struct program_region regions[REGION_MAX];
 };
 
 /*

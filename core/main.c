@@ -252,6 +252,8 @@ static void take_programs(void)
 		.volume_count = config.volume_count,
 		.manifests = config.programs,
 		.count = config.program_count,
+		.regions = config.regions,
+		.region_count = config.region_count,
 	};
 	struct program_file files[FILES_MAX];
 	u32 count = 0;

@@ -22,6 +22,7 @@
  *		manifest's memory leaves. Never grows.
  *   messages	start->slots buffers of start->slot_size bytes, from start->mail
  *		on, with a page that is not mapped behind each.
+ *   regions	memory that programs share, from PROGRAM_MAP until it ends.
  *   start	this page: struct program_start.
  *   stack	ends at PROGRAM_STACK_TOP, with nothing mapped below it.
  *
@@ -69,6 +70,8 @@
 #define PROGRAM_PIE_BASE    0x00400000ULL
 #define PROGRAM_HEAP	    0x20000000ULL
 #define PROGRAM_MAIL	    0x30000000ULL
+#define PROGRAM_REGIONS	    0x34000000ULL /* each PROGRAM_REGION_STEP on */
+#define PROGRAM_REGION_STEP 0x01000000ULL
 #define PROGRAM_START	    0x3e000000ULL
 #define PROGRAM_STACK_TOP   0x3f000000ULL
 #define PROGRAM_SPACE	    0x40000000ULL
@@ -143,6 +146,12 @@ enum program_call {
 	/* RDI = name, RSI = length: RAX = the number of the program of that
 	 * name, -ENOENT. */
 	PROGRAM_FIND = 12,
+	/* RDI = name, RSI = length, of a region that the manifest grants, else
+	 * -ENOENT: RAX = its address, the same in every program, RDX = its size.
+	 * It is there, to be read and, if granted so, written, but not executed,
+	 * until this program ends; then again after another PROGRAM_MAP. It is
+	 * zeroed when the last program that has mapped it ends. */
+	PROGRAM_MAP = 13,
 	PROGRAM_CALLS, /* any other: -ENOSYS */
 };
 

@@ -27,33 +27,19 @@ static int page_of(struct vcpu *v, u64 address, u64 len, bool write, u8 **page,
 int caller_copy(struct vcpu *v, u64 address, void *data, u64 len, bool write,
 		struct guest_mem_fault *fault)
 {
-	u8 *p = data, *page;
-	u64 n;
-	int rc;
-
-	for (; len; len -= n, address += n, p += n) {
-		rc = page_of(v, address, len, write, &page, &n, fault);
-		if (rc)
-			return rc;
-		if (write)
-			memcpy(page, p, n);
-		else
-			memcpy(p, page, n);
-	}
-	return 0;
-}
-
-int caller_probe(struct vcpu *v, u64 address, u64 len,
-		 struct guest_mem_fault *fault)
-{
 	u8 *page;
 	u64 n;
 	int rc;
 
-	for (; len; len -= n, address += n) {
-		rc = page_of(v, address, len, true, &page, &n, fault);
+	for (u64 done = 0; done < len; done += n) {
+		rc = page_of(v, address + done, len - done, write, &page, &n,
+			     fault);
 		if (rc)
 			return rc;
+		if (data && write)
+			memcpy(page, (u8 *)data + done, n);
+		else if (data)
+			memcpy((u8 *)data + done, page, n);
 	}
 	return 0;
 }

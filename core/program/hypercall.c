@@ -258,9 +258,9 @@ static s64 check_send(struct hypercall *h, struct program **to)
 	    (h->gpr[9] && !own_buffer(h, h->gpr[9])))
 		return -EINVAL;
 	*to = p;
-	return copied(h, caller_probe(h->v, h->gpr[GPR_RSI],
-				      min_u64(h->gpr[GPR_RDI], p->slot_size),
-				      &h->fault));
+	return copied(h, caller_copy(h->v, h->gpr[GPR_RSI], NULL,
+				     min_u64(h->gpr[GPR_RDI], p->slot_size),
+				     true, &h->fault));
 }
 
 static s64 hc_send(struct hypercall *h)

@@ -22,8 +22,6 @@
 #define LARGE	      (2ULL << 20)
 /* Nested tables, extended state and what else comes to each. */
 #define OVERHEAD_KIB 256ULL
-/* Wiped and filled in one go: some microseconds. */
-#define PIECE (64 * KIB)
 
 /* ---- paging --------------------------------------------------------------- */
 
@@ -76,7 +74,7 @@ static int make_nested(struct programs *all, struct program *p)
 		rc = map(all, p, a->start, virt_to_phys(a->host), a->size,
 			 nested_access(a->access));
 	}
-	return rc;
+	return rc ? rc : regions_prepare(all, p);
 }
 
 /* ---- the layout ----------------------------------------------------------- */
@@ -213,6 +211,7 @@ void program_stop(struct programs *all, struct program *p, bool restart,
 		    p->stopped, (unsigned long long)p->cpu.rip);
 	wipe_registers(p);
 	forget_messages(all, p);
+	regions_unmap(all, p);
 	p->state = SHOJI_PROGRAM_STOPPED;
 	p->dirty = true;
 	p->again = restart && p->m.restart;
@@ -234,8 +233,10 @@ static void cleaned(struct programs *all, struct program *p)
 
 void program_clean(struct programs *all, struct program *p)
 {
-	u64 n = min_u64(PIECE, p->memory_size - p->clean);
+	u64 n = min_u64(PROGRAM_PIECE, p->memory_size - p->clean);
 
+	if (regions_clean(all, p))
+		return;
 	lock_release(&all->lock);
 	wipe(p->memory + p->clean, n);
 	if (p->again)
@@ -266,6 +267,7 @@ void programs_wipe(struct programs *all)
 			     all->program[i].memory_size);
 			wipe_registers(&all->program[i]);
 		}
+	regions_wipe(all);
 }
 
 /* ---- at boot -------------------------------------------------------------- */
@@ -346,7 +348,7 @@ void programs_init(struct programs *all, const struct program_config *config,
 		all->program[i].m = config->manifests[i];
 		all->program[i].id = i;
 	}
-	if (all->count && make_paging(all)) {
+	if (all->count && (make_paging(all) || regions_init(all))) {
 		log_line("programs: there is too little memory");
 		all->count = 0;
 	}

@@ -6,6 +6,7 @@
 
 #define PROGRAM_MAX	 8
 #define PROGRAM_SLOT_MAX 16 /* message buffers of one */
+#define REGION_MAX	 8
 
 /* Also the record in the configuration's blob. */
 struct program_manifest {
@@ -20,9 +21,19 @@ struct program_manifest {
 	u8 restart;	  /* 1: when it was stopped */
 	u8 user;	  /* 1: user mode may send, 0: the kernel only */
 	u8 sends;	  /* bit n: to the nth program */
-	u8 zero[8];
+	u8 regions;	  /* bit n: may map the nth region, */
+	u8 writes;	  /* ... and write to it */
+	u8 zero[6];
 };
 static_assert(sizeof(struct program_manifest) == 96, "blob version 1");
+
+/* Memory that programs share: [[region]], and its record. */
+struct program_region {
+	char name[32];
+	le32 size_kib;
+	le32 zero;
+};
+static_assert(sizeof(struct program_region) == 40, "blob version 1");
 
 enum {
 	PROGRAM_MEMORY_MIN = 64, /* KiB */
@@ -35,6 +46,8 @@ enum {
 	PROGRAM_SLICE_MAX = 100000,
 	PROGRAM_TIME_MIN = 1, /* ms */
 	PROGRAM_TIME_MAX = 3600000,
+	REGION_SIZE_MIN = 4, /* KiB */
+	REGION_SIZE_MAX = 8192,
 };
 
 /* Who may make hypercalls at all. */

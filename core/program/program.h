@@ -2,11 +2,12 @@
  * Protected programs: what the files of core/program share, and what main.c
  * calls. See abi.h for a program's view, hypercall.h for the guest's.
  *
- * A program's memory is one run of hidden pages, mapped by a nested table that
- * never changes after the start: its segments, stack, heap, start page and
+ * A program's memory is one run of hidden pages, mapped by a nested table of its
+ * own: its segments, stack, heap, start page and
  * message buffers, each with the access that it needs and with gaps between. Its
  * own page table, which all programs share and none can reach, maps address to
- * equal address. The nested table is the isolation.
+ * equal address. The nested table is the isolation. Only regions, memory that
+ * programs share, come into it and go out of it later.
  *
  * It runs inside the hypercall of the CPU that wants something of it, for one
  * slice at most; what is unfinished then goes on in the background, too. struct
@@ -56,6 +57,7 @@ struct program {
 	void *xstate;
 	struct mailbox mail;
 	u64 used_ns; /* since the last RECEIVE */
+	u64 stale;   /* bit n: CPU n may know regions that it has no more */
 
 	u32 restarts;
 	u64 messages, slices, run_ns;
@@ -74,6 +76,14 @@ struct buffer { /* registered by the guest */
 	u64 since;  /* ns, of the last use */
 };
 
+struct region { /* memory that programs share */
+	u64 start, size;
+	u8 *memory;
+	u32 holders; /* bit n: the nth program has mapped it */
+	u32 wiper;   /* the last one's number + 1, while it is wiped */
+	u64 clean;   /* bytes that are */
+};
+
 struct program_config {
 	const char *version;
 	enum hypercall_allow allow;
@@ -81,6 +91,8 @@ struct program_config {
 	u32 volume_count;
 	const struct program_manifest *manifests;
 	u32 count;
+	const struct program_region *regions;
+	u32 region_count;
 };
 
 struct programs {
@@ -90,6 +102,7 @@ struct programs {
 	u32 count;
 	u32 turn; /* whose it is after the one that is called */
 	struct program program[PROGRAM_MAX];
+	struct region region[REGION_MAX];
 	struct random random;
 	u64 last_ns;  /* that PROGRAM_CLOCK has given */
 	u32 closed;   /* Shoji ends: nothing runs any more */
@@ -149,8 +162,33 @@ void program_stop(struct programs *all, struct program *p, bool restart,
  * an interrupt can wait for it. Lets go of the lock meanwhile. */
 void program_clean(struct programs *all, struct program *p);
 
+/* Wiped in one go: some microseconds. */
+#define PROGRAM_PIECE (64ULL << 10)
+
 /* On panic, power-off and reset: no memory of any program survives. */
 void programs_wipe(struct programs *all);
+
+/* ---- region.c ------------------------------------------------------------- */
+
+/* Hidden memory that they need. */
+u64 regions_memory(const struct program_region *regions, u32 count);
+
+/* At boot: their memory, and what @p's nested table takes so that nothing can
+ * fail later. -ENOMEM. */
+int regions_init(struct programs *all) must_check;
+int regions_prepare(struct programs *all, struct program *p) must_check;
+
+/* The region of that name (with NULs to its end) if @p has a grant, or NULL; and
+ * maps it, unless it has a wiper. */
+struct region *region_find(struct programs *all, const struct program *p,
+			   const char *name);
+void region_map(struct programs *all, struct program *p, struct region *r);
+
+/* @p, which is not running, has none any more; what is nobody's is @p's to wipe,
+ * a piece at a time as in program_clean(). False: there was nothing to do. */
+void regions_unmap(struct programs *all, struct program *p);
+bool regions_clean(struct programs *all, const struct program *p);
+void regions_wipe(struct programs *all);
 
 /* ---- run.c: slices -------------------------------------------------------- */
 
@@ -188,13 +226,10 @@ struct program *program_of_id(struct programs *all, u64 id);
 struct guest_mem_fault;
 
 /* Copies to (@write) or from [@address, +@len). 0; -EFAULT if it is not ordinary
- * memory; CALLER_TRAP and *@fault if the access traps. */
+ * memory; CALLER_TRAP and *@fault if the access traps. @data NULL: only asks. */
 #define CALLER_TRAP 1
 int caller_copy(struct vcpu *v, u64 address, void *data, u64 len, bool write,
 		struct guest_mem_fault *fault) must_check;
-/* Would such a write succeed? */
-int caller_probe(struct vcpu *v, u64 address, u64 len,
-		 struct guest_mem_fault *fault) must_check;
 
 /* ---- hypercall.c ---------------------------------------------------------- */
 

@@ -208,6 +208,8 @@ static void run_once(struct slice *s, struct program *p)
 
 	p->state = SHOJI_PROGRAM_RUNNING;
 	p->poked = false;
+	p->cpu.flush = p->stale >> cpu & 1;
+	p->stale &= ~BIT(cpu);
 	lock_release(&all->lock);
 	load(s, p);
 	begin = rdtsc();

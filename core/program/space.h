@@ -7,8 +7,8 @@
 #include "core/program/elf.h"
 #include "core/program/manifest.h"
 
-/* Segments, one for each message buffer, heap, start page, stack. */
-#define SPACE_AREAS_MAX (ELF_SEGMENTS_MAX + PROGRAM_SLOT_MAX + 3)
+/* Segments, one for each message buffer, heap, start page, stack, regions. */
+#define SPACE_AREAS_MAX (ELF_SEGMENTS_MAX + PROGRAM_SLOT_MAX + 3 + REGION_MAX)
 
 struct space_area {
 	u64 start, size; /* whole pages */

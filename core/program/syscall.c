@@ -9,6 +9,7 @@
 
 #define INSN_LEN	3 /* VMCALL, VMMCALL */
 #define BUFFER_COPY_MAX 65536
+#define WIPE_NS		100000 /* others wipe meanwhile */
 
 /* One system call: its arguments and what it has become. */
 struct call {
@@ -146,8 +147,9 @@ static s64 call_reply(struct call *c)
 	return rc;
 }
 
-static s64 call_buffer(struct call *c, bool write)
+static s64 call_buffer(struct call *c)
 {
+	bool write = c->p->cpu.gpr[GPR_RAX] == PROGRAM_BUFFER_WRITE;
 	struct guest_mem_fault fault;
 	struct mail_slot *slot = mail_open(&c->p->mail, c->arg[0]);
 	struct buffer *b = slot ? buffer_of(c->s->all, slot->buffer) : NULL;
@@ -172,16 +174,6 @@ static s64 call_buffer(struct call *c, bool write)
 			   write, &fault)
 		       ? -EFAULT
 		       : 0;
-}
-
-static s64 call_buffer_read(struct call *c)
-{
-	return call_buffer(c, false);
-}
-
-static s64 call_buffer_write(struct call *c)
-{
-	return call_buffer(c, true);
 }
 
 /* ---- messages that it sends ----------------------------------------------- */
@@ -276,21 +268,51 @@ static s64 call_sleep(struct call *c)
 	return clock_ns() >= c->arg[0] ? 0 : block(c, c->arg[0]);
 }
 
-static s64 call_find(struct call *c)
+/* ---- names ---------------------------------------------------------------- */
+
+/* RDI and RSI, filled up with NULs as in the manifest. */
+static int take_name(const struct call *c, char name[PROGRAM_NAME_MAX])
 {
-	struct programs *all = c->s->all;
-	const char *name;
+	const char *from;
 
 	if (c->arg[1] >= PROGRAM_NAME_MAX)
 		return -ENOENT;
-	name = space_find(&c->p->space, c->arg[0], c->arg[1], ELF_R);
-	if (!name)
+	from = space_find(&c->p->space, c->arg[0], c->arg[1], ELF_R);
+	if (!from)
 		return -EFAULT;
-	for (u32 i = 0; i < all->count; i++)
-		if (strlen(all->program[i].m.name) == c->arg[1] &&
-		    !memcmp(all->program[i].m.name, name, c->arg[1]))
+	memset(name, 0, PROGRAM_NAME_MAX);
+	memcpy(name, from, c->arg[1]);
+	return 0;
+}
+
+static s64 call_find(struct call *c)
+{
+	struct programs *all = c->s->all;
+	char name[PROGRAM_NAME_MAX];
+	int rc = take_name(c, name);
+
+	for (u32 i = 0; !rc && i < all->count; i++)
+		if (!memcmp(all->program[i].m.name, name, sizeof(name)))
 			return i;
-	return -ENOENT;
+	return rc ? rc : -ENOENT;
+}
+
+static s64 call_map(struct call *c)
+{
+	char name[PROGRAM_NAME_MAX];
+	int rc = take_name(c, name);
+	struct region *r;
+
+	if (rc)
+		return rc;
+	r = region_find(c->s->all, c->p, name);
+	if (!r)
+		return -ENOENT;
+	if (r->wiper)
+		return block(c, clock_ns() + WIPE_NS);
+	region_map(c->s->all, c->p, r);
+	*c->second = r->size;
+	return (s64)r->start;
 }
 
 static s64 (*const calls[PROGRAM_CALLS])(struct call *) = {
@@ -304,9 +326,10 @@ static s64 (*const calls[PROGRAM_CALLS])(struct call *) = {
 	[PROGRAM_WAIT] = call_wait,
 	[PROGRAM_CANCEL] = call_cancel,
 	[PROGRAM_SLEEP] = call_sleep,
-	[PROGRAM_BUFFER_READ] = call_buffer_read,
-	[PROGRAM_BUFFER_WRITE] = call_buffer_write,
+	[PROGRAM_BUFFER_READ] = call_buffer,
+	[PROGRAM_BUFFER_WRITE] = call_buffer,
 	[PROGRAM_FIND] = call_find,
+	[PROGRAM_MAP] = call_map,
 };
 
 void program_syscall(struct slice *s, struct program *p)

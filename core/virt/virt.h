@@ -209,6 +209,7 @@ struct virt_program {
 	gpa_t cr3;	   /* in its own memory */
 	hpa_t nested_root; /* never changes */
 	u32 index;	   /* from 0: its tag in the TLB */
+	bool flush;	   /* forget first what the TLB has of it */
 };
 
 #define PROGRAM_CR0 (CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE)

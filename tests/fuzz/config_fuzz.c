@@ -76,6 +76,14 @@ static void check_config(const struct config *c, const u8 *blob, size_t size)
 		check(m->stack_kib + m->messages * m->message_kib <
 		      m->memory_kib);
 		check(!(m->sends >> c->program_count));
+		check(!((m->regions | m->writes) >> c->region_count));
+		check(!(m->writes & ~m->regions));
+	}
+	check(c->region_count <= REGION_MAX);
+	for (size_t i = 0; i < c->region_count; i++) {
+		check(memchr(c->regions[i].name, 0, sizeof(c->regions->name)));
+		check(c->regions[i].size_kib <= REGION_SIZE_MAX);
+		check(c->regions[i].size_kib && !(c->regions[i].size_kib % 4));
 	}
 }
 

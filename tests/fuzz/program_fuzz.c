@@ -4,7 +4,7 @@
  * its own allocation, so that nothing reaches past it; and the states stay in
  * order.
  *
- * units: core/program/hypercall.c core/program/syscall.c core/program/mail.c core/program/space.c core/program/random.c
+ * units: core/program/hypercall.c core/program/syscall.c core/program/mail.c core/program/space.c core/program/random.c core/program/region.c
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,6 +25,7 @@
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
 #define PROGRAMS  2
+#define REGIONS	  2
 #define SLOTS	  4
 #define SLOT_SIZE 8192
 #define HEAP_SIZE 8192
@@ -40,6 +41,7 @@ static u64 vreg[VREG_COUNT];
 static u8 *guest_memory;
 static u64 known[8]; /* ids that were given out */
 static u32 traps, skips;
+static u64 regions_mapped[PROGRAMS]; /* in its nested table */
 
 static void check(bool ok)
 {
@@ -82,6 +84,8 @@ static u64 take_value(void)
 		PROGRAM_LOW,
 		PROGRAM_MAIL + SLOT_SIZE + PAGE_SIZE,
 		PROGRAM_FOREVER,
+		PROGRAM_REGIONS,
+		PROGRAM_REGIONS + PROGRAM_REGION_STEP + 4096 - 8,
 	};
 	u64 kind = take(1);
 
@@ -200,7 +204,7 @@ int caller_copy(struct vcpu *v, u64 address, void *data, u64 len, bool write,
 	int rc = reach(address, len, fault);
 
 	(void)v;
-	if (rc || !len)
+	if (rc || !len || !data)
 		return rc;
 	if (write)
 		memcpy(guest_memory + address, data, len);
@@ -209,18 +213,43 @@ int caller_copy(struct vcpu *v, u64 address, void *data, u64 len, bool write,
 	return 0;
 }
 
-int caller_probe(struct vcpu *v, u64 address, u64 len,
-		 struct guest_mem_fault *fault)
+int table_map(struct table *t, u64 va, u64 pa, u64 len, u64 attr)
 {
-	(void)v;
-	return reach(address, len, fault);
+	static const u8 zeroes[PAGE_SIZE];
+	u64 *mapped = &regions_mapped[t == &all.program[1].nested];
+	u64 bit = BIT((va - PROGRAM_REGIONS) / PROGRAM_REGION_STEP);
+
+	/* what was nobody's is zeroed */
+	if (attr && !((regions_mapped[0] | regions_mapped[1]) & bit))
+		check(!memcmp((const void *)pa, zeroes, len));
+	check(va >= PROGRAM_REGIONS && bit < BIT(REGIONS) && len);
+	check(!attr == !!(*mapped & bit)); /* in turns */
+	*mapped ^= bit;
+	return 0;
+}
+
+static u64 nested_attr(unsigned int access, enum mem_type type)
+{
+	(void)type;
+	check(!(access & NESTED_X));
+	return access;
+}
+
+void *pool_alloc_run(size_t pages)
+{
+	return calloc(pages, PAGE_SIZE);
+}
+
+hpa_t virt_to_phys(const void *p)
+{
+	return (hpa_t)p;
 }
 
 void program_stop(struct programs *programs, struct program *p, bool restart,
 		  const char *format, ...)
 {
-	(void)programs;
 	(void)format;
+	regions_unmap(programs, p);
 	mail_fail(&p->mail, now);
 	p->state = restart ? SHOJI_PROGRAM_READY : SHOJI_PROGRAM_STOPPED;
 }
@@ -248,6 +277,8 @@ void slice_run(struct slice *s, struct program *first,
 	while (n-- && first->state != SHOJI_PROGRAM_STOPPED) {
 		u64 *gpr = first->cpu.gpr, rip = first->cpu.rip;
 
+		if (take(1) & 1)
+			regions_clean(s->all, &all.program[take(1) % 2]);
 		first->state = SHOJI_PROGRAM_READY;
 		gpr[GPR_RAX] = take(1) % 16;
 		gpr[GPR_RDI] = take_value();
@@ -300,8 +331,10 @@ static void make_program(u32 i, u8 *slots)
 	p->m.name[1] = (char)('0' + i);
 	p->m.user = i == 0;
 	p->m.sends = i == 0 ? 2 : 0;
+	p->m.regions = i == 0 ? 3 : 1;
+	p->m.writes = 2;
 	area(p, PROGRAM_LOW, PAGE_SIZE, ELF_R | ELF_X);
-	area(p, PROGRAM_HEAP, HEAP_SIZE, ELF_R | ELF_W);
+	memcpy(area(p, PROGRAM_HEAP, HEAP_SIZE, ELF_R | ELF_W), "r0r1", 4);
 	for (u32 k = 0; k < SLOTS; k++)
 		space_add(&p->space, PROGRAM_MAIL + k * (SLOT_SIZE + PAGE_SIZE),
 			  SLOT_SIZE, ELF_R | ELF_W, slots + k * SLOT_SIZE);
@@ -319,6 +352,13 @@ static void check_state(void)
 			check(s->state == MAIL_FREE || s->length <= SLOT_SIZE);
 			check(s->state == MAIL_FREE || (s64)s->id > 0);
 		}
+	for (u32 i = 0; i < REGIONS; i++)
+		for (u32 k = 0; k < PROGRAMS; k++)
+			check((all.region[i].holders >> k & 1) ==
+			      (regions_mapped[k] >> i & 1));
+	for (u32 i = 0; i < REGIONS; i++)
+		check(!all.region[i].wiper || !all.region[i].holders);
+	check(!(regions_mapped[1] & 2));
 }
 
 static void one_hypercall(struct vcpu *v)
@@ -347,7 +387,12 @@ static void one_hypercall(struct vcpu *v)
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
-	static const struct virt_ops ops = { .name = "fuzz", .get = get };
+	static const struct virt_ops ops = { .name = "fuzz",
+					     .get = get,
+					     .nested_attr = nested_attr };
+	static const struct program_region regions[REGIONS] = {
+		{ .name = "r0", .size_kib = 4 }, { .name = "r1", .size_kib = 4 }
+	};
 	static const struct volume volume = { .name = "v", .key_len = 32 };
 	struct vcpu v = { .cpu = &cpu, .guest = &guest };
 	u8 *slots[PROGRAMS];
@@ -357,6 +402,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	now = 1;
 	memset(&all, 0, sizeof(all));
 	memset(known, 0, sizeof(known));
+	memset(regions_mapped, 0, sizeof(regions_mapped));
 	guest.ops = &ops;
 	guest.cpus = 1;
 	all.ops = &ops;
@@ -364,16 +410,23 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	all.config = (struct program_config){ .version = "1",
 					      .allow = HYPERCALL_USER,
 					      .volumes = &volume,
-					      .volume_count = 1 };
+					      .volume_count = 1,
+					      .regions = regions,
+					      .region_count = REGIONS };
 	all.random.seeded = true;
 	guest_memory = calloc(1, GUEST);
 	for (u32 i = 0; i < PROGRAMS; i++) {
 		slots[i] = calloc(SLOTS, SLOT_SIZE);
 		make_program(i, slots[i]);
 	}
+	check(!regions_init(&all));
+	for (u32 i = 0; i < PROGRAMS; i++)
+		check(!regions_prepare(&all, &all.program[i]));
 	programs_attach(&all);
 	while (left)
 		one_hypercall(&v);
+	for (u32 i = 0; i < REGIONS; i++)
+		free(all.region[i].memory);
 	for (u32 i = 0; i < PROGRAMS; i++) {
 		free(all.program[i].space.area[0].host);
 		free(all.program[i].space.area[1].host);

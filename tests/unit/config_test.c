@@ -65,12 +65,20 @@ static const char toml[] = "[console]\n"
 			   "restart = true\n"
 			   "callers = 'user'\n"
 			   "sends = ['other']\n"
+			   "regions = ['big:ro', 'small:rw']\n"
 			   "[[program]]\n"
 			   "name = 'other'\n"
-			   "sha256 = '" KEY_A "'\n";
+			   "sha256 = '" KEY_A "'\n"
+			   "[[region]]\n"
+			   "name = 'small'\n"
+			   "size_kib = 4\n"
+			   "[[region]]\n"
+			   "name = 'big'\n"
+			   "size_kib = 8192\n";
 
 enum {
-	SIZE = 32 + 2 * 188 + 3 * 16 + 2 * 96,
+	SIZE = 32 + 2 * 188 + 3 * 16 + 2 * 96 + 2 * 40,
+	REGION_0 = 32 + 2 * 188 + 3 * 16 + 2 * 96,
 	PROGRAM_0 = 32 + 2 * 188 + 3 * 16,
 	VOLUME_0 = 32,
 	VOLUME_1 = 32 + 188,
@@ -198,6 +206,14 @@ TEST(config_programs)
 	EXPECT_EQ(p[1].time_ms, 10000);
 	EXPECT_EQ(p[1].messages, 8);
 	EXPECT_EQ(p[1].restart | p[1].user | p[1].sends, 0);
+	EXPECT_EQ(p[0].regions, 3);
+	EXPECT_EQ(p[0].writes, 1);
+	EXPECT_EQ(p[1].regions | p[1].writes, 0);
+	EXPECT_EQ(config.region_count, 2);
+	EXPECT(!strcmp(config.regions[0].name, "small"));
+	EXPECT_EQ(config.regions[0].size_kib, 4);
+	EXPECT(!strcmp(config.regions[1].name, "big"));
+	EXPECT_EQ(config.regions[1].size_kib, 8192);
 }
 
 TEST(config_conceals_by_rule)
@@ -281,7 +297,9 @@ static const struct bad {
 	{ 26, 2, 1, "header" },	 /* no whole pages */
 	{ 28, 9, 1, "header" },	 /* programs */
 	{ 28, 1, 1, "size" },
-	{ 29, 3, 1, "header" },		       /* hypercalls */
+	{ 29, 3, 1, "header" }, /* hypercalls */
+	{ 30, 9, 1, "header" }, /* regions */
+	{ 30, 1, 1, "size" },
 	{ 31, 1, 1, "header" },		       /* must be 0 */
 	{ VOLUME_0, 0, 1, "a volume" },	       /* text after the end */
 	{ VOLUME_0, 0, 4, "a volume" },	       /* no name */
@@ -326,8 +344,17 @@ static const struct bad {
 	{ PROGRAM_0 + 85, 2, 1, "a program" },
 	{ PROGRAM_0 + 86, 2, 1, "a program" },
 	{ PROGRAM_0 + 87, 4, 1, "a program" }, /* to a third program */
-	{ PROGRAM_0 + 88, 1, 1, "a program" },
+	{ PROGRAM_0 + 88, 7, 1, "a program" }, /* a third region */
+	{ PROGRAM_0 + 89, 4, 1, "a program" },
+	{ PROGRAM_0 + 96 + 89, 1, 1, "a program" }, /* only to write to */
+	{ PROGRAM_0 + 90, 1, 1, "a program" },
 	{ PROGRAM_0 + 95, 1, 1, "a program" },
+	{ REGION_0, 0, 8, "a region" }, /* no name */
+	{ REGION_0 + 31, 1, 1, "a region" },
+	{ REGION_0 + 32, 0, 4, "a region" }, /* size */
+	{ REGION_0 + 32, 6, 4, "a region" },
+	{ REGION_0 + 32, 8196, 4, "a region" },
+	{ REGION_0 + 36, 1, 1, "a region" }, /* must be 0 */
 };
 
 TEST(config_values_out_of_bounds)

@@ -118,6 +118,25 @@ ERRORS = [
     ("program_sends", "[console]", '[[program]]\nname = "p"\nsends = ["q"]'
      f'\nsha256 = "{GOOD_KEY}"\n[console]', 3,
      'program.sends: no program "q"'),
+    ("region_unknown", "[console]", '[[program]]\nname = "p"\n'
+     f'regions = ["q:ro"]\nsha256 = "{GOOD_KEY}"\n[console]', 3,
+     'program.regions: no region "q"'),
+    ("region_access", "[console]", '[[program]]\nname = "p"\n'
+     'regions = ["q"]\n[console]', 3,
+     'program.regions: wants "name:ro" or "name:rw", not "q"'),
+    ("region_granted_twice", "[console]", '[[program]]\nname = "p"\n'
+     'regions = ["q:ro", "q:rw"]\n[console]', 3,
+     'program.regions: names "q" twice'),
+    ("region_size", "[console]", '[[region]]\nname = "r"\n[console]', 1,
+     "region.size_kib: missing key"),
+    ("region_large", "[console]",
+     '[[region]]\nname = "r"\nsize_kib = 8196\n[console]', 3,
+     "region.size_kib: 8196 is out of range, 4 to 8192"),
+    ("region_twice", "[console]", 2 * '[[region]]\nname = "r"\nsize_kib = 4\n'
+     + "[console]", 5, "region.name: is the name of another region"),
+    ("regions_many", "[console]", "".join(
+        f'[[region]]\nname = "{i}"\nsize_kib = 4\n' for i in range(9))
+     + "[console]", 25, "region: too many regions: 9"),
     ("hypercall", "[console]", '[hypercall]\nallow = "all"\n[console]', 2,
      'hypercall.allow: "all" is not one of none, kernel, user'),
     # The line finder must not be led astray by what only looks like a key.

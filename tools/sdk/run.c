@@ -8,7 +8,8 @@
  *
  * Sends one message after the other, each of a type and with FILE's contents,
  * and writes the replies to standard output; the log goes to standard error.
- * -b is a registered buffer, which is written back at the end. With --pipe,
+ * -b is a registered buffer, which is written back at the end; -r a region's
+ * size in KiB, of whatever name, without which there is none. With --pipe,
  * messages come by standard input and replies go by standard output, each as
  * le32 type or status, le32 length, data; it ends at the end of input.
  *
@@ -52,6 +53,7 @@ static struct {
 	uint64_t id;
 	char *buffer;
 	size_t buffer_size;
+	size_t region_size;
 } run;
 
 static char trap_stack[1 << 16];
@@ -242,7 +244,7 @@ static int64_t do_random(void *to, size_t len)
 	return getrandom(to, len, 0) == (ssize_t)len ? 0 : -PROGRAM_EIO;
 }
 
-static int64_t system_call(const greg_t *r)
+static int64_t system_call(greg_t *r)
 {
 	uint64_t a = (uint64_t)r[REG_RDI], b = (uint64_t)r[REG_RSI];
 	uint64_t c = (uint64_t)r[REG_RDX], d = (uint64_t)r[REG_R10];
@@ -266,6 +268,10 @@ static int64_t system_call(const greg_t *r)
 		return do_buffer(a, b, (void *)c, NULL, d);
 	case PROGRAM_BUFFER_WRITE:
 		return do_buffer(a, b, NULL, (const void *)c, d);
+	case PROGRAM_MAP:
+		r[REG_RDX] = (greg_t)run.region_size;
+		return run.region_size ? (int64_t)PROGRAM_REGIONS
+				       : -PROGRAM_ENOENT;
 	case PROGRAM_SEND: /* there is no other program */
 	case PROGRAM_WAIT:
 	case PROGRAM_CANCEL:
@@ -402,6 +408,9 @@ static void make_areas(uint64_t bias, size_t memory, size_t slot)
 	snprintf(s->name, sizeof(s->name), "%.31s", run.name);
 	mprotect(s, PAGE, PROT_READ);
 	map_at(PROGRAM_HEAP, memory, PROT_READ | PROT_WRITE);
+	if (run.region_size)
+		map_at(PROGRAM_REGIONS, run.region_size,
+		       PROT_READ | PROT_WRITE);
 	map_at(PROGRAM_MAIL, slot, PROT_READ | PROT_WRITE);
 	map_at(PROGRAM_STACK_TOP - STACK, STACK, PROT_READ | PROT_WRITE);
 	run.start = s;
@@ -446,7 +455,7 @@ int main(int argc, char **argv)
 	uint64_t entry, bias;
 	int option;
 
-	while ((option = getopt(argc, argv, "m:s:b:-:")) != -1)
+	while ((option = getopt(argc, argv, "m:s:b:r:-:")) != -1)
 		switch (option) {
 		case 'm':
 			memory = strtoul(optarg, NULL, 0);
@@ -458,6 +467,9 @@ int main(int argc, char **argv)
 			run.buffer =
 				map_file(optarg, &run.buffer_size, MAP_SHARED);
 			break;
+		case 'r':
+			run.region_size = strtoul(optarg, NULL, 0) << 10;
+			break;
 		case '-':
 			pipe = !strcmp(optarg, "pipe");
 			break;
@@ -466,7 +478,7 @@ int main(int argc, char **argv)
 		}
 	if (optind == argc || (!pipe && optind + 1 == argc))
 		errx(WRONG, "usage: run PROGRAM.elf [-m KIB] [-s KIB] "
-			    "[-b FILE] TYPE[:FILE]... | --pipe");
+			    "[-b FILE] [-r KIB] TYPE[:FILE]... | --pipe");
 	run.name = base_name(argv[optind]);
 	run.messages = pipe ? NULL : argv + optind + 1;
 	syscall(SYS_arch_prctl, ARCH_GET_FS, &run.fs);

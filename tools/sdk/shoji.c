@@ -116,6 +116,16 @@ int shoji_cancel(int64_t id)
 	return (int)shoji_call(PROGRAM_CANCEL, (uint64_t)id, 0, 0, 0, NULL);
 }
 
+void *shoji_map(const char *name, size_t *size)
+{
+	uint64_t bytes = 0;
+	int64_t at = shoji_call(PROGRAM_MAP, address(name), strlen(name), 0, 0,
+				&bytes);
+
+	*size = bytes;
+	return at < 0 ? NULL : (void *)(uintptr_t)at;
+}
+
 void shoji_exit(uint64_t status)
 {
 	for (;;)

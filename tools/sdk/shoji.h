@@ -58,6 +58,11 @@ int64_t shoji_wait(int64_t id, void *buf, size_t size, uint64_t deadline,
 		   uint64_t *status);
 int shoji_cancel(int64_t id);
 
+/* The region that the manifest grants by that name, *@size bytes, at the same
+ * address in every program; NULL if it grants none. Writing to what is granted
+ * as "ro" stops the program. */
+void *shoji_map(const char *name, size_t *size);
+
 _Noreturn void shoji_exit(uint64_t status);
 
 /* There is no calendar: time() counts from this, 2026-01-01 until it is set. */

@@ -87,6 +87,8 @@ void svm_program_run(struct vcpu *v, struct virt_program *p, u64 ticks,
 	b->n_cr3 = p->nested_root;
 	b->guest_asid = FIRST_ASID + p->index;
 	b->seg[SEG_FS].base = p->fs_base;
+	if (p->flush)
+		b->tlb_control = TLB_FLUSH_ALL;
 
 	svm_enter(virt_to_phys(b), p->gpr, svm->host_pa);
 

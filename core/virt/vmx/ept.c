@@ -40,12 +40,18 @@ u64 vmx_eptp(hpa_t root)
 	return root | EPTP_4_LEVELS | EPTP_TYPE_WB;
 }
 
+void vmx_invept(u64 eptp)
+{
+	if (vmx_caps->ept_cap & EPT_CAP_SINGLE)
+		invept(INVEPT_SINGLE, eptp);
+	else
+		invept(INVEPT_ALL, 0);
+}
+
 void vmx_flush(struct vmx_cpu *x)
 {
-	if (x->flush_nested && vmx_caps->ept_cap & EPT_CAP_SINGLE)
-		invept(INVEPT_SINGLE, x->eptp);
-	else if (x->flush_nested)
-		invept(INVEPT_ALL, 0);
+	if (x->flush_nested)
+		vmx_invept(x->eptp);
 	/* Without VPID every entry does this. */
 	if (x->flush_linear && vmx_caps->proc2 & PROC2_VPID)
 		invvpid(INVVPID_SINGLE, VMX_VPID, 0);

@@ -99,6 +99,8 @@ static void load(const struct virt_program *p, u64 ticks)
 	vmwrite(GUEST_INTERRUPTIBILITY, 0);
 	vmwrite(GUEST_PENDING_DEBUG, 0); /* may be another program's */
 	vmwrite(EPT_POINTER, vmx_eptp(p->nested_root));
+	if (p->flush)
+		vmx_invept(vmx_eptp(p->nested_root));
 	if (vmx_caps->proc2 & PROC2_VPID)
 		vmwrite(VIRTUAL_PROCESSOR_ID, FIRST_VPID + p->index);
 	if (vmx_caps->program.timer)

@@ -49,6 +49,7 @@ const char *vmx_check(void);
 const struct table_format *vmx_nested_format(void);
 u64 vmx_nested_attr(unsigned int access, enum mem_type type);
 u64 vmx_eptp(hpa_t root);
+void vmx_invept(u64 eptp);
 void vmx_flush(struct vmx_cpu *x);
 
 /* vmcs.c: fills the current VMCS; the guest is in the state after INIT. */

@@ -167,6 +167,7 @@ static u64 wild(const struct program_message *m)
 			good += call(PROGRAM_BUFFER_READ, m->id, n, p, n) >= 0;
 			good += call(PROGRAM_BUFFER_WRITE, m->id, p, p, n) >= 0;
 			good += call(PROGRAM_FIND, p, n, 0, 0) >= 0;
+			good += call(PROGRAM_MAP, p, n, 0, 0) >= 0;
 			/* what is readable may be logged: only the rest */
 			if (p < PROGRAM_LOW || p >= PROGRAM_SPACE)
 				good += call(PROGRAM_LOG, p, n, 0, 0) >= 0;
@@ -351,6 +352,22 @@ static int64_t relay(const struct program_message *m, int64_t *status)
 	return id;
 }
 
+static u64 map_region(const struct program_message *m, int64_t *status)
+{
+	int64_t *reply = (int64_t *)m->data;
+	u64 size = 0, end;
+
+	*status = program_call5(start->vmmcall, PROGRAM_MAP, m->data, m->length,
+				0, 0, 0, &size);
+	if (*status < 0)
+		return 0;
+	end = (u64)*status + size;
+	reply[0] = (int64_t)size;
+	reply[1] = call(PROGRAM_RANDOM, end - 8, 8, 0, 0);
+	reply[2] = call(PROGRAM_RANDOM, end - 8, 9, 0, 0);
+	return 24;
+}
+
 static u64 work(u64 turns)
 {
 	for (volatile u64 i = 0; i < turns; i++)
@@ -441,6 +458,8 @@ static u64 obey(const struct program_message *m, int64_t *status)
 	case ORDER_START:
 		__builtin_memcpy((void *)m->data, start, sizeof(*start));
 		return sizeof(*start);
+	case ORDER_MAP:
+		return map_region(m, status);
 	case ORDER_CHAOS:
 		*status = (int64_t)chaos(n);
 		break;

@@ -141,6 +141,34 @@ def program_off(t):
                "not running under Shoji" in result.console)
 
 
+REGIONS = """
+[[region]]
+name = "other"
+size_kib = 4
+[[region]]
+name = "shared"
+size_kib = 2560
+"""
+
+
+@case(vendor=("amd", "intel"), cpus=(1, 2), weight=20)
+def program_regions(t):
+    """Memory that two programs share, and a third one does not."""
+    if t.bare:
+        return
+    more = ({"regions": '["shared:rw", "other:ro"]'},
+            {"image": "victim-pie.elf", "regions": '["shared:ro"]'}, {})
+    toml = config(programs=zip(("first", "second", "third"), more),
+                  extra=REGIONS)
+    disk = t.boot_disk("regions\necho \"@@ exit $?\"\n",
+                       shoji=shoji_image(toml),
+                       files={"bin/regions": contents("regions")})
+    result = t.linux([disk])
+    t.equal("its end", re.findall(r"@@ exit (\d+)", result.console), ["0"])
+    t.equal("lines of the write to what is read-only", len(re.findall(
+        "program second: stopped: write of 0x35003039, rip", result.shoji)), 1)
+
+
 SECRET = (0x5ec2e700c0ffee11 ^ 0x0123456789abcdef).to_bytes(8, "little")
 
 

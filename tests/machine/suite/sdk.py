@@ -1,5 +1,5 @@
 """The SDK where the other cases do not reach: the README's program, in a folder
-outside of the tree; a static PIE; and the buffer example."""
+outside of the tree; a static PIE; and the examples buffer and region."""
 
 import os
 import re
@@ -46,7 +46,7 @@ def manifest(name, elf):
 
 @case(vendor=("amd", "intel"), weight=15)
 def sdk(t):
-    """The three of them, in one guest."""
+    """All of them, in one guest."""
     if t.bare:
         return
     source, keys, typed = blocks()
@@ -55,12 +55,23 @@ def sdk(t):
     toml = ROOT.toml() + \
         keys.replace("build/programs/hello.elf", hello(t, source)) + "\n" + \
         manifest("pie", pie) + manifest("buffer", made("programs/buffer.elf"))
-    script = f"cd /tmp\n{typed}\nshojictl send pie name\nreverse\n"
+    region = f'file = "{made("programs/region.elf")}"\ncallers = "user"\n'
+    toml += '[[region]]\nname = "shared"\nsize_kib = 64\n' \
+        f'[[program]]\nname = "giver"\nregions = ["shared:rw"]\n{region}' \
+        f'[[program]]\nname = "taker"\nregions = ["shared:ro"]\n{region}' \
+        f'[[program]]\nname = "other"\n{region}'
+    script = f"cd /tmp\n{typed}\nshojictl send pie name\nreverse\n" \
+        "date +shared:%s >sent; shojictl send -t 1 giver sent\n" \
+        "check shared sh -c 'shojictl send taker name | cmp - sent'\n" \
+        "shojictl send other name 2>&1\n"
     disk = t.boot_disk(script, shoji=shoji_image(toml),
                        files={"bin/shojictl": read("guest/shojictl"),
                               "bin/reverse": read("tests/reverse")})
-    out = t.linux([disk]).console.replace("\r", "")
+    result = t.linux([disk])
+    out = result.console.replace("\r", "")
     for line in ("hello .*", "Hello, World!", ".*hello: hello is ready",
                  "bias 0x400000 relocated 4 tables 8 999 0",
-                 "@@ ok nothing has changed"):
+                 "@@ ok nothing has changed", "@@ ok shared"):
         t.equal(f'lines "{line}"', len(re.findall(f"^{line}$", out, re.M)), 1)
+    t.true("a region without a grant",
+           'other: the region "shared" is not granted' in result.shoji)

@@ -27,7 +27,8 @@ MODULE_PATH = {MODULE}
 ROOT_MIB = 48
 MADE = ("guest/shojictl", "guest/shoji-pkcs11.so", "tests/signer",
         "programs/sign.elf", "programs/echo.elf", "programs/clock.elf",
-        "programs/buffer.elf", "tests/reverse", "tests/latency")
+        "programs/buffer.elf", "programs/region.elf", "tests/reverse",
+        "tests/latency")
 
 
 @functools.cache
