@@ -17,7 +17,6 @@ static_assert(sizeof((const char *[]){ SHOJI_EXIT_NAMES }) /
 	      "SHOJI_EXIT_NAMES");
 static_assert(VMEXIT_KINDS <= SHOJI_EXITS_MAX, "struct shoji_stat");
 
-#define INSN_LEN     3 /* VMCALL, VMMCALL without prefixes */
 #define MAGIC_MASK   0xffff0000U
 #define LOG_CHUNK    512
 #define LOG_ONCE     16384
@@ -423,7 +422,6 @@ bool programs_hypercall(struct vcpu *v, const struct vmexit *exit)
 {
 	struct programs *all = attached;
 	struct hypercall h = { .all = all, .v = v, .gpr = v->gpr };
-	struct vmexit e = *exit;
 	u32 number = v->gpr[GPR_RAX] & 0xffff;
 	s64 result;
 
@@ -449,8 +447,7 @@ bool programs_hypercall(struct vcpu *v, const struct vmexit *exit)
 		guest_inject_mem_fault(v, &h.fault);
 	} else {
 		v->gpr[GPR_RAX] = (u64)result;
-		e.insn_len = e.insn_len ? e.insn_len : INSN_LEN;
-		guest_skip(v, &e);
+		guest_skip(v, exit);
 	}
 	if (h.s.init)
 		startup_init_signal(v);
