@@ -1,7 +1,7 @@
 /*
  * Slices, and what is left of a program that was stopped.
  *
- * units: core/program/run.c core/program/load.c core/program/syscall.c core/program/mail.c core/program/space.c core/program/elf.c core/lib/fmt.c
+ * units: core/program/run.c core/program/load.c core/program/region.c core/program/syscall.c core/program/mail.c core/program/space.c core/program/elf.c core/lib/fmt.c
  * libs: -include tests/unit/fake_slice.h
  */
 #include "core/program/program.h"
