@@ -5,7 +5,7 @@
  * may read and write the guest's memory and what the driver has for it, and
  * nothing else.
  *
- * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ahci_command.c drivers/ata/ahci_done.c drivers/ata/ahci_identify.c drivers/ata/ahci_packet.c drivers/ata/packet.c drivers/ata/ahci_port.c core/io/sg.c tests/unit/ahci_model.c
+ * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ahci_command.c drivers/ata/ahci_done.c drivers/ata/ahci_identify.c drivers/ata/ahci_packet.c drivers/ata/packet.c drivers/ata/ahci_port.c core/io/sg.c tests/unit/ahci_model.c tests/unit/toy_filter.c
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +13,10 @@
 #include "core/io/mmio.h"
 #include "core/lib/bytes.h"
 #include "core/lib/range.h"
-#include "core/mm/gmem.h"
 #include "drivers/ata/ahci.h"
 #include "tests/unit/ahci_model.h"
+#include "tests/unit/toy_filter.h"
 
-#define MARK	 0xA5
-#define SAFE	 0x5A
 #define LIST	 0x1000u
 #define FRAMES	 0x2000u
 #define TABLE(n) (0x3000u + (n) % 32 * 0x200u)
@@ -31,64 +29,18 @@ static struct ahci_port port;
 static struct lock attach_lock;
 static const struct ata_options options = { .bounce_kib = 64 };
 
-static bool covers(const struct block_dev *dev, u64 lba, u32 count)
-{
-	return lba < 4096 && lba + count > 16;
-}
-
-static u64 walk(const struct sg_list *sg, u8 *out)
-{
-	u64 sum = 0;
-
-	for (u32 i = 0; i < sg->count; i++) {
-		u8 *at = gmem_ptr(sg->seg[i].gpa, sg->seg[i].len);
-
-		if (!at)
-			abort();
-		if (!out)
-			memset(at, MARK, sg->seg[i].len);
-		sum += sg->seg[i].len;
-	}
-	return sum;
-}
-
-static void decode_sg(const struct block_dev *dev, u64 lba, u32 count,
-		      const struct sg_list *sg, u64 offset)
-{
-	if (walk(sg, NULL) < count * 512ULL)
-		abort();
-}
-
-static void encode_sg(const struct block_dev *dev, u64 lba, u32 count,
-		      const struct sg_list *sg, u64 offset, void *dst)
-{
-	if (walk(sg, dst) < count * 512ULL)
-		abort();
-	for (u32 i = 0; i < count; i++)
-		memset((u8 *)dst + i * 512,
-		       covers(dev, lba + i, 1) ? SAFE : MARK, 512);
-}
+static struct block_dev dev = { 512, 16, 4096, ~0ULL };
+static struct block_filter filter;
 
 static struct block_dev *attach(const struct block_id *id)
 {
-	return strncmp(id->serial, "SECRET", 6) ? NULL
-						: (struct block_dev *)&port;
+	return strncmp(id->serial, "SECRET", 6) ? NULL : &dev;
 }
-
-static const struct block_filter filter = {
-	.attach = attach,
-	.covers = covers,
-	.decode_sg = decode_sg,
-	.encode_sg = encode_sg,
-};
 
 static void check_write(struct model_disk *disk, u64 lba, const u8 *data)
 {
-	if (!covers(NULL, lba, 1) || strncmp(disk->serial, "SECRET", 6))
-		return;
-	for (u32 i = 0; i < 512; i++)
-		if (data[i] == MARK)
-			abort();
+	if (!strncmp(disk->serial, "SECRET", 6))
+		mark_check_write(&dev, lba, data);
 }
 
 static bool inside(u64 addr, u32 len, hpa_t start, u64 size)
@@ -117,6 +69,8 @@ static void power_on(void)
 	model.on_write = check_write;
 	model.on_dma = check_dma;
 	memset(&port, 0, sizeof(port));
+	filter = mark_filter;
+	filter.attach = attach;
 	port.filter = &filter;
 	port.options = &options;
 	port.attach_lock = &attach_lock;

@@ -28,4 +28,15 @@ static inline u8 xor_key(const struct block_dev *dev, u64 lba, u32 i)
 /* The ciphertext never equals the plaintext. Has no attach() and expects(). */
 extern const struct block_filter xor_filter;
 
+/*
+ * For a guest all of whose data is MARK: what is decrypted is MARK, also what
+ * no rule covers; what is encrypted is SAFE.
+ */
+#define MARK 0xA5
+#define SAFE 0x5A
+extern const struct block_filter mark_filter;
+
+/* Ends the test if MARK is in a protected sector that is to be written. */
+void mark_check_write(const struct block_dev *dev, u64 lba, const u8 *data);
+
 #endif
