@@ -5,7 +5,7 @@
  * leaked. The drive must get no CDB that the table refuses, nothing may be
  * written into hidden memory.
  *
- * units: drivers/ata/command.c drivers/ata/packet.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c drivers/ata/ide_packet.c core/io/port.c core/io/sg.c tests/unit/ide_model.c tests/unit/ide_model_packet.c tests/unit/toy_filter.c tests/fuzz/ide_guest.c
+ * units: drivers/ata/command.c drivers/ata/packet.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c drivers/ata/ide_packet.c core/io/port.c core/io/sg.c tests/unit/ide_model.c tests/unit/model_memory.c tests/unit/ide_model_packet.c tests/unit/toy_filter.c tests/fuzz/ide_guest.c
  */
 #include <stdlib.h>
 #include <string.h>

@@ -3,12 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/io/dma.h"
 #include "core/io/mmio.h"
-#include "core/lib/errors.h"
-#include "core/lib/log.h"
 #include "core/lib/range.h"
-#include "core/mm/gmem.h"
 
 #define ST    BIT(0)
 #define CLO   BIT(3)
@@ -21,56 +17,7 @@
 #define READY 0x50
 
 struct model model;
-static u8 images[MODEL_PORTS][2 * MODEL_LOW * 512];
-static u32 hidden_used;
-#define SEED 88172645463325252ULL
-static u64 seed = SEED;
-
-u32 model_random(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (u32)(seed >> 16);
-}
-
-/* ---- memory ---- */
-
-void *gmem_ptr(gpa_t gpa, u64 len)
-{
-	return range_ok(gpa, len, MODEL_RAM) ? model.memory + gpa : NULL;
-}
-
-int dma_copy_in(gpa_t gpa, void *dst, size_t len)
-{
-	if (!gmem_ptr(gpa, len))
-		return -EFAULT;
-	memcpy(dst, model.memory + gpa, len);
-	return 0;
-}
-
-void *dma_alloc(size_t pages, hpa_t *pa)
-{
-	u32 align = PAGE_SIZE, at;
-
-	while (align * 2 <= pages * PAGE_SIZE)
-		align *= 2;
-	at = (u32)align_up(MODEL_RAM + hidden_used, align);
-	if (!range_ok(at, pages * PAGE_SIZE, MODEL_MEMORY))
-		return NULL;
-	hidden_used = at + (u32)(pages * PAGE_SIZE) - MODEL_RAM;
-	*pa = at;
-	return memset(model.memory + at, 0, pages * PAGE_SIZE);
-}
-
-void log_line(const char *format, ...)
-{
-}
-
-void log_limited(struct log_limit *limit, const char *format, ...)
-{
-	limit->count++;
-}
+static u8 images[MODEL_PORTS][MODEL_IMAGE];
 
 static u32 number(struct model_port *p)
 {
@@ -92,11 +39,6 @@ static void dma(struct model_port *p, u64 addr, void *buf, u32 len, bool write)
 	} else {
 		memcpy(buf, model.memory + addr, len);
 	}
-}
-
-static u32 le32_at(const u8 *p)
-{
-	return p[0] | p[1] << 8 | p[2] << 16 | (u32)p[3] << 24;
 }
 
 /* ---- frames ---- */
@@ -140,19 +82,7 @@ static void signature(struct model_port *p)
 
 u8 *model_sector(struct model_disk *d, u64 lba)
 {
-	u64 half = MODEL_LOW * 512 / d->sector;
-
-	if (lba < half)
-		return d->data + lba * d->sector;
-	if (lba >= MODEL_HIGH && lba - MODEL_HIGH < half)
-		return d->data + (lba - MODEL_HIGH + half) * d->sector;
-	return NULL;
-}
-
-static void put_word(u8 *buf, int n, u16 v)
-{
-	buf[2 * n] = (u8)v;
-	buf[2 * n + 1] = (u8)(v >> 8);
+	return model_image_sector(d->data, d->sector, lba);
 }
 
 static void identify(struct model_disk *d, u8 *buf)
@@ -367,7 +297,7 @@ static void command_fetch(struct model_port *p, u32 n)
 	bool known;
 
 	dma(p, ((u64)p->clbu << 32 | p->clb) + n * 32, header, 32, false);
-	c->table = le32_at(header + 8) | (u64)le32_at(header + 12) << 32;
+	c->table = load_le64(header + 8);
 	dma(p, c->table, fis, 20, false);
 	c->prds = header[2] | header[3] << 8;
 	c->prd = c->offset = c->done = 0;
@@ -411,8 +341,8 @@ static bool prd_here(struct model_port *p, struct model_command *c, u64 *addr,
 	if (c->prd >= c->prds)
 		return false;
 	dma(p, c->table + 0x80 + c->prd * 16, prd, 16, false);
-	bytes = ((le32_at(prd + 12) & 0x3FFFFF) | 1) + 1;
-	*addr = (le32_at(prd) | (u64)le32_at(prd + 4) << 32) + c->offset;
+	bytes = ((load_le32(prd + 12) & 0x3FFFFF) | 1) + 1;
+	*addr = load_le64(prd) + c->offset;
 	*len = bytes - c->offset;
 	return true;
 }
@@ -696,8 +626,7 @@ void model_init(void)
 void model_power_on(void)
 {
 	memset(&model, 0, offsetof(struct model, memory));
-	hidden_used = 0;
-	seed = SEED;
+	model_memory_init(model.memory, MODEL_RAM, MODEL_MEMORY, true);
 	model.cap = BIT(31) | BIT(30) | 31 << 8 | BIT(17) | BIT(16) |
 		    (MODEL_PORTS - 1);
 	model.ghc = BIT(31);

@@ -10,13 +10,11 @@
 #ifndef TESTS_UNIT_AHCI_MODEL_H
 #define TESTS_UNIT_AHCI_MODEL_H
 
-#include "core/lib/types.h"
+#include "tests/unit/model_memory.h"
 
 #define MODEL_ABAR   0xFEB00000ULL
 #define MODEL_RAM    0x800000 /* guest RAM is below, hidden memory above */
 #define MODEL_MEMORY 0x1400000
-#define MODEL_LOW    4096ULL	    /* sectors kept from LBA 0 on ... */
-#define MODEL_HIGH   (BIT(28) - 64) /* ... and as many from here on */
 #define MODEL_PORTS  2
 
 struct model_disk {
@@ -26,7 +24,7 @@ struct model_disk {
 	u32 sector;
 	u64 capacity;
 	u64 bad_lba; /* fails there; ~0: nowhere */
-	u8 *data;    /* 2 * MODEL_LOW sectors of 512 bytes */
+	u8 *data;    /* MODEL_IMAGE bytes */
 	/* a packet device */
 	u8 key, asc;	/* sense data */
 	bool attention; /* UNIT ATTENTION is to be told */
@@ -78,7 +76,6 @@ void model_init(void);
 /* The same, but for what is in memory and on the disks. */
 void model_power_on(void);
 void model_tick(void);
-u32 model_random(void);
 /* Another device in the place of the one there; or none. */
 void model_plug(u32 port, bool present, const char *serial);
 /* The place of a sector in the image; NULL if none is kept. */

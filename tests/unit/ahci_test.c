@@ -3,7 +3,7 @@
  * ciphertext in the protected ranges and nothing else, the guest reads what
  * it wrote, and the hardware touches no memory that it was not given.
  *
- * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ahci_command.c drivers/ata/ahci_done.c drivers/ata/ahci_identify.c drivers/ata/ahci_packet.c drivers/ata/packet.c drivers/ata/ahci_port.c core/io/sg.c tests/unit/ahci_model.c tests/unit/toy_filter.c
+ * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ahci_command.c drivers/ata/ahci_done.c drivers/ata/ahci_identify.c drivers/ata/ahci_packet.c drivers/ata/packet.c drivers/ata/ahci_port.c core/io/sg.c tests/unit/ahci_model.c tests/unit/model_memory.c tests/unit/toy_filter.c
  */
 #include <string.h>
 
@@ -33,8 +33,8 @@ static struct ahci_port ports[MODEL_PORTS];
 static struct ahci_port *const p = &ports[0];
 static struct lock attach_lock;
 static struct ata_options options;
-static u8 plain[2 * MODEL_LOW * 512];	/* as the guest sees its disk */
-static u8 pending[2 * MODEL_LOW * 512]; /* after the writes under way */
+static u8 plain[MODEL_IMAGE];	/* as the guest sees its disk */
+static u8 pending[MODEL_IMAGE]; /* after the writes under way */
 static u32 attached, foreign, plain_seen, waited;
 
 static struct block_dev the_dev = { 512, FIRST, LAST, HIGH_FIRST };

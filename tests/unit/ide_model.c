@@ -3,12 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/io/dma.h"
 #include "core/io/port.h"
-#include "core/lib/errors.h"
-#include "core/lib/log.h"
 #include "core/lib/range.h"
-#include "core/mm/gmem.h"
 
 #define ERR 0x01
 #define DRQ 0x08
@@ -16,69 +12,13 @@
 #define BSY 0x80
 
 struct model model;
-static u8 images[2][2 * MODEL_LOW * 512];
-static u32 hidden_used;
-#define SEED 88172645463325252ULL
-static u64 seed = SEED;
-
-u32 model_random(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (u32)(seed >> 16);
-}
-
-/* ---- memory ---- */
-
-void *gmem_ptr(gpa_t gpa, u64 len)
-{
-	return range_ok(gpa, len, MODEL_RAM) ? model.memory + gpa : NULL;
-}
-
-int dma_copy_in(gpa_t gpa, void *dst, size_t len)
-{
-	if (!gmem_ptr(gpa, len))
-		return -EFAULT;
-	memcpy(dst, model.memory + gpa, len);
-	return 0;
-}
-
-void *dma_alloc(size_t pages, hpa_t *pa)
-{
-	u32 align = PAGE_SIZE;
-	u32 at;
-
-	while (align * 2 <= pages * PAGE_SIZE)
-		align *= 2;
-	at = (u32)align_up(MODEL_RAM + hidden_used, align);
-	if (at + pages * PAGE_SIZE > MODEL_MEMORY)
-		return NULL;
-	hidden_used = at + (u32)(pages * PAGE_SIZE) - MODEL_RAM;
-	*pa = at;
-	return model.memory + at;
-}
-
-void log_line(const char *format, ...)
-{
-}
-
-void log_limited(struct log_limit *limit, const char *format, ...)
-{
-	limit->count++;
-}
+static u8 images[2][MODEL_IMAGE];
 
 /* ---- devices ---- */
 
 u8 *model_sector(struct model_device *d, u64 lba)
 {
-	u64 kept = 2 * MODEL_LOW * 512 / d->sector;
-
-	if (lba < kept / 2)
-		return d->disk + lba * d->sector;
-	if (lba >= MODEL_HIGH && lba - MODEL_HIGH < kept / 2)
-		return d->disk + (lba - MODEL_HIGH + kept / 2) * d->sector;
-	return NULL;
+	return model_image_sector(d->disk, d->sector, lba);
 }
 
 static struct model_device *selected(void)
@@ -106,12 +46,6 @@ void model_finish(struct model_device *d, u8 status, u8 error)
 static void abort_command(struct model_device *d)
 {
 	model_finish(d, RDY | ERR, 0x04);
-}
-
-static void put_word(u8 *buf, int n, u16 v)
-{
-	buf[2 * n] = (u8)v;
-	buf[2 * n + 1] = (u8)(v >> 8);
 }
 
 static void identify(struct model_device *d)
@@ -739,8 +673,7 @@ void model_init(void)
 void model_power_on(void)
 {
 	memset(&model, 0, offsetof(struct model, memory));
-	hidden_used = 0;
-	seed = SEED;
+	model_memory_init(model.memory, MODEL_RAM, MODEL_MEMORY, false);
 	model.max_busy = 3;
 	model.dirty_from = MODEL_MEMORY;
 	for (int i = 0; i < 2; i++) {

@@ -8,15 +8,13 @@
 #ifndef TESTS_UNIT_IDE_MODEL_H
 #define TESTS_UNIT_IDE_MODEL_H
 
-#include "core/lib/types.h"
+#include "tests/unit/model_memory.h"
 
 #define MODEL_BASE   0x1F0
 #define MODEL_CTL    0x3F6
 #define MODEL_BM     0xC000
 #define MODEL_RAM    0x400000 /* guest RAM is below, hidden memory above */
 #define MODEL_MEMORY 0x800000
-#define MODEL_LOW    4096ULL	    /* sectors kept from LBA 0 on ... */
-#define MODEL_HIGH   (BIT(28) - 64) /* ... and as many from here on */
 
 enum model_phase {
 	M_IDLE,
@@ -34,7 +32,7 @@ struct model_device {
 	u8 heads, spt;
 	u8 multiple;
 	u64 bad_lba; /* fails there with UNC or IDNF; ~0: nowhere */
-	u8 *disk;    /* 2 * MODEL_LOW sectors */
+	u8 *disk;    /* MODEL_IMAGE bytes */
 	/* Told of each sector before it is written, of 512 bytes if it is a
 	 * packet device's. */
 	void (*on_write)(u64 lba, const u8 *data);
@@ -88,7 +86,6 @@ void model_init(void);
 /* The same, but for what is in memory and on the disks. */
 void model_power_on(void);
 void model_tick(void);
-u32 model_random(void);
 
 /* ---- between the model's own files ---- */
 

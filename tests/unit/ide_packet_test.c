@@ -3,7 +3,7 @@
  * sees what it wrote, and what may not reach the drive does not. Writing is
  * shown only here: the emulators' drives read.
  *
- * units: drivers/ata/command.c drivers/ata/packet.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c drivers/ata/ide_packet.c core/io/port.c core/io/sg.c tests/unit/ide_model.c tests/unit/ide_model_packet.c tests/unit/toy_filter.c
+ * units: drivers/ata/command.c drivers/ata/packet.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c drivers/ata/ide_packet.c core/io/port.c core/io/sg.c tests/unit/ide_model.c tests/unit/model_memory.c tests/unit/ide_model_packet.c tests/unit/toy_filter.c
  */
 #include <stdlib.h>
 #include <string.h>

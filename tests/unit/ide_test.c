@@ -2,7 +2,7 @@
  * The IDE driver against a model of the hardware: the disk holds ciphertext
  * in the protected ranges and nothing else, the guest reads what it wrote.
  *
- * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_packet.c drivers/ata/packet.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c core/io/port.c core/io/sg.c tests/unit/ide_model.c tests/unit/ide_model_packet.c tests/unit/toy_filter.c
+ * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_packet.c drivers/ata/packet.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c core/io/port.c core/io/sg.c tests/unit/ide_model.c tests/unit/model_memory.c tests/unit/ide_model_packet.c tests/unit/toy_filter.c
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@
 #define DATA 0x20000
 
 static struct ide_channel *ch;
-static u8 plain[2][2 * MODEL_LOW * 512]; /* as the guest sees its disks */
+static u8 plain[2][MODEL_IMAGE]; /* as the guest sees its disks */
 static u32 exits, dma_exits;
 
 static struct block_dev devs[2] = {
