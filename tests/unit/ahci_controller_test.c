@@ -6,8 +6,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "core/io/mmio.h"
 #include "core/io/pci.h"
@@ -16,7 +14,7 @@
 #include "drivers/ata/ahci.h"
 #include "drivers/ata/ahci_controller.h"
 #include "tests/unit/ahci_model.h"
-#include "tests/unit/test.h"
+#include "tests/unit/child.h"
 
 /* ---- one PCI function, its registers and the map of hooks ---- */
 
@@ -126,24 +124,6 @@ static void start(void)
 	EXPECT_EQ(ahci_start(&filter, &options), 0);
 }
 
-/* The driver keeps its controllers for ever: each case has its own process. */
-static void in_child(void (*fn)(void))
-{
-	int status = 0;
-	pid_t pid;
-
-	fflush(stdout);
-	pid = fork();
-	if (!pid) {
-		machine();
-		fn();
-		fflush(stdout);
-		_exit(test_failures != 0);
-	}
-	waitpid(pid, &status, 0);
-	EXPECT_EQ(status, 0);
-}
-
 /* ---- what a guest does ---- */
 
 static enum verdict verdict;
@@ -180,7 +160,7 @@ static bool config_lost(u16 reg, u8 size, u32 value)
 	return config_write(reg, size, &value) == DONE;
 }
 
-static void check_nothing_expected(void)
+CHILD_TEST(machine, no_volume_expected)
 {
 	expected = 9;
 	start();
@@ -189,7 +169,7 @@ static void check_nothing_expected(void)
 	EXPECT_EQ(model.commands, 0);
 }
 
-static void check_ports(void)
+CHILD_TEST(machine, mediates_where_one_is)
 {
 	start();
 	EXPECT(claimed && hook);
@@ -211,7 +191,7 @@ static void check_ports(void)
 	EXPECT_EQ(verdict, DENY);
 }
 
-static void check_plain_port(void)
+CHILD_TEST(machine, a_port_without_a_volume)
 {
 	expected = -2; /* port 1 and all after it */
 	start();
@@ -221,7 +201,7 @@ static void check_plain_port(void)
 	EXPECT_EQ(in(0x180, 4), 0x123400);
 }
 
-static void check_widths(void)
+CHILD_TEST(machine, accesses_of_any_width)
 {
 	start();
 	out(0x100, 8, 0x0000000512345678);
@@ -241,7 +221,7 @@ static void check_widths(void)
 	EXPECT_EQ(in(0x100, 4), 0x12775400);
 }
 
-static void check_global(void)
+CHILD_TEST(machine, registers_of_the_hba)
 {
 	start();
 	EXPECT_EQ(in(0x00, 4) & (BIT(16) | BIT(17)), 0);
@@ -263,7 +243,7 @@ static void check_global(void)
 	EXPECT_EQ(in(0x140, 4), 0);
 }
 
-static void check_side_doors(void)
+CHILD_TEST(machine, side_doors)
 {
 	u32 v = 0x0007;
 
@@ -289,7 +269,7 @@ static void check_side_doors(void)
 	EXPECT(!config_lost(0x24, 4, 0xFEC00000));
 }
 
-static void check_moved(void)
+CHILD_TEST(machine, registers_that_move)
 {
 	start();
 	claimed->bars[5].enabled = false;
@@ -308,14 +288,14 @@ static void check_moved(void)
 	EXPECT_EQ(in(0x124, 4), 0x101);
 }
 
-static void check_not_set_up(void)
+CHILD_TEST(machine, not_set_up_by_firmware)
 {
 	store_le32(config + 0x24, 0);
 	start();
 	EXPECT(concealed && !claimed);
 }
 
-static void check_not_set_up_nor_expected(void)
+CHILD_TEST(machine, not_set_up_nor_expected)
 {
 	store_le32(config + 0x24, 0);
 	expected = 40; /* nowhere */
@@ -323,41 +303,8 @@ static void check_not_set_up_nor_expected(void)
 	EXPECT(!concealed && !claimed);
 }
 
-TEST(no_volume_expected)
-{
-	in_child(check_nothing_expected);
-}
-TEST(mediates_where_one_is)
-{
-	in_child(check_ports);
-}
-TEST(a_port_without_a_volume)
-{
-	in_child(check_plain_port);
-}
-TEST(accesses_of_any_width)
-{
-	in_child(check_widths);
-}
-TEST(registers_of_the_hba)
-{
-	in_child(check_global);
-}
-TEST(side_doors)
-{
-	in_child(check_side_doors);
-}
-TEST(registers_that_move)
-{
-	in_child(check_moved);
-}
-TEST(not_set_up_by_firmware)
-{
-	in_child(check_not_set_up);
-	in_child(check_not_set_up_nor_expected);
-}
-
 TEST_MAIN(CASE(no_volume_expected), CASE(mediates_where_one_is),
 	  CASE(a_port_without_a_volume), CASE(accesses_of_any_width),
 	  CASE(registers_of_the_hba), CASE(side_doors),
-	  CASE(registers_that_move), CASE(not_set_up_by_firmware))
+	  CASE(registers_that_move), CASE(not_set_up_by_firmware),
+	  CASE(not_set_up_nor_expected))

@@ -5,14 +5,12 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "core/io/pci.h"
 #include "drivers/ata/ide.h"
 #include "drivers/ata/ide_controller.h"
+#include "tests/unit/child.h"
 #include "tests/unit/ide_model.h"
-#include "tests/unit/test.h"
 
 /* ---- one PCI function ---- */
 
@@ -73,25 +71,7 @@ static bool hooked(u16 port)
 	return port_bitmap()[port / 8] >> port % 8 & 1;
 }
 
-/* The driver keeps its controllers for ever: each case has its own process. */
-static void in_child(void (*fn)(void))
-{
-	int status = 0;
-	pid_t pid;
-
-	fflush(stdout);
-	pid = fork();
-	if (!pid) {
-		model_init();
-		fn();
-		fflush(stdout);
-		_exit(test_failures != 0);
-	}
-	waitpid(pid, &status, 0);
-	EXPECT_EQ(status, 0);
-}
-
-static void check_identity(void)
+CHILD_TEST(model_init, says_who_the_disk_is)
 {
 	model.dev[1].present = false;
 	EXPECT_EQ(ide_start(&filter, &options), 0);
@@ -111,7 +91,7 @@ static void check_identity(void)
 	EXPECT_EQ(model.device & 0x10, 0);
 }
 
-static void check_both(void)
+CHILD_TEST(model_init, offers_both_units)
 {
 	model.device = 0xB0;
 	EXPECT_EQ(ide_start(&filter, &options), 0);
@@ -120,7 +100,7 @@ static void check_both(void)
 	EXPECT_EQ(model.device, 0xB0);
 }
 
-static void check_atapi(void)
+CHILD_TEST(model_init, offers_packet_devices)
 {
 	model.dev[0].atapi = true;
 	model.dev[1].atapi = true;
@@ -136,7 +116,7 @@ static void check_atapi(void)
 	EXPECT(!claimed);
 }
 
-static void check_no_drive(void)
+CHILD_TEST(model_init, packet_device_of_another_kind)
 {
 	wanted = 0;
 	model.dev[0].atapi = true;
@@ -156,7 +136,7 @@ static void check_no_drive(void)
 	EXPECT_EQ(model.dev[0].status, 0x41);
 }
 
-static void check_nothing(void)
+CHILD_TEST(model_init, sees_an_empty_channel)
 {
 	model.dev[0].present = model.dev[1].present = false;
 	EXPECT_EQ(ide_start(&filter, &options), 0);
@@ -181,7 +161,7 @@ static enum verdict config_write(u16 reg, u8 size, u32 value)
 	return claimed->config(claimed->ctx, &io);
 }
 
-static void check_protected(void)
+CHILD_TEST(model_init, hooks_a_protected_channel)
 {
 	wanted = 0;
 	EXPECT_EQ(ide_start(&filter, &options), 0);
@@ -204,7 +184,7 @@ static void check_protected(void)
 	EXPECT_EQ(config_write(0x90, 1, 0x40), DONE);
 }
 
-static void check_native(void)
+CHILD_TEST(model_init, native_mode)
 {
 	wanted = 1;
 	function.class = 0x01018F;
@@ -221,7 +201,7 @@ static void check_native(void)
 	EXPECT(!hooked(MODEL_BASE));
 }
 
-static void check_odd_sectors(void)
+CHILD_TEST(model_init, sector_size_not_handled)
 {
 	wanted = 0;
 	model.dev[0].sector = 520;
@@ -231,39 +211,6 @@ static void check_odd_sectors(void)
 	port_access(&(struct port_io){ MODEL_BASE + 7, 1, true, 1,
 				       (u8[]){ 0x20 } });
 	EXPECT_EQ(model.dev[0].status, 0x41);
-}
-
-TEST(says_who_the_disk_is)
-{
-	in_child(check_identity);
-}
-TEST(offers_both_units)
-{
-	in_child(check_both);
-}
-TEST(offers_packet_devices)
-{
-	in_child(check_atapi);
-}
-TEST(packet_device_of_another_kind)
-{
-	in_child(check_no_drive);
-}
-TEST(sees_an_empty_channel)
-{
-	in_child(check_nothing);
-}
-TEST(hooks_a_protected_channel)
-{
-	in_child(check_protected);
-}
-TEST(native_mode)
-{
-	in_child(check_native);
-}
-TEST(sector_size_not_handled)
-{
-	in_child(check_odd_sectors);
 }
 
 TEST_MAIN(CASE(says_who_the_disk_is), CASE(offers_both_units),
