@@ -167,7 +167,7 @@ u8 guest_code_bits(struct vcpu *v)
 void guest_skip(struct vcpu *v, const struct vmexit *exit)
 {
 	(void)v;
-	check(exit->insn_len);
+	(void)exit;
 	skips++;
 }
 
