@@ -206,8 +206,8 @@ void slice_end(struct slice *s);
  * Between two exits of the guest: gives a slice to a program that has something
  * to do, and then time to the guest, twice as long and at least a slice. Sets
  * the deadline for what is left. Without v->timer a program could keep a guest
- * that takes no interrupts for good: then only memory is wiped. True: the CPU has
- * got an INIT.
+ * that takes no interrupts for good: with RFLAGS.IF clear only memory is wiped.
+ * True: the CPU has got an INIT.
  */
 bool slice_background(struct programs *all, struct vcpu *v) must_check;
 

@@ -30,10 +30,17 @@ static u64 due(const struct program *p, u32 cpu)
 	return NEVER;
 }
 
+/* What ends a slice that nobody has asked for? Without a timer an interrupt, if
+ * the guest is where it lets some come. */
+static bool will_end(const struct vcpu *v)
+{
+	return v->timer || v->rflags & RFLAGS_IF;
+}
+
 static bool can_run(const struct slice *s, const struct program *p, u64 now)
 {
 	return due(p, s->v->cpu->index) <= now &&
-	       (p->dirty || !s->background || s->v->timer);
+	       (p->dirty || !s->background || will_end(s->v));
 }
 
 /* @first if it can, else the next one in turn; but none while @first runs on
@@ -289,7 +296,7 @@ static u64 next_due(struct programs *all, struct vcpu *v, struct program **next)
 
 	for (u32 i = 1; i <= all->count && !v->waiting_sipi; i++) {
 		struct program *p = &all->program[(all->turn + i) % all->count];
-		u64 when = p->dirty || v->timer ? due(p, cpu) : NEVER;
+		u64 when = p->dirty || will_end(v) ? due(p, cpu) : NEVER;
 
 		if (when < at)
 			*next = p;

@@ -268,6 +268,7 @@ static void start(u8 restart)
 	cpus[1].index = 1;
 	for (int i = 0; i < 2; i++)
 		vcpus[i].cpu = &cpus[i];
+	vcpus[0].rflags = vcpus[1].rflags = RFLAGS_FIXED;
 	vcpus[0].timer = vcpus[1].timer = true;
 	vcpus[0].deadline = vcpus[1].deadline = 1;
 	next.exit = VMEXIT_INTR;
@@ -539,6 +540,16 @@ TEST(waits_for_the_owner)
 	EXPECT_EQ(p->cpu.gpr[GPR_RAX], PROGRAM_BUFFER_READ);
 }
 
+/* Then an interrupt ends it; so the guest has to let them come. */
+TEST(without_a_timer)
+{
+	start(1);
+	vcpus[0].timer = false;
+	EXPECT(!background(0));
+	vcpus[0].rflags |= RFLAGS_IF;
+	EXPECT(background(0));
+}
+
 /* What is left of a program goes, without a timer, too. */
 TEST(wiped_meanwhile)
 {
@@ -619,5 +630,6 @@ TEST(closed_in_between)
 TEST_MAIN(CASE(started), CASE(wiped_in_pieces), CASE(stopped_for_good),
 	  CASE(seen_by_another_program), CASE(goes_on),
 	  CASE(at_least_a_slice_for_the_guest), CASE(until_a_deadline),
-	  CASE(not_there), CASE(waits_for_the_owner), CASE(wiped_meanwhile),
-	  CASE(wiped_at_the_end), CASE(closed_in_between))
+	  CASE(not_there), CASE(without_a_timer), CASE(waits_for_the_owner),
+	  CASE(wiped_meanwhile), CASE(wiped_at_the_end),
+	  CASE(closed_in_between))

@@ -560,9 +560,14 @@ static u64 next_random(u64 *seed)
 
 /* ---- the background -------------------------------------------------------- */
 
-/* What a program has begun goes on without a call: the guest is idle, or @busy
- * without an exit. */
-static void unasked(int busy, const char *name)
+enum guest_does {
+	NOTHING,
+	COMPUTES,
+	EXITS,
+};
+
+/* What a program has begun goes on without a call. */
+static void unasked(enum guest_does what, const char *name)
 {
 	const u64 count = 2000000;
 	u64 value = count, begin = now_ns();
@@ -572,13 +577,18 @@ static void unasked(int busy, const char *name)
 		.r8 = ORDER_WORK,
 	};
 	struct shoji_program before, after;
+	u32 leaf = 0;
 
 	program_state(0, &before);
 	EQUAL(hypercall(SHOJI_SEND, &r), -SHOJI_EAGAIN, "unasked-send");
-	if (!busy)
+	if (what == NOTHING)
 		sleep(3);
 	while (now_ns() - begin < 3000000000)
-		;
+		if (what == EXITS)
+			__asm__ volatile("cpuid"
+					 : "+a"(leaf)
+					 :
+					 : "rbx", "rcx", "rdx");
 	program_state(0, &after);
 	r = (struct shoji_regs){ .rbx = r.rdx };
 	EQUAL(hypercall(SHOJI_WAIT, &r), 0, name);
@@ -589,8 +599,13 @@ static void unasked(int busy, const char *name)
 
 static void test_background(void)
 {
-	unasked(0, "unasked-idle");
-	unasked(1, "unasked-busy");
+	unasked(NOTHING, "unasked-idle");
+	unasked(COMPUTES, "unasked-busy");
+}
+
+static void test_exits(void)
+{
+	unasked(EXITS, "unasked-exits");
 }
 
 /* Every number with every wild value, and at random; in a child, since what
@@ -806,6 +821,7 @@ int main(int argc, char **argv)
 		{ "vectors", test_vectors },
 		{ "interrupts", test_interrupts },
 		{ "background", test_background },
+		{ "exits", test_exits },
 		{ "callers", test_callers },
 		{ "wild", test_wild },
 		{ "buffers", test_buffers },

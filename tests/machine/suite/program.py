@@ -94,11 +94,12 @@ def program_services(t):
     guest(t, words + " exit")
 
 
-@case(vendor=("intel",), weight=15)
+@case(vendor=("amd", "intel"), weight=15)
 def program_background(t):
-    """Unfinished work goes on by itself: AMD-V has no timer for it."""
+    """Unfinished work goes on by itself: at the guest's exits, and by a timer,
+    which AMD-V has not."""
     if not t.bare:
-        guest(t, "background")
+        guest(t, "exits" + (" background" if t.vendor == "intel" else ""))
 
 
 @case(vendor=("amd", "intel"), weight=25)
