@@ -6,9 +6,9 @@
  *
  * Only kernel code in 64-bit mode without CET, only instructions that the
  * executor knows, RDTSC(P), ports of drivers, reads of others, ordinary memory,
- * and moves to and from hooked pages. Whatever else comes is left to the CPU: stopping is always right,
- * since each step is complete in itself. It stops behind the last access that
- * there was the time before.
+ * and moves to and from hooked pages. Whatever else comes is left to the CPU:
+ * stopping is always right, since each step is complete in itself. It stops
+ * behind the last access that there was the time before.
  */
 #include "core/virt/guest.h"
 

@@ -175,10 +175,10 @@ void wait_for_key(void)
 	while (in8(0x64) & 1)
 		in8(0x60);
 	say("@@ key\n");
-	while (!(in8(0x64) & 1))
-		;
-	while (in8(0x64) & 1)
-		in8(0x60);
+	do { /* bit 7: that the key of the time before is let go */
+		while (!(in8(0x64) & 1))
+			;
+	} while (in8(0x60) & 0x80);
 }
 
 void test_memory(void)

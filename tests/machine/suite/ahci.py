@@ -315,7 +315,7 @@ def ahci_hostile(t):
             continue
         watch.join(60)
         t.true(f"{name}: no end", "@@ end" in result.console)
-        hostile.check_snapshots(t, found, ROOT)
+        hostile.check_snapshots(t, found, ROOT.toml())
         t.true(f"{name}: nothing was written", CANARY in ROOT.plain(path))
         ended += 1
     t.true("no run came to its end", ended)
