@@ -3,16 +3,16 @@
  * calls. See abi.h for a program's view, hypercall.h for the guest's.
  *
  * A program's memory is one run of hidden pages, mapped by a nested table of its
- * own: its segments, stack, heap, start page and
- * message buffers, each with the access that it needs and with gaps between. Its
- * own page table, which all programs share and none can reach, maps address to
- * equal address. The nested table is the isolation. Only regions, memory that
- * programs share, come into it and go out of it later.
+ * own: its segments, stack, heap, start page and message buffers, each with the
+ * access that it needs and with gaps between. Its own page table, which all
+ * programs share and none can reach, maps address to equal address. The nested
+ * table is the isolation. Only regions, memory that programs share, come into it
+ * and go out of it later.
  *
  * It runs inside the hypercall of the CPU that wants something of it, for one
  * slice at most; what is unfinished then goes on in the background, too. struct
- * programs has one lock, held for everything but the
- * slice's own running; what runs belongs to its CPU by program.holder.
+ * programs has one lock, held for everything but the slice's own running; what
+ * runs belongs to its CPU by program.holder.
  */
 #ifndef CORE_PROGRAM_PROGRAM_H
 #define CORE_PROGRAM_PROGRAM_H
@@ -205,9 +205,9 @@ void slice_end(struct slice *s);
 /*
  * Between two exits of the guest: gives a slice to a program that has something
  * to do, and then time to the guest, twice as long and at least a slice. Sets
- * the deadline for what is left. Without v->timer a program could keep a guest
- * that takes no interrupts for good: with RFLAGS.IF clear only memory is wiped.
- * True: the CPU has got an INIT.
+ * the deadline for what is left. While the guest has RFLAGS.IF clear only memory
+ * is wiped: an interrupt that comes then could not end the slice, and without
+ * v->timer none would. True: the CPU has got an INIT.
  */
 bool slice_background(struct programs *all, struct vcpu *v) must_check;
 

@@ -12,6 +12,7 @@
 #define US	  1000ULL
 #define MS	  1000000ULL
 #define NEVER	  (~0ULL)
+#define FAR_NS	  1000000000ULL /* a program may wait for any time */
 #define CPUID_LEN 2
 
 /* ---- whose turn it is ----------------------------------------------------- */
@@ -30,17 +31,17 @@ static u64 due(const struct program *p, u32 cpu)
 	return NEVER;
 }
 
-/* What ends a slice that nobody has asked for? Without a timer an interrupt, if
- * the guest is where it lets some come. */
-static bool will_end(const struct vcpu *v)
+/* May it have a slice that the guest has not asked for? Not where interrupts are
+ * off: those that come would be late by it. */
+static bool may_run(const struct program *p, const struct vcpu *v)
 {
-	return v->timer || v->rflags & RFLAGS_IF;
+	return p->dirty || v->rflags & RFLAGS_IF;
 }
 
 static bool can_run(const struct slice *s, const struct program *p, u64 now)
 {
 	return due(p, s->v->cpu->index) <= now &&
-	       (p->dirty || !s->background || will_end(s->v));
+	       (!s->background || may_run(p, s->v));
 }
 
 /* @first if it can, else the next one in turn; but none while @first runs on
@@ -296,8 +297,10 @@ static u64 next_due(struct programs *all, struct vcpu *v, struct program **next)
 
 	for (u32 i = 1; i <= all->count && !v->waiting_sipi; i++) {
 		struct program *p = &all->program[(all->turn + i) % all->count];
-		u64 when = p->dirty || will_end(v) ? due(p, cpu) : NEVER;
+		u64 when = due(p, cpu);
 
+		if (!may_run(p, v)) /* look again */
+			when = max_u64(when, clock_ns() + p->m.slice_us * US);
 		if (when < at)
 			*next = p;
 		at = min_u64(at, when);
@@ -325,6 +328,7 @@ bool slice_background(struct programs *all, struct vcpu *v)
 		now = at;
 		at = *rest;
 	}
-	v->deadline = at == NEVER ? 0 : rdtsc() + clock_to_ticks(at - now);
+	at = at == NEVER ? 0 : min_u64(at - now, FAR_NS);
+	v->deadline = at ? rdtsc() + clock_to_ticks(at) : 0;
 	return s.init;
 }

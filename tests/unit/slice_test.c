@@ -268,7 +268,7 @@ static void start(u8 restart)
 	cpus[1].index = 1;
 	for (int i = 0; i < 2; i++)
 		vcpus[i].cpu = &cpus[i];
-	vcpus[0].rflags = vcpus[1].rflags = RFLAGS_FIXED;
+	vcpus[0].rflags = vcpus[1].rflags = RFLAGS_FIXED | RFLAGS_IF;
 	vcpus[0].timer = vcpus[1].timer = true;
 	vcpus[0].deadline = vcpus[1].deadline = 1;
 	next.exit = VMEXIT_INTR;
@@ -500,9 +500,14 @@ TEST(until_a_deadline)
 	EXPECT_EQ(vcpus[0].deadline, fake_now + 3000000);
 	fake_now += 3000000;
 	EXPECT(background(0));
+	/* any time is good */
+	p->state = SHOJI_PROGRAM_WAITING;
+	p->cpu.gpr[GPR_RDI] = p->wake = ~0ULL - 1;
+	fake_now += 1000000;
+	EXPECT(!background(0));
+	EXPECT_EQ(vcpus[0].deadline, fake_now + 1000000000);
 	/* what nobody will wake has no deadline */
 	p->state = SHOJI_PROGRAM_STOPPED;
-	fake_now += 1000000;
 	EXPECT(!background(0));
 	EXPECT_EQ(vcpus[0].deadline, 0);
 }
@@ -540,23 +545,24 @@ TEST(waits_for_the_owner)
 	EXPECT_EQ(p->cpu.gpr[GPR_RAX], PROGRAM_BUFFER_READ);
 }
 
-/* Then an interrupt ends it; so the guest has to let them come. */
-TEST(without_a_timer)
+/* Interrupts would be late, or, without a timer, end no slice. */
+TEST(not_with_interrupts_off)
 {
 	start(1);
-	vcpus[0].timer = false;
+	vcpus[0].rflags = RFLAGS_FIXED;
 	EXPECT(!background(0));
+	EXPECT_EQ(vcpus[0].deadline, fake_now + 500000); /* looks again */
 	vcpus[0].rflags |= RFLAGS_IF;
 	EXPECT(background(0));
 }
 
-/* What is left of a program goes, without a timer, too. */
+/* What is left of a program goes, with interrupts off, too. */
 TEST(wiped_meanwhile)
 {
 	struct program *p = &all.program[0];
 
 	start(1);
-	vcpus[0].timer = vcpus[1].timer = false;
+	vcpus[0].rflags = vcpus[1].rflags = RFLAGS_FIXED;
 	EXPECT(!background(0));
 	(void)crash(p, VMEXIT_SHUTDOWN);
 	for (u32 n = 1; p->dirty && n < 100; n++) {
@@ -630,6 +636,6 @@ TEST(closed_in_between)
 TEST_MAIN(CASE(started), CASE(wiped_in_pieces), CASE(stopped_for_good),
 	  CASE(seen_by_another_program), CASE(goes_on),
 	  CASE(at_least_a_slice_for_the_guest), CASE(until_a_deadline),
-	  CASE(not_there), CASE(without_a_timer), CASE(waits_for_the_owner),
-	  CASE(wiped_meanwhile), CASE(wiped_at_the_end),
-	  CASE(closed_in_between))
+	  CASE(not_there), CASE(not_with_interrupts_off),
+	  CASE(waits_for_the_owner), CASE(wiped_meanwhile),
+	  CASE(wiped_at_the_end), CASE(closed_in_between))
