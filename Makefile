@@ -88,9 +88,6 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*_test
 UNIT_SCRIPTS := $(wildcard tests/unit/*_test.py)
 FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_SECONDS ?= 3600
-HEADERS := $(wildcard boot/*.h core/*.h core/*/*.h core/*/*/*.h drivers/*.h \
-	drivers/*/*.h crypto/*.h crypto/*/*.h tests/*/*.h tools/*/*.h \
-	tools/*/*/*.h tools/*/*/*/*.h)
 # "units:" in the first comment of a test names what it is linked with, "libs:"
 # the libraries.
 units = $(shell sed -n 's/^.*units: *//p' $(1))
@@ -100,17 +97,27 @@ SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -g -O1
 CFLAGS_HOST := -std=gnu11 -I. -Wall -Wextra -Wshadow -Wno-unused-parameter \
 	-Werror
 
+# $(call host_build,compiler and flags). -MMD would record the last source alone;
+# $^ has what is included, too, which is not to be linked.
+define host_build
+@mkdir -p $(@D)
+$(Q)$(1) -MM -MP -MT $@ $< $(call units,$<) $(filter-out -l%,$(call libs,$<)) \
+	> $@.d
+$(Q)$(1) -o $@ $< $(call units,$<) $(call libs,$<)
+endef
+# What has no such record is built anew.
+unknown = $(if $(wildcard $(1).d),,FORCE)
+
 .SECONDEXPANSION:
-$(B)/unit/%: tests/unit/%.c $$(call units,tests/unit/$$*.c) $(HEADERS)
-	@mkdir -p $(@D)
-	$(Q)$(HOSTCC) $(CFLAGS_HOST) $(SAN) -o $@ $(filter %.c,$^) $(call libs,$<)
+$(B)/unit/%: tests/unit/%.c $$(call units,tests/unit/$$*.c) $$(call unknown,$$@)
+	$(call host_build,$(HOSTCC) $(CFLAGS_HOST) $(SAN))
 
 .PRECIOUS: $(B)/unit/% $(B)/fuzz/%
 
-$(B)/fuzz/%: tests/fuzz/%.c $$(call units,tests/fuzz/$$*.c) $(HEADERS)
-	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(CFLAGS_HOST) $(SAN) -fsanitize=fuzzer -o $@ \
-		$(filter %.c,$^) $(call libs,$<)
+$(B)/fuzz/%: tests/fuzz/%.c $$(call units,tests/fuzz/$$*.c) $$(call unknown,$$@)
+	$(call host_build,$(CLANG) $(CFLAGS_HOST) $(SAN) -fsanitize=fuzzer)
+
+-include $(UNIT_TESTS:=.d) $(FUZZERS:=.d) $(wildcard $(B)/bench/*.d)
 
 # What a run prints is kept in build/logs: one PASS or FAIL line per test.
 $(B)/logs/unit-%.log: $(B)/unit/%
@@ -182,9 +189,8 @@ bench: setup
 	$(Q)B=$(B) ACCEL=$(ACCEL) /usr/bin/python3 tests/bench/bench.py
 
 # The host's optimiser, no sanitizers: the shipped sources at their speed.
-$(B)/bench/%: tests/bench/%.c $$(call units,tests/bench/$$*.c) $(HEADERS)
-	@mkdir -p $(@D)
-	$(Q)$(HOSTCC) $(CFLAGS_HOST) -O2 -g -o $@ $(filter %.c,$^) $(call libs,$<)
+$(B)/bench/%: tests/bench/%.c $$(call units,tests/bench/$$*.c) $$(call unknown,$$@)
+	$(call host_build,$(HOSTCC) $(CFLAGS_HOST) -O2 -g)
 
 size: all
 	$(Q)tools/size
