@@ -97,8 +97,8 @@ SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -g -O1
 CFLAGS_HOST := -std=gnu11 -I. -Wall -Wextra -Wshadow -Wno-unused-parameter \
 	-Werror
 
-# $(call host_build,compiler and flags). -MMD would record the last source alone;
-# $^ has what is included, too, which is not to be linked.
+# $(call host_build,compiler and flags). -MMD would keep what the last source
+# includes; $^ has all of that, too, and it is not to be linked.
 define host_build
 @mkdir -p $(@D)
 $(Q)$(1) -MM -MP -MT $@ $< $(call units,$<) $(filter-out -l%,$(call libs,$<)) \

@@ -316,7 +316,8 @@ TEST(runs_to_the_next_access)
 	EXPECT(!v->event.valid);
 }
 
-/* Each stops it before the instruction, with nothing changed by it. */
+/* Each stops it before the instruction, with nothing changed by it: a PUSH has
+ * written RSP when its stack turns out to be a device. */
 TEST(stops)
 {
 	static const struct {
@@ -324,8 +325,9 @@ TEST(stops)
 		u8 code[8];
 		u64 at;
 	} cases[] = {
-		{ "device", { 0x90, 0x20, 0x06 }, 1 }, /* and %al, (%rsi) */
-		{ "push", { 0x90, 0xff, 0x36 }, 1 },   /* push (%rsi) */
+		{ "device", { 0x90, 0x20, 0x06 }, 1 },	/* and %al, (%rsi) */
+		{ "push", { 0x90, 0x50 }, 1 },		/* push %rax */
+		{ "unknown", { 0x90, 0xff, 0x36 }, 1 }, /* push (%rsi) */
 		{ "across", { 0x90, 0x8b, 0x46, 0x02 }, 1 }, /* 2(%rsi) */
 		{ "fault", { 0x90, 0x88, 0x03 }, 1 }, /* mov %al, (%rbx) */
 		{ "lock", { 0x90, 0xf0, 0xff, 0x07 }, 1 },
@@ -338,12 +340,17 @@ TEST(stops)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct vcpu *v = start(64);
 		u8 before[16];
+		u64 gpr[16];
 
 		v->gpr[GPR_RSI] = 0x6000;
+		v->gpr[GPR_RSP] = 0x6010;
 		v->gpr[GPR_RBX] = 0x7000;
+		v->gpr[GPR_RDX] = PORT;
+		v->gpr[GPR_RDI] = 0x5000;
 		fake_page(0x6000, FAKE_DEVICE | PTE_P | PTE_W);
 		fake_page(0x7000, 0);
 		memcpy(before, fake.ram + 0x5000, sizeof(before));
+		memcpy(gpr, v->gpr, sizeof(gpr));
 		if (ahead(v, cases[i].code, sizeof(cases[i].code)) !=
 		    cases[i].at)
 			printf("%s:\n", cases[i].what);
@@ -352,6 +359,7 @@ TEST(stops)
 		EXPECT_EQ(fake.device_writes, 0);
 		EXPECT(!v->event.valid);
 		EXPECT(!memcmp(before, fake.ram + 0x5000, sizeof(before)));
+		EXPECT(!memcmp(gpr, v->gpr, sizeof(gpr)));
 	}
 }
 
