@@ -128,10 +128,25 @@ $(B)/logs/unit-%.py.log: tests/unit/%.py FORCE
 	@mkdir -p $(@D)
 	$(Q)tests/run-one $* $@ /usr/bin/python3 $<
 
-# The short version: the same inputs each time.
-$(B)/logs/fuzz-%.log: $(B)/fuzz/%
+# Inputs that go where chance would not: tests/fuzz/seeds/TARGET/*.hex, digits
+# and comments.
+seeds = $(patsubst tests/fuzz/%.hex,$(B)/%,$(wildcard tests/fuzz/seeds/$(1)/*.hex))
+comma := ,
+seed_flag = $(patsubst %,-seed_inputs=%,$(subst $() ,$(comma),$(call seeds,$(1))))
+
+$(B)/seeds/%: tests/fuzz/seeds/%.hex
 	@mkdir -p $(@D)
-	$(Q)tests/run-one $* $@ $< -seed=1 -runs=60000 -max_total_time=20
+	$(Q)sed 's/#.*//' $< | /usr/bin/python3 -c 'import sys; \
+		sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read()))' > $@.new
+	@mv $@.new $@
+
+.PRECIOUS: $(B)/seeds/%
+
+# The short version: the same inputs each time.
+$(B)/logs/fuzz-%.log: $(B)/fuzz/% $$(call seeds,$$*)
+	@mkdir -p $(@D)
+	$(Q)tests/run-one $* $@ $< -seed=1 -runs=60000 -max_total_time=20 \
+		$(call seed_flag,$*)
 
 UNIT_LOGS := $(UNIT_TESTS:$(B)/unit/%=$(B)/logs/unit-%.log) \
 	$(UNIT_SCRIPTS:tests/unit/%.py=$(B)/logs/unit-%.py.log)
@@ -175,9 +190,10 @@ test: setup
 
 # Each target for FUZZ_SECONDS, from what earlier runs have found.
 fuzz: setup
-	$(Q)$(MAKE) --no-print-directory -j$$(nproc) $(FUZZERS)
-	$(Q)for f in $(FUZZERS); do mkdir -p $$f.corpus && \
-		$$f -max_total_time=$(FUZZ_SECONDS) $$f.corpus || exit 1; done
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) $(FUZZERS) $(call seeds,*)
+	$(Q)set -e; $(foreach f,$(FUZZERS),mkdir -p $f.corpus; \
+		$f -max_total_time=$(FUZZ_SECONDS) $(call seed_flag,$(notdir $f)) \
+		$f.corpus;)
 
 bench: setup
 	$(Q)$(MAKE) --no-print-directory all $(B)/bench/xts $(B)/bench/ahci \
