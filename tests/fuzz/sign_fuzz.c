@@ -32,7 +32,7 @@ static size_t make_message(u8 *out, size_t room, const u8 *data, size_t size)
 	struct sign_request head = { .version = SIGN_VERSION };
 	struct sign_writer w = { out + sizeof(head), room - sizeof(head) };
 
-	if (size < 7)
+	if (size < 6)
 		return 0;
 	head.op = data[0] % 6;
 	head.key = data[1] % 3;
@@ -60,18 +60,20 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	struct sign_reader items;
 	u32 status, count;
 	size_t len, room;
+	bool make;
 	u16 op;
 
 	if (!sign.certifier)
 		start();
-	if (size < 3)
+	if (!size)
 		return 0;
 	/* a byte for the reply's room, so that there is too little at times */
 	room = 16 + (size_t)data[0] * 64;
+	make = data[0] & 1;
 	data++;
 	size--;
-	if (data[0] & 1) {
-		size = make_message(made, sizeof(made), data + 1, size - 1);
+	if (make) {
+		size = make_message(made, sizeof(made), data, size);
 		data = made;
 	}
 	len = sign_handle(&sign, data, size, reply, room);
