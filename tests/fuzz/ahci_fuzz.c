@@ -1,7 +1,8 @@
 /*
  * A guest that does anything to the registers and the memory of an AHCI port
- * with a protected disk. All it ever has in its buffers is one byte value; a
- * sector of the protected range that is written with it has leaked. The port
+ * with a protected disk, or a CD drive in its place. All it ever has in its
+ * buffers is one byte value; a sector of the protected range that is written
+ * with it has leaked. A drive must get no CDB that the table refuses. The port
  * may read and write the guest's memory and what the driver has for it, and
  * nothing else.
  *
@@ -21,6 +22,7 @@
 #define FRAMES	 0x2000u
 #define TABLE(n) (0x3000u + (n) % 32 * 0x200u)
 #define ENTRIES	 24
+#define REPLACED 0x1Fu	  /* what the driver sends for what it refuses */
 #define LOWEST	 0x10000u /* of the buffers, up to the end of RAM */
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
@@ -39,8 +41,22 @@ static struct block_dev *attach(const struct block_id *id)
 
 static void check_write(struct model_disk *disk, u64 lba, const u8 *data)
 {
-	if (!strncmp(disk->serial, "SECRET", 6))
-		mark_check_write(&dev, lba, data);
+	u32 n = disk->sector / dev.sector; /* a disc's sectors are larger */
+
+	if (strcmp(disk->serial, "SECRET"))
+		return;
+	for (u32 i = 0; i < n; i++)
+		mark_check_write(&dev, lba * n + i, data + i * dev.sector);
+}
+
+static void check_cdb(const struct model_disk *disk)
+{
+	struct packet p;
+
+	packet_decide(disk->cdb, &p);
+	if (!strcmp(disk->serial, "SECRET") && p.policy == PACKET_REFUSE &&
+	    disk->cdb[0] != REPLACED)
+		abort();
 }
 
 static bool inside(u64 addr, u32 len, hpa_t start, u64 size)
@@ -109,8 +125,8 @@ static void header(const u8 *p, u32 value)
 
 static void frame(const u8 *p)
 {
-	static const u8 codes[] = { 0x60, 0x61, 0x25, 0x35, 0x60, 0x61,
-				    0xC8, 0xCA, 0xEC, 0xEA, 0x06, 0x2F };
+	static const u8 codes[] = { 0x60, 0x61, 0x25, 0x35, 0x60, 0x61, 0xC8,
+				    0xCA, 0xEC, 0xEA, 0x06, 0x2F, 0xA0 };
 	u8 *f = model.memory + TABLE(p[1]);
 
 	memset(f, 0, 20);
@@ -137,13 +153,35 @@ static void entry(const u8 *p, u32 value)
 				   1);
 }
 
-static void event(const u8 *p)
+static void cdb(const u8 *p)
+{
+	static const u8 codes[] = { 0x28, 0x2A, 0xA8, 0xAA, 0x2E, 0xBE,
+				    0x55, 0x03, 0x12, 0x00, 0x46 };
+	u8 *c = model.memory + TABLE(p[2]) + 0x40;
+
+	memset(c, 0, 16);
+	c[0] = p[3] & 0x80 ? p[3] : codes[p[3] % sizeof(codes)];
+	c[1] = p[7];
+	c[4] = c[8] = c[9] = p[5]; /* one of them is the length */
+	c[5] = p[4];
+}
+
+static void plug(const u8 *p)
 {
 	static const char *const serials[] = { "SECRET", "OTHER", "SECRET" };
+	struct model_disk *disk = &model.port[0].disk;
 
+	disk->atapi = p[3] & 1;
+	disk->sector = disk->atapi ? 2048 : 512;
+	memset(disk->cdb, 0, sizeof(disk->cdb));
+	model_plug(0, p[2] & 3, serials[p[2] % 3]);
+}
+
+static void event(const u8 *p)
+{
 	switch (p[1] & 15) {
 	case 0:
-		model_plug(0, p[2] & 3, serials[p[2] % 3]);
+		plug(p);
 		break;
 	case 1:
 		ahci_port_reset(&port);
@@ -154,6 +192,9 @@ static void event(const u8 *p)
 		break;
 	case 3:
 		model.lax = p[2] & 1;
+		break;
+	case 5:
+		cdb(p);
 		break;
 	default:
 		for (u32 i = 0; i < p[2]; i++)
@@ -203,7 +244,9 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	for (u32 n = 0; n < 32; n++)
 		store_le32(model.memory + LIST + n * 32 + 8, TABLE(n));
 	start();
-	for (; size >= 8 && size < 0x4000; data += 8, size -= 8)
+	for (; size >= 8 && size < 0x4000; data += 8, size -= 8) {
 		step(data);
+		check_cdb(&model.port[0].disk);
+	}
 	return 0;
 }
