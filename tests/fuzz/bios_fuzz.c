@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
 	if (size < sizeof(regs))
 		return 0;
-	memcpy(&regs, data, sizeof(regs) - 4);
+	memcpy(&regs, data, offsetof(struct bios_regs, carry));
 	regs.carry = false;
 	data += sizeof(regs);
 	size -= sizeof(regs);
