@@ -29,13 +29,10 @@ int exec_write(struct emul *e, u8 seg, u64 offset, unsigned int size, u64 value)
 	return 0;
 }
 
-int exec_load(struct emul *e, const struct insn_operand *o, u64 *value)
+int exec_load_other(struct emul *e, const struct insn_operand *o, u64 *value)
 {
 	*value = 0;
 	switch (o->kind) {
-	case OPND_REG:
-		*value = e->cpu->gpr[o->reg] & mask_bytes(o->size);
-		return 0;
 	case OPND_HIGH:
 		*value = (e->cpu->gpr[o->reg] >> 8) & 0xff;
 		return 0;
@@ -79,21 +76,14 @@ void exec_flags(struct emul *e, u64 result, u64 carries, unsigned int size,
 		u64 mask)
 {
 	unsigned int top = 8 * size - 1;
-	u64 carry = (carries >> top) & 1;
-	u64 flags = 0;
+	u64 carry = carries >> top & 1, before = carries >> (top - 1) & 1;
+	u64 flags = (carry ? RFLAGS_CF : 0) |
+		    (carry != before ? RFLAGS_OF : 0) |
+		    (carries & 8 ? RFLAGS_AF : 0) |
+		    (result & mask_bytes(size) ? 0 : RFLAGS_ZF) |
+		    (result >> top & 1 ? RFLAGS_SF : 0) |
+		    (__builtin_parity(result & 0xff) ? 0 : RFLAGS_PF);
 
-	if (carry)
-		flags |= RFLAGS_CF;
-	if (carry != ((carries >> (top - 1)) & 1))
-		flags |= RFLAGS_OF;
-	if (carries & 8)
-		flags |= RFLAGS_AF;
-	if (!(result & mask_bytes(size)))
-		flags |= RFLAGS_ZF;
-	if ((result >> top) & 1)
-		flags |= RFLAGS_SF;
-	if (!__builtin_parity(result & 0xff))
-		flags |= RFLAGS_PF;
 	e->cpu->rflags = (e->cpu->rflags & ~mask) | (flags & mask);
 }
 
@@ -268,7 +258,8 @@ int insn_execute(const struct insn *in, struct emul_cpu *cpu,
 		return string_exec(cpu, in, mem);
 	if (!functions[in->op])
 		return -ENOSYS;
-	e.address = insn_address(in, cpu);
+	if (in->dst.kind == OPND_MEM || in->src.kind == OPND_MEM)
+		e.address = insn_address(in, cpu);
 	cpu->rip += in->length;
 	if (cpu->bits != 64)
 		cpu->rip &= mask_bytes(4);

@@ -4,6 +4,7 @@
 
 #include "core/arch/regs.h"
 #include "core/emul/insn.h"
+#include "core/lib/bytes.h"
 
 #define FLAGS_STATUS \
 	(RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
@@ -24,9 +25,19 @@ typedef int exec_fn(struct emul *e);
 /* Of the register in its low @size bytes; a 4-byte write clears the rest. */
 void exec_set_gpr(struct emul *e, u8 reg, unsigned int size, u64 value);
 
+int exec_load_other(struct emul *e, const struct insn_operand *o,
+		    u64 *value) must_check;
+
 /* Of @in->dst and @in->src; a value is what lies in its low .size bytes. */
-int exec_load(struct emul *e, const struct insn_operand *o,
-	      u64 *value) must_check;
+static inline int exec_load(struct emul *e, const struct insn_operand *o,
+			    u64 *value)
+{
+	if (o->kind != OPND_REG)
+		return exec_load_other(e, o, value);
+	*value = e->cpu->gpr[o->reg] & mask_bytes(o->size);
+	return 0;
+}
+
 int exec_store(struct emul *e, const struct insn_operand *o,
 	       u64 value) must_check;
 

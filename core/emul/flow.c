@@ -76,7 +76,6 @@ int flow_shift(struct emul *e)
 
 	if (!error)
 		error = exec_load(e, &in->src, &count);
-
 	if (error)
 		return error;
 	count &= in->size == 8 ? 63 : 31;
@@ -222,36 +221,13 @@ static int jump(struct emul *e, u64 target)
 /* SDM vol. 2, B.1.4.7: pairs of a condition and its opposite. */
 static bool condition(u64 flags, u8 cond)
 {
-	bool less = !(flags & RFLAGS_SF) != !(flags & RFLAGS_OF);
-	bool holds = false;
+	static const u16 any_of[8] = {
+		RFLAGS_OF, RFLAGS_CF, RFLAGS_ZF, RFLAGS_CF | RFLAGS_ZF,
+		RFLAGS_SF, RFLAGS_PF, 0,	 RFLAGS_ZF,
+	};
+	bool less = cond >= 12 && !(flags & RFLAGS_SF) != !(flags & RFLAGS_OF);
 
-	switch (cond >> 1) {
-	case 0:
-		holds = flags & RFLAGS_OF;
-		break;
-	case 1:
-		holds = flags & RFLAGS_CF;
-		break;
-	case 2:
-		holds = flags & RFLAGS_ZF;
-		break;
-	case 3:
-		holds = flags & (RFLAGS_CF | RFLAGS_ZF);
-		break;
-	case 4:
-		holds = flags & RFLAGS_SF;
-		break;
-	case 5:
-		holds = flags & RFLAGS_PF;
-		break;
-	case 6:
-		holds = less;
-		break;
-	case 7:
-		holds = less || flags & RFLAGS_ZF;
-		break;
-	}
-	return holds != (cond & 1);
+	return (flags & any_of[cond >> 1] || less) != (cond & 1);
 }
 
 int flow_jmp(struct emul *e)

@@ -24,20 +24,20 @@
 #include "core/mm/gmem.h"
 #include "core/mm/pool.h"
 
-#define STEPS_MAX 192 /* without an access to a hook */
-#define TOTAL_MAX 768 /* steps in one go: some microseconds */
-#define PAGES	  16
-#define DECODED	  512
-#define PLACES	  128
-#define FAILURES  4 /* in a row, before a place is left alone for a while */
-#define TIMES	  64
+#define STEPS_MAX  192 /* without an access to a hook */
+#define TOTAL_MAX  768 /* steps in one go: some microseconds */
+#define PAGES	   32
+#define DECODED	   1024
+#define PLACES	   128
+#define FAILURES   4 /* in a row, before a place is left alone for a while */
+#define TIMES	   64
+#define PAGE_VALID 0x800 /* neither address nor access */
 
 /* A translation, kept for one go as a TLB would keep it. */
 struct page {
-	u64 linear;
-	unsigned int access;
-	u8 *host;     /* NULL: unused, or */
-	gpa_t device; /* not 0: a hooked page */
+	u64 key;      /* its linear address, access and PAGE_VALID; or 0 */
+	u8 *host;     /* NULL: */
+	gpa_t device; /* a hooked page */
 };
 
 /* Where a go began, and what came of it. */
@@ -56,7 +56,7 @@ struct decoded {
 struct ahead {
 	struct vcpu *v;
 	struct emul_cpu cpu; /* what v holds, up to date between two goes */
-	struct page code, pages[PAGES];
+	struct page pages[PAGES];
 	u64 fs, gs; /* bases */
 	bool has_rdtscp;
 	bool moves;   /* the instruction is a MOV */
@@ -86,26 +86,29 @@ static bool translate(struct ahead *a, struct page *p, u64 linear,
 	if (guest_linear64(a->v, SEG_DS, linear, PAGE_SIZE, &linear, &fault) ||
 	    guest_translate(a->v, linear, access, &gpa, &fault))
 		return false;
-	p->linear = linear;
-	p->access = access;
 	if (mmio_hooked(gpa))
 		p->device = gpa;
 	else
 		p->host = gmem_ptr(gpa, PAGE_SIZE);
-	return p->host || p->device;
+	if (!p->host && !p->device)
+		return false;
+	p->key = linear | access | PAGE_VALID;
+	return true;
 }
 
-/* True with *@p the page in which [linear, linear + size) lies. */
-static bool find(struct ahead *a, struct page *p, u64 linear, u32 size,
-		 unsigned int access)
+/* The page in which [linear, linear + size) lies, or NULL. */
+static inline struct page *find(struct ahead *a, u64 linear, u32 size,
+				unsigned int access)
 {
-	u64 page = align_down(linear, PAGE_SIZE);
+	u64 n = linear / PAGE_SIZE, page = n * PAGE_SIZE;
+	struct page *p = &a->pages[(n ^ n / PAGES ^ access) % PAGES];
 
 	if (!range_ok(linear - page, size, PAGE_SIZE))
-		return false;
-	return (p->linear == page && p->access == access &&
-		(p->host || p->device)) ||
-	       translate(a, p, page, access);
+		return NULL;
+	if (p->key != (page | access | PAGE_VALID) &&
+	    !translate(a, p, page, access))
+		return NULL;
+	return p;
 }
 
 /* A move has one access to memory, and what follows it cannot fail. */
@@ -129,13 +132,8 @@ static int access_device(struct ahead *a, gpa_t gpa, void *data, u32 size,
 static struct page *operand(struct ahead *a, unsigned int seg, u64 offset,
 			    u32 size, unsigned int access, u64 *linear)
 {
-	struct page *p;
-	u64 n;
-
 	*linear = offset + (seg == SEG_GS ? a->gs : seg == SEG_FS ? a->fs : 0);
-	n = *linear / PAGE_SIZE;
-	p = &a->pages[(n ^ n / PAGES ^ access) % PAGES];
-	return find(a, p, *linear, size, access) ? p : NULL;
+	return find(a, *linear, size, access);
 }
 
 static int ahead_read(void *ctx, unsigned int seg, u64 offset, void *dst,
@@ -192,15 +190,16 @@ static bool allowed(const struct insn *in)
 static const struct insn *decode(struct ahead *a)
 {
 	u64 rip = a->cpu.rip;
-	struct decoded *d = &a->decoded[(rip ^ rip >> 9) % DECODED];
+	struct decoded *d = &a->decoded[(rip ^ rip >> 10) % DECODED];
+	/* Not near the end of a page, either. */
+	struct page *p = find(a, rip, INSN_MAX, WALK_FETCH);
 	u8 bytes[INSN_MAX];
 	const u8 *code;
 	u64 first, last;
 
-	/* Not near the end of a page, either. */
-	if (!find(a, &a->code, rip, INSN_MAX, WALK_FETCH) || !a->code.host)
+	if (!p || !p->host)
 		return NULL;
-	code = a->code.host + rip % PAGE_SIZE;
+	code = p->host + rip % PAGE_SIZE;
 	first = load_le64(code);
 	last = load_le64(code + INSN_MAX - 8);
 	if (d->first == first && d->last == last)
@@ -287,11 +286,13 @@ static void take_state(struct ahead *a, struct vcpu *v)
 	memcpy(a->cpu.gpr, v->gpr, sizeof(v->gpr));
 	a->fs = segment_base(v, SEG_FS);
 	a->gs = segment_base(v, SEG_GS);
-	a->code.host = NULL;
-	for (unsigned int i = 0; i < PAGES; i++) {
-		a->pages[i].host = NULL;
-		a->pages[i].device = 0;
-	}
+	for (unsigned int i = 0; i < PAGES; i++)
+		a->pages[i].key = 0;
+}
+
+static bool wanted(struct vcpu *v)
+{
+	return __atomic_load_n(&v->kick, __ATOMIC_SEQ_CST);
 }
 
 /* Returns the accesses to hooks, at most @limit. One of them may have asked
@@ -299,21 +300,18 @@ static void take_state(struct ahead *a, struct vcpu *v)
 static u8 run(struct ahead *a, struct vcpu *v, u8 limit)
 {
 	struct emul_mem mem = { ahead_read, ahead_write, ahead_probe, a };
-	unsigned int since = 0, total = 0;
+	unsigned int end = STEPS_MAX;
 	u8 accesses = 0;
 
 	take_state(a, v);
-	while (accesses < limit &&
-	       !__atomic_load_n(&v->kick, __ATOMIC_SEQ_CST) &&
-	       since++ < STEPS_MAX && total++ < TOTAL_MAX) {
+	for (unsigned int n = 0; n < end; n++) {
 		int rc = step(a, &mem);
 
-		if (rc < 0)
-			break;
 		if (rc == 0)
 			continue;
-		accesses++;
-		since = 0;
+		if (rc < 0 || ++accesses == limit || wanted(v))
+			break;
+		end = min_u64(n + STEPS_MAX, TOTAL_MAX);
 	}
 	memcpy(v->gpr, a->cpu.gpr, sizeof(v->gpr));
 	v->rip = a->cpu.rip;
@@ -325,7 +323,7 @@ static bool possible(struct vcpu *v)
 {
 	const struct virt_ops *ops = v->guest->ops;
 
-	return v->ahead && !v->event.valid && !v->nmi_pending &&
+	return v->ahead && !wanted(v) && !v->event.valid && !v->nmi_pending &&
 	       !(v->rflags & RFLAGS_TF) && guest_code_bits(v) == 64 &&
 	       ops->get(v, VREG_CPL) == 0 &&
 	       !(ops->get(v, VREG_DR7) & DR7_ENABLES) &&

@@ -274,7 +274,7 @@ TEST(prefixes)
 
 /* ---- running ahead ---- */
 
-static u8 state[0x10000] __attribute__((aligned(8)));
+static u8 state[0x40000] __attribute__((aligned(8)));
 
 void *pool_alloc(size_t pages)
 {
