@@ -248,7 +248,11 @@ hpa_t virt_to_phys(const void *p)
 void program_stop(struct programs *programs, struct program *p, bool restart,
 		  const char *format, ...)
 {
+	const struct mail_sender self = { .kind = p->id };
+
 	(void)format;
+	for (u32 i = 0; i < PROGRAMS; i++)
+		mail_forget(&programs->program[i].mail, &self, now);
 	regions_unmap(programs, p);
 	mail_fail(&p->mail, now);
 	p->state = restart ? SHOJI_PROGRAM_READY : SHOJI_PROGRAM_STOPPED;
@@ -257,13 +261,6 @@ void program_stop(struct programs *programs, struct program *p, bool restart,
 static void remember(u64 id)
 {
 	known[id >> 8 & 7] = id;
-}
-
-bool slice_background(struct programs *programs, struct vcpu *v)
-{
-	(void)programs;
-	(void)v;
-	return false;
 }
 
 /* Instead of running it: system calls out of the input. */
@@ -297,6 +294,17 @@ void slice_run(struct slice *s, struct program *first,
 void slice_end(struct slice *s)
 {
 	(void)s;
+}
+
+bool slice_background(struct programs *programs, struct vcpu *v)
+{
+	struct slice s = { .all = programs, .v = v, .background = true };
+
+	lock_acquire(&programs->lock);
+	slice_run(&s, &programs->program[take(1) % PROGRAMS], NULL, 0);
+	slice_end(&s);
+	lock_release(&programs->lock);
+	return now & 1;
 }
 
 /* ---- the world ------------------------------------------------------------ */
@@ -383,6 +391,10 @@ static void one_hypercall(struct vcpu *v)
 		remember(v->gpr[GPR_RDX]);
 	now += take(1);
 	check_state();
+	if (how & 8) {
+		programs_background(v);
+		check_state();
+	}
 }
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
