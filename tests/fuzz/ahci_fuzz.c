@@ -196,6 +196,9 @@ static void event(const u8 *p)
 	case 5:
 		cdb(p);
 		break;
+	case 6:
+		model.port[0].disk.bad_lba = load_le16(p + 2);
+		break;
 	default:
 		for (u32 i = 0; i < p[2]; i++)
 			model_tick();
