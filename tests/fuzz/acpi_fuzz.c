@@ -1,7 +1,7 @@
 /*
- * ACPI tables of any content. The first byte of the input says whether the
- * tables get their right signatures, lengths and checksums (else nearly all
- * would be thrown away at once); the rest is physical memory.
+ * ACPI tables of any content. The rest of the input is what they hold, with
+ * the headers and the way to them put right (else nearly all would be thrown
+ * away at once); or physical memory as it is, if its first byte says so.
  * units: core/io/acpi.c
  */
 #include <stdlib.h>
@@ -16,6 +16,14 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
 #define BASE 0xe0000
 #define SIZE 0x2000
+
+/* Where they are: the root, the first of its tables, the DSDT. */
+#define ROOT	      64
+#define ENTRIES	      32
+#define FIRST	      0x180
+#define DSDT	      0x1800
+#define HEADER	      36
+#define FADT_DSDT_END 8 /* after the header */
 
 static int image_read(void *ctx, u64 pa, void *dst, size_t len)
 {
@@ -33,31 +41,65 @@ static void seal(u8 *p, u32 len, u32 where)
 			p[where] = (u8)(p[where] - p[i]);
 }
 
-/* RSDP at 0, XSDT at 64, five tables of 1 KiB from 1 KiB on. */
-static void repair(u8 *image)
+static void table(u8 *t, const char *sig, const u8 *body, u32 n, bool good)
 {
-	static const char sigs[6][5] = { "FACP", "APIC", "MCFG", "SSDT",
-					 "DSDT" };
+	memcpy(t, sig, 4);
+	store_le32(t + 4, HEADER + n);
+	memcpy(t + HEADER, body, n);
+	if (!memcmp(sig, "FACP", 4)) /* the other field is the input's */
+		store_le32(t + 40, BASE + DSDT);
+	if (good)
+		seal(t, HEADER + n, 9);
+}
+
+/*
+ * Each from: its kind, with how its length is scaled and if its checksum is
+ * wrong; the length of what follows the header, and that. A DSDT goes to where
+ * each FADT says it is. How many the root shall have.
+ */
+static u32 tables(u8 *image, u8 *root, u32 entry, const u8 *data, size_t size)
+{
+	static const char sigs[6][5] = { "FACP", "APIC", "MCFG",
+					 "SSDT", "DSDT", "HPET" };
+	u32 n = 0, at = FIRST;
+
+	while (size >= 2 && n < ENTRIES) {
+		u32 kind = (data[0] & 7) % 6, scale = data[0] >> 4 & 3;
+		u32 where = kind == 4 ? DSDT : at;
+		u32 end = kind == 4 ? SIZE : DSDT;
+		u32 len = (u32)min_u64(data[1] << scale, size - 2);
+
+		if (!range_ok(where, HEADER + FADT_DSDT_END + len, end))
+			break;
+		table(image + where, sigs[kind], data + 2, len,
+		      !(data[0] & 0x80));
+		data += 2 + len;
+		size -= 2 + len;
+		if (kind == 4)
+			continue;
+		store_le64(root + HEADER + n++ * entry, BASE + at);
+		at += HEADER + len;
+	}
+	return n;
+}
+
+/* The RSDP, the XSDT or RSDT, its tables. */
+static void make(u8 *image, u8 how, const u8 *data, size_t size)
+{
+	bool old = how & 8;
+	u32 entry = old ? 4 : 8, n;
 
 	memcpy(image, "RSD PTR ", 8);
-	image[15] = 2;
-	store_le64(image + 24, BASE + 64);
+	image[15] = how & 32 ? 0 : 2;
+	store_le32(image + 16, old ? BASE + ROOT : 0);
+	store_le64(image + 24, old ? 0 : BASE + ROOT);
 	seal(image, 20, 8);
 	seal(image, 36, 32);
-	memcpy(image + 64, "XSDT", 4);
-	store_le32(image + 68, 36 + 4 * 8);
-	for (u32 i = 0; i < 4; i++)
-		store_le64(image + 100 + 8 * i, BASE + 0x400 * (i + 1));
-	seal(image + 64, 36 + 4 * 8, 9);
-	store_le32(image + 0x400 + 40, BASE + 0x1400);
-	for (u32 i = 0; i < 5; i++) {
-		u8 *t = image + 0x400 * (i + 1);
-		u32 len = 36 + load_le16(t + 4) % (0x400 - 36);
-
-		memcpy(t, sigs[i], 4);
-		store_le32(t + 4, len);
-		seal(t, len, 9);
-	}
+	image[33] = how & 64;
+	n = tables(image, image + ROOT, entry, data, size);
+	memcpy(image + ROOT, old ? "RSDT" : "XSDT", 4);
+	store_le32(image + ROOT + 4, HEADER + n * entry);
+	seal(image + ROOT, HEADER + n * entry, 9);
 }
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
@@ -66,11 +108,11 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	struct acpi_mem mem = { image_read, image };
 	struct acpi acpi;
 
-	if (size > 1)
+	if (size > 1 && data[0] & 7)
+		make(image, data[0], data + 1, size - 1);
+	else if (size > 1)
 		memcpy(image, data + 1, size - 1 < SIZE ? size - 1 : SIZE);
-	if (size && data[0] & 1)
-		repair(image);
-	if (!acpi_parse(&mem, BASE, &acpi)) {
+	if (!acpi_parse(&mem, size && data[0] & 16 ? 0 : BASE, &acpi)) {
 		if (acpi.cpu_count > ACPI_CPUS_MAX)
 			abort();
 		for (u32 i = 0; i < 6; i++)
