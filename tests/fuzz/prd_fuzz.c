@@ -60,7 +60,7 @@ static u8 in(u16 port)
  * The addresses of the bytes of the list, up to @max; how many there are.
  * *@good: the hardware may be let at the list, each byte is there once.
  */
-static u32 walk(u32 at, u32 *address, u32 max, bool *good)
+UNTOLD static u32 walk(u32 at, u32 *address, u32 max, bool *good)
 {
 	static u32 seen[MODEL_RAM], run;
 	u32 n = 0;
@@ -103,7 +103,7 @@ static u8 run(bool write, u32 count, u32 prd)
 }
 
 /* After a read as after a write: the memory is the disk, decrypted. */
-static void compare(const u32 *address, u32 bytes)
+UNTOLD static void compare(const u32 *address, u32 bytes)
 {
 	for (u32 i = 0; i < bytes; i++)
 		if (model.dev[0].disk[i] != (model.memory[address[i]] ^

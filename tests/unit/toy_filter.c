@@ -59,15 +59,27 @@ static void gather(const struct sg_list *sg, u64 offset, u8 *dst, u64 bytes)
 
 /* ---- XOR ---- */
 
+/* From byte @i of a sector on. */
+UNTOLD static void xor_bytes(const struct block_dev *dev, u64 lba, u32 i,
+			     const u8 *from, u8 *to, u32 n)
+{
+	u8 mask = toy_covered(dev, lba) ? 0xFF : 0;
+
+	for (u8 *end = to + n; to < end; i++)
+		*to++ = *from++ ^ (xor_byte(lba, i) & mask);
+}
+
 static void xor_crypt(const struct block_dev *dev, u64 lba, u32 count,
 		      const void *src, void *dst)
 {
 	const u8 *from = src;
 	u8 *to = dst;
 
-	for (u64 end = lba + count; lba < end; lba++)
-		for (u32 i = 0; i < dev->sector; i++)
-			*to++ = *from++ ^ xor_key(dev, lba, i);
+	for (u32 n = 0; n < count; n++) {
+		u64 at = (u64)n * dev->sector;
+
+		xor_bytes(dev, lba + n, 0, from + at, to + at, dev->sector);
+	}
 }
 
 static void xor_decode_sg(const struct block_dev *dev, u64 lba, u32 count,
@@ -78,9 +90,10 @@ static void xor_decode_sg(const struct block_dev *dev, u64 lba, u32 count,
 	for (u64 end = lba + count; lba < end; lba++)
 		for (u32 i = 0; i < dev->sector;) {
 			u64 n = dev->sector - i;
+			u8 *p = take(&c, &n);
 
-			for (u8 *p = take(&c, &n); n; n--)
-				*p++ ^= xor_key(dev, lba, i++);
+			xor_bytes(dev, lba, i, p, p, (u32)n);
+			i += (u32)n;
 		}
 }
 
