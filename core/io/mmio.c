@@ -1,18 +1,19 @@
 /*
- * The map of MMIO hooks. One lock orders the changes, which may take long (the
- * nested table of all CPUs); another, held only for a walk of the list, keeps
- * a hook's start and size together.
+ * The map of MMIO hooks. A lock orders the changes, which may take long (the
+ * nested table of all CPUs). Lookups take none, since each access to a local
+ * APIC is one: a sequence count keeps a hook's start and size together.
  */
 #include "core/io/mmio.h"
 #include "core/lib/bytes.h"
 #include "core/lib/errors.h"
 #include "core/lib/lock.h"
 #include "core/lib/range.h"
+#include "core/lib/seq.h"
 #include "core/mm/gmem.h"
 
 static struct {
-	struct lock change;
-	struct lock list;
+	struct lock lock; /* of changes */
+	struct seq seq;
 	struct mmio_hook *hooks; /* newest first */
 	int (*trap)(gpa_t start, u64 len, enum mmio_trap trap);
 } map;
@@ -27,7 +28,7 @@ static gpa_t page_of(gpa_t gpa)
 	return align_down(gpa, PAGE_SIZE);
 }
 
-/* What the hooks ask of a page. The caller holds a lock. */
+/* What the hooks ask of a page. The caller holds the lock, or looks again. */
 static enum mmio_trap page_trap(gpa_t page)
 {
 	enum mmio_trap trap = MMIO_TRAP_NONE;
@@ -68,10 +69,10 @@ static int set_traps(gpa_t start, u64 size)
 
 static void place(struct mmio_hook *hook, gpa_t start, u64 size)
 {
-	lock_acquire(&map.list);
+	seq_change(&map.seq);
 	hook->start = start;
 	hook->size = size;
-	lock_release(&map.list);
+	seq_done(&map.seq);
 }
 
 static int move(struct mmio_hook *hook, gpa_t start, u64 size)
@@ -96,13 +97,11 @@ int mmio_hook_add(struct mmio_hook *hook)
 	int err;
 
 	hook->size = 0;
-	lock_acquire(&map.change);
-	lock_acquire(&map.list);
+	lock_acquire(&map.lock);
 	hook->next = map.hooks;
-	map.hooks = hook;
-	lock_release(&map.list);
+	__atomic_store_n(&map.hooks, hook, __ATOMIC_RELEASE);
 	err = move(hook, start, size);
-	lock_release(&map.change);
+	lock_release(&map.lock);
 	return err;
 }
 
@@ -110,19 +109,21 @@ int mmio_hook_move(struct mmio_hook *hook, gpa_t start, u64 size)
 {
 	int err;
 
-	lock_acquire(&map.change);
+	lock_acquire(&map.lock);
 	err = move(hook, start, size);
-	lock_release(&map.change);
+	lock_release(&map.lock);
 	return err;
 }
 
 bool mmio_hooked(gpa_t gpa)
 {
 	bool hooked;
+	u32 count;
 
-	lock_acquire(&map.list);
-	hooked = page_trap(page_of(gpa)) != MMIO_TRAP_NONE;
-	lock_release(&map.list);
+	do {
+		count = seq_read(&map.seq);
+		hooked = page_trap(page_of(gpa)) != MMIO_TRAP_NONE;
+	} while (seq_changed(&map.seq, count));
 	return hooked;
 }
 
@@ -144,12 +145,11 @@ struct target {	     /* of an access: copied, since the hook may move */
 	bool split; /* only a part of the access is in a hook */
 };
 
-static struct target find_target(const struct mmio_io *io)
+static struct target look_up(const struct mmio_io *io)
 {
 	struct target t = { 0 };
 	const struct mmio_hook *h;
 
-	lock_acquire(&map.list);
 	for (h = map.hooks; h; h = h->next) {
 		if (!range_overlap(h->start, h->size, io->gpa, io->size) ||
 		    (h->writes_only && !io->write))
@@ -160,7 +160,18 @@ static struct target find_target(const struct mmio_io *io)
 		t.ctx = h->ctx;
 		break;
 	}
-	lock_release(&map.list);
+	return t;
+}
+
+static struct target find_target(const struct mmio_io *io)
+{
+	struct target t;
+	u32 count;
+
+	do {
+		count = seq_read(&map.seq);
+		t = look_up(io);
+	} while (seq_changed(&map.seq, count));
 	return t;
 }
 

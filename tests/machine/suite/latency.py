@@ -82,12 +82,13 @@ show ps shojictl ps
 
 
 def phases(t, result):
-    """name -> (worst delay in ns, wakes), as the guest has printed them."""
+    """name -> (worst delay in ns, the one that 1 in 1000 is worse than, wakes),
+    as the guest has printed them."""
     found = {}
-    for name, worst, wakes in re.findall(
-            r"@@ latency (\w+): worst (\d+) ns.*, (\d+) wakes",
+    for name, worst, tail, wakes in re.findall(
+            r"@@ latency (\w+): worst (\d+) ns, tail (\d+) ns.*, (\d+) wakes",
             result.console):
-        found[name] = int(worst), int(wakes)
+        found[name] = int(worst), int(tail), int(wakes)
     for line in re.findall(r"@@ (?:latency|irqs|load) .*", result.console):
         t.note(line.strip())
     t.equal("phases", sorted(found), ["both", "disk", "idle", "sign"])
@@ -101,7 +102,7 @@ def check_interrupts(t, result, found):
     t.equal("lines of interrupts", len(irqs), 4)
     for name, timer, disk, requests in irqs:
         t.true(f"{name}: {timer} interrupts of the timer for "
-               f"{found[name][1]} wakes", int(timer) >= found[name][1])
+               f"{found[name][2]} wakes", int(timer) >= found[name][2])
         t.true(f"{name}: {disk} interrupts of the disk for {requests} requests",
                int(disk) >= int(requests))
         if name in ("disk", "both"):
@@ -109,8 +110,10 @@ def check_interrupts(t, result, found):
 
 
 def check_delays(t, found):
-    for name, without in (("sign", "idle"), ("both", "disk")):
-        added = found[name][0] - found[without][0]
+    """A disk delays a timer by milliseconds, and how often that piles up is
+    chance: beside one, 1 wake in 1000 does not count, on both sides."""
+    for name, without, which in (("sign", "idle", 0), ("both", "disk", 1)):
+        added = found[name][which] - found[without][which]
         t.note(f"{name}: {added} ns more than {without}")
         t.true(f"{name}: the timer is {added} ns later, more than a slice",
                added <= SLICE_NS)
@@ -137,7 +140,7 @@ def run(t, long, short, **more):
     t.equal("restarts and messages left", (ps[2], ps[5]), ("0", "0"))
 
 
-@case(vendor=("intel",), weight=200)
+@case(vendor=("intel",), cpus=(1, 2), weight=200)
 def latency(t):
     """A timer, a disk and signatures for 20 seconds of the guest's time, 10^9
     instructions."""
