@@ -6,6 +6,7 @@
  * may read and write the guest's memory and what the driver has for it, and
  * nothing else.
  *
+ * runs: 20000
  * units: drivers/ata/command.c drivers/ata/identify.c drivers/ata/ahci_command.c drivers/ata/ahci_done.c drivers/ata/ahci_identify.c drivers/ata/ahci_packet.c drivers/ata/packet.c drivers/ata/ahci_port.c core/io/sg.c tests/unit/ahci_model.c tests/unit/model_memory.c tests/unit/toy_filter.c
  */
 #include <stdlib.h>
