@@ -278,7 +278,7 @@ def main():
     start(table)
     hidden(table)
     messages.measure(table, Bench("messages"))
-    signing.measure(table, Bench("signing"))
+    signing.measure(table, Bench("signing"), ROUNDS)
     if table.missed:
         print(f"\nbench: missed: {', '.join(table.missed)}")
     return 1 if table.missed else 0
