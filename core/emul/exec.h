@@ -25,6 +25,7 @@ typedef int exec_fn(struct emul *e);
 /* Of the register in its low @size bytes; a 4-byte write clears the rest. */
 void exec_set_gpr(struct emul *e, u8 reg, unsigned int size, u64 value);
 
+/* What is no OPND_REG, for exec_load(). */
 int exec_load_other(struct emul *e, const struct insn_operand *o,
 		    u64 *value) must_check;
 

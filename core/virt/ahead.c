@@ -25,7 +25,7 @@
 #include "core/mm/pool.h"
 
 #define STEPS_MAX  192 /* without an access to a hook */
-#define TOTAL_MAX  768 /* steps in one go: some microseconds */
+#define TOTAL_MAX  768 /* steps in one go: tens of microseconds */
 #define PAGES	   32
 #define DECODED	   1024
 #define PLACES	   128
@@ -36,7 +36,7 @@
 /* A translation, kept for one go as a TLB would keep it. */
 struct page {
 	u64 key;      /* its linear address, access and PAGE_VALID; or 0 */
-	u8 *host;     /* NULL: */
+	u8 *host;     /* of ordinary memory, or NULL and */
 	gpa_t device; /* a hooked page */
 };
 
@@ -67,8 +67,8 @@ struct ahead {
 
 void guest_ahead_init(struct vcpu *v)
 {
-	v->ahead =
-		pool_alloc(align_up(sizeof(*v->ahead), PAGE_SIZE) / PAGE_SIZE);
+	v->ahead = pool_alloc_run(align_up(sizeof(*v->ahead), PAGE_SIZE) /
+				  PAGE_SIZE);
 	if (v->ahead)
 		v->ahead->has_rdtscp = cpuid(CPUID_EXT_FEATURES).edx &
 				       CPUID_80000001_EDX_RDTSCP;

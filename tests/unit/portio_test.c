@@ -276,7 +276,7 @@ TEST(prefixes)
 
 static u8 state[0x40000] __attribute__((aligned(8)));
 
-void *pool_alloc(size_t pages)
+void *pool_alloc_run(size_t pages)
 {
 	if (pages * PAGE_SIZE > sizeof(state))
 		return NULL;
