@@ -2,6 +2,7 @@
  * MMIO hooks: traps of pages, verdicts, moves.
  * units: core/io/mmio.c
  */
+#include <pthread.h>
 #include <string.h>
 
 #include "core/io/mmio.h"
@@ -213,6 +214,37 @@ TEST(moves)
 	EXPECT(mmio_hooked(0xfe020000) && !mmio_hooked(0xfe050000));
 }
 
+#define MOVES 100000
+
+static void *move_it(void *ctx)
+{
+	for (int i = 0; i < MOVES; i++) {
+		EXPECT_EQ(mmio_hook_move(ctx, 0xfe080000, 0x8000), 0);
+		EXPECT_EQ(mmio_hook_move(ctx, 0xfe090000, 0x1000), 0);
+	}
+	__atomic_store_n((bool *)((struct mmio_hook *)ctx)->ctx, true,
+			 __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Nobody finds it at the one place with the size of the other. */
+TEST(moves_meanwhile)
+{
+	static bool over;
+	static struct mmio_hook h = { 0xfe090000, 0x1000, false,
+				      probe_fn,	  &over,  NULL };
+	unsigned long found = 0;
+	pthread_t other;
+
+	EXPECT_EQ(mmio_hook_add(&h), 0);
+	EXPECT_EQ(pthread_create(&other, NULL, move_it, &h), 0);
+	while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE))
+		found += mmio_hooked(0xfe094000);
+	EXPECT_EQ(pthread_join(other, NULL), 0);
+	EXPECT_EQ(found, 0);
+	EXPECT(mmio_hooked(0xfe090000) && !mmio_hooked(0xfe080000));
+}
+
 TEST(places)
 {
 	/* hidden, RAM, hooked by the test before, and free */
@@ -224,4 +256,4 @@ TEST(places)
 }
 
 TEST_MAIN(CASE(without_hooks), CASE(verdicts), CASE(split_at_a_border),
-	  CASE(writes_only), CASE(moves), CASE(places))
+	  CASE(writes_only), CASE(moves), CASE(moves_meanwhile), CASE(places))
