@@ -136,7 +136,7 @@ class Gdb:
             body += self.file.read(1)
         self.file.read(2)
         # what it was told to do may have ended it by now
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(ConnectionError):
             self.socket.sendall(b"+")
         return body[:-1].decode("latin-1")
 
