@@ -54,10 +54,11 @@
  * reply's data into the same buffer, from its start, and calls PROGRAM_REPLY.
  * Several messages may be open at a time, and each has to be answered, or its
  * buffer is lost. A sender can give up: then the reply is refused with
- * -PROGRAM_ENOENT, and nobody need care.
+ * -PROGRAM_ENOENT, and nobody need care. Whoever answers one and wants the next
+ * does both by one PROGRAM_RECEIVE: that is one exit less for each message.
  *
- * Between PROGRAM_RECEIVE and PROGRAM_REPLY the program may use at most the
- * manifest's time without another PROGRAM_RECEIVE: then it is stopped.
+ * From one PROGRAM_RECEIVE to the next the program may use at most the manifest's
+ * time: then it is stopped.
  */
 #ifndef CORE_PROGRAM_ABI_H
 #define CORE_PROGRAM_ABI_H
@@ -114,8 +115,12 @@ enum program_call {
 	 * keys. -EIO: this machine has no source of them. */
 	PROGRAM_RANDOM = 3,
 	/* RDI = struct program_message to be filled in, RSI = deadline by
-	 * PROGRAM_CLOCK: 0 does not wait, PROGRAM_FOREVER does for good. 0, or
-	 * -EAGAIN if none came in time. */
+	 * PROGRAM_CLOCK: 0 does not wait, PROGRAM_FOREVER does for good. Before
+	 * that, what PROGRAM_REPLY does with RDX, R10 and R8; an RDX that is no
+	 * open message's id (0, or the sender has given up) is no error here. 0,
+	 * or -EAGAIN if none came in time: the reply is out. -EINVAL (the length
+	 * is more than slot_size), -EFAULT: neither was done, and the message
+	 * is still open. */
 	PROGRAM_RECEIVE = 4,
 	/* RDI = id of an open message, RSI = length of the reply's data (in the
 	 * message's buffer), RDX = status, for the sender; the buffer is no

@@ -98,6 +98,31 @@ static struct buffer *buffer_of(struct programs *all, u32 id)
 	return NULL;
 }
 
+static s64 answer(struct call *c, u64 id, u64 length, u64 status)
+{
+	struct programs *all = c->s->all;
+	struct mail_slot *slot = mail_open(&c->p->mail, id);
+	u32 sender;
+	int rc;
+
+	if (!slot)
+		return -ENOENT;
+	if (length > c->p->slot_size)
+		return -EINVAL;
+	sender = slot->sender.kind;
+	rc = mail_reply(slot, length, (s64)status, clock_ns());
+	c->p->messages++;
+	if (sender < all->count)
+		all->program[sender].poked = true;
+	return rc;
+}
+
+static s64 call_reply(struct call *c)
+{
+	return answer(c, c->arg[0], c->arg[1], c->arg[2]);
+}
+
+/* Comes here again when it has waited: the message is not open any more then. */
 static s64 call_receive(struct call *c)
 {
 	struct program *p = c->p;
@@ -109,6 +134,8 @@ static s64 call_receive(struct call *c)
 
 	if (!to)
 		return -EFAULT;
+	if (answer(c, c->arg[2], c->arg[3], c->arg[4]) == -EINVAL)
+		return -EINVAL;
 	p->used_ns = 0;
 	slot = mail_receive(&p->mail, now);
 	if (!slot)
@@ -126,25 +153,6 @@ static s64 call_receive(struct call *c)
 	};
 	memcpy(to, &m, sizeof(m));
 	return 0;
-}
-
-static s64 call_reply(struct call *c)
-{
-	struct programs *all = c->s->all;
-	struct mail_slot *slot = mail_open(&c->p->mail, c->arg[0]);
-	u32 sender;
-	int rc;
-
-	if (!slot)
-		return -ENOENT;
-	if (c->arg[1] > c->p->slot_size)
-		return -EINVAL;
-	sender = slot->sender.kind;
-	rc = mail_reply(slot, c->arg[1], (s64)c->arg[2], clock_ns());
-	c->p->messages++;
-	if (sender < all->count)
-		all->program[sender].poked = true;
-	return rc;
 }
 
 static s64 call_buffer(struct call *c)

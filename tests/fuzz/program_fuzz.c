@@ -263,6 +263,17 @@ static void remember(u64 id)
 	known[id >> 8 & 7] = id;
 }
 
+/* Of all messages, 3 bits each. */
+static u64 states(void)
+{
+	u64 v = 0;
+
+	for (u32 i = 0; i < PROGRAMS; i++)
+		for (u32 k = 0; k < SLOTS; k++)
+			v = v << 3 | all.program[i].mail.slot[k].state;
+	return v;
+}
+
 /* Instead of running it: system calls out of the input. */
 void slice_run(struct slice *s, struct program *first,
 	       const struct mail_slot *done, u64 id)
@@ -272,7 +283,8 @@ void slice_run(struct slice *s, struct program *first,
 	(void)done;
 	(void)id;
 	while (n-- && first->state != SHOJI_PROGRAM_STOPPED) {
-		u64 *gpr = first->cpu.gpr, rip = first->cpu.rip;
+		u64 *gpr = first->cpu.gpr, rip = first->cpu.rip, before;
+		bool refused;
 
 		if (take(1) & 1)
 			regions_clean(s->all, &all.program[take(1) % 2]);
@@ -282,7 +294,12 @@ void slice_run(struct slice *s, struct program *first,
 		gpr[GPR_RSI] = take_value();
 		gpr[GPR_RDX] = take_value();
 		gpr[10] = take_value();
+		gpr[8] = take_value();
+		before = states();
 		program_syscall(s, first);
+		refused = (s64)gpr[GPR_RAX] == -EFAULT ||
+			  (s64)gpr[GPR_RAX] == -EINVAL;
+		check(!refused || states() == before);
 		check(first->cpu.rip == rip ||
 		      first->state == SHOJI_PROGRAM_READY);
 		if ((s64)gpr[GPR_RAX] > 255)

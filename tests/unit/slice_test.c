@@ -522,6 +522,73 @@ TEST(not_there)
 	EXPECT(!background(0) && !vcpus[0].deadline);
 }
 
+/* Answers @id and takes the next message into the stack. */
+static s64 answers(u64 id, u64 length, u64 deadline)
+{
+	all.program[1].cpu.gpr[8] = 5;
+	return asks(PROGRAM_RECEIVE, PROGRAM_STACK_TOP - 64, deadline, id,
+		    length);
+}
+
+TEST(answers_and_receives)
+{
+	struct program *p = &all.program[1];
+	struct mail_slot *a, *b;
+
+	start(1);
+	a = post(p);
+	EXPECT_EQ(answers(0, 0, 0), 0);
+	b = post(p);
+	p->used_ns = 1;
+	/* refused: nothing is done */
+	EXPECT_EQ(answers(a->id, p->slot_size + 1, 0), -EINVAL);
+	EXPECT_EQ(asks(PROGRAM_RECEIVE, 0, 0, a->id, 8), -EFAULT);
+	EXPECT(a->state == MAIL_OPEN && b->state == MAIL_WAITING);
+	EXPECT(p->used_ns == 1 && p->messages == 0);
+	EXPECT_EQ(answers(a->id, p->slot_size, 0), 0);
+	EXPECT(a->state == MAIL_DONE && a->length == p->slot_size);
+	EXPECT_EQ(a->status, 5);
+	EXPECT(b->state == MAIL_OPEN && p->used_ns == 0 && p->messages == 1);
+	/* the reply is out although none comes, and only once */
+	EXPECT_EQ(answers(b->id, 8, 0), -EAGAIN);
+	EXPECT(b->state == MAIL_DONE && p->messages == 2);
+}
+
+/* The sender has given up: no more than that. */
+TEST(answers_nobody)
+{
+	struct program *p = &all.program[1];
+	struct mail_slot *a, *b;
+
+	start(1);
+	a = post(p);
+	b = post(p);
+	EXPECT_EQ(answers(0, 0, 0), 0);
+	mail_drop(a, 1);
+	EXPECT_EQ(answers(a->id, 8, 0), 0);
+	EXPECT(a->state == MAIL_FREE && b->state == MAIL_OPEN);
+}
+
+/* It waits in the same call, which is made again when a message has come. */
+TEST(answers_and_waits)
+{
+	struct program *p = &all.program[1];
+	struct mail_slot *a, *b;
+
+	start(1);
+	a = post(p);
+	EXPECT_EQ(answers(0, 0, 0), 0);
+	answers(a->id, 8, PROGRAM_FOREVER);
+	EXPECT(p->state == SHOJI_PROGRAM_WAITING && a->state == MAIL_DONE);
+	b = post(p);
+	p->poked = true;
+	next.exit = VMEXIT_INTR;
+	call(0, p, b);
+	EXPECT_EQ(next.runs, 1);
+	EXPECT(a->state == MAIL_DONE && b->state == MAIL_OPEN);
+	EXPECT_EQ(p->messages, 1);
+}
+
 /* A buffer of the guest's is there in the calls of its owner only. */
 TEST(waits_for_the_owner)
 {
@@ -637,5 +704,7 @@ TEST_MAIN(CASE(started), CASE(wiped_in_pieces), CASE(stopped_for_good),
 	  CASE(seen_by_another_program), CASE(goes_on),
 	  CASE(at_least_a_slice_for_the_guest), CASE(until_a_deadline),
 	  CASE(not_there), CASE(not_with_interrupts_off),
-	  CASE(waits_for_the_owner), CASE(wiped_meanwhile),
-	  CASE(wiped_at_the_end), CASE(closed_in_between))
+	  CASE(answers_and_receives), CASE(answers_nobody),
+	  CASE(answers_and_waits), CASE(waits_for_the_owner),
+	  CASE(wiped_meanwhile), CASE(wiped_at_the_end),
+	  CASE(closed_in_between))

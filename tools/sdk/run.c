@@ -175,8 +175,28 @@ static int64_t do_log(const char *text, size_t len)
 	return 0;
 }
 
-static int64_t do_receive(struct program_message *m, uint64_t deadline)
+static int64_t do_reply(uint64_t id, uint64_t len, uint64_t status)
 {
+	uint32_t head[2] = { (uint32_t)status, (uint32_t)len };
+
+	if (!run.open || id != run.id)
+		return -PROGRAM_ENOENT;
+	if (len > run.start->slot_size)
+		return -PROGRAM_EINVAL;
+	run.open = false;
+	if (!run.messages)
+		write_all(head, sizeof(head));
+	else if (status)
+		fprintf(stderr, "%s: status %lu\n", run.name, status);
+	write_all((void *)PROGRAM_MAIL, len);
+	return 0;
+}
+
+static int64_t do_receive(struct program_message *m, uint64_t deadline,
+			  uint64_t id, uint64_t len, uint64_t status)
+{
+	if (do_reply(id, len, status) == -PROGRAM_EINVAL)
+		return -PROGRAM_EINVAL;
 	if (run.open)
 		errx(WRONG, "this runner has one message at a time");
 	if (!input_waits(deadline))
@@ -193,23 +213,6 @@ static int64_t do_receive(struct program_message *m, uint64_t deadline)
 	m->length = run.messages ? take_argument(*run.messages++, &m->type)
 				 : take_pipe(&m->type);
 	run.open = true;
-	return 0;
-}
-
-static int64_t do_reply(uint64_t id, uint64_t len, uint64_t status)
-{
-	uint32_t head[2] = { (uint32_t)status, (uint32_t)len };
-
-	if (!run.open || id != run.id)
-		return -PROGRAM_ENOENT;
-	if (len > run.start->slot_size)
-		return -PROGRAM_EINVAL;
-	run.open = false;
-	if (!run.messages)
-		write_all(head, sizeof(head));
-	else if (status)
-		fprintf(stderr, "%s: status %lu\n", run.name, status);
-	write_all((void *)PROGRAM_MAIL, len);
 	return 0;
 }
 
@@ -259,7 +262,8 @@ static int64_t system_call(greg_t *r)
 	case PROGRAM_RANDOM:
 		return do_random((void *)a, b);
 	case PROGRAM_RECEIVE:
-		return do_receive((struct program_message *)a, b);
+		return do_receive((struct program_message *)a, b, c, d,
+				  (uint64_t)r[REG_R8]);
 	case PROGRAM_REPLY:
 		return do_reply(a, b, c);
 	case PROGRAM_SLEEP:

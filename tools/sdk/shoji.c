@@ -5,6 +5,10 @@
 
 #define BUFFER_MOST 65536 /* of one PROGRAM_BUFFER_READ or _WRITE */
 
+#define CALL2(number, second, ...) \
+	shoji_call(number, (const uint64_t[5]){ __VA_ARGS__ }, second)
+#define CALL(number, ...) CALL2(number, NULL, __VA_ARGS__)
+
 static uint64_t address(const void *p)
 {
 	return (uint64_t)(uintptr_t)p;
@@ -18,17 +22,17 @@ void shoji_log(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	shoji_call(PROGRAM_LOG, address(line), strlen(line), 0, 0, NULL);
+	CALL(PROGRAM_LOG, address(line), strlen(line));
 }
 
 uint64_t shoji_clock(void)
 {
-	return (uint64_t)shoji_call(PROGRAM_CLOCK, 0, 0, 0, 0, NULL);
+	return (uint64_t)CALL(PROGRAM_CLOCK, 0);
 }
 
 void shoji_sleep(uint64_t deadline)
 {
-	shoji_call(PROGRAM_SLEEP, deadline, 0, 0, 0, NULL);
+	CALL(PROGRAM_SLEEP, deadline);
 }
 
 int shoji_random(void *buf, size_t len)
@@ -39,7 +43,7 @@ int shoji_random(void *buf, size_t len)
 
 	for (; len; p += n, len -= n) {
 		n = len < PROGRAM_RANDOM_MAX ? len : PROGRAM_RANDOM_MAX;
-		error = shoji_call(PROGRAM_RANDOM, address(p), n, 0, 0, NULL);
+		error = CALL(PROGRAM_RANDOM, address(p), n);
 		if (error < 0)
 			return (int)error;
 	}
@@ -48,13 +52,19 @@ int shoji_random(void *buf, size_t len)
 
 int shoji_receive(struct program_message *m, uint64_t deadline)
 {
-	return (int)shoji_call(PROGRAM_RECEIVE, address(m), deadline, 0, 0,
-			       NULL);
+	return (int)CALL(PROGRAM_RECEIVE, address(m), deadline);
 }
 
 int shoji_reply(const struct program_message *m, size_t length, uint64_t status)
 {
-	return (int)shoji_call(PROGRAM_REPLY, m->id, length, status, 0, NULL);
+	return (int)CALL(PROGRAM_REPLY, m->id, length, status);
+}
+
+int shoji_reply_receive(struct program_message *m, size_t length,
+			uint64_t status, uint64_t deadline)
+{
+	return (int)CALL(PROGRAM_RECEIVE, address(m), deadline, m->id, length,
+			 status);
 }
 
 /* Moves @len bytes in pieces; the sender's CPU has to be the one that runs us. */
@@ -66,7 +76,7 @@ static int buffer_move(enum program_call call, const struct program_message *m,
 
 	while (len) {
 		n = len < BUFFER_MOST ? len : BUFFER_MOST;
-		result = shoji_call(call, m->id, offset, at, n, NULL);
+		result = CALL(call, m->id, offset, at, n);
 		if (result == -PROGRAM_EAGAIN) {
 			shoji_sleep(0);
 			continue;
@@ -94,33 +104,30 @@ int shoji_buffer_write(const struct program_message *m, uint64_t offset,
 
 int shoji_find(const char *name)
 {
-	return (int)shoji_call(PROGRAM_FIND, address(name), strlen(name), 0, 0,
-			       NULL);
+	return (int)CALL(PROGRAM_FIND, address(name), strlen(name));
 }
 
 int64_t shoji_send(int program, uint32_t type, const void *data, size_t len)
 {
-	return shoji_call(PROGRAM_SEND, (uint64_t)program, type, address(data),
-			  len, NULL);
+	return CALL(PROGRAM_SEND, (uint64_t)program, type, address(data), len);
 }
 
 int64_t shoji_wait(int64_t id, void *buf, size_t size, uint64_t deadline,
 		   uint64_t *status)
 {
-	return shoji_call(PROGRAM_WAIT, (uint64_t)id, address(buf), size,
-			  deadline, status);
+	return CALL2(PROGRAM_WAIT, status, (uint64_t)id, address(buf), size,
+		     deadline);
 }
 
 int shoji_cancel(int64_t id)
 {
-	return (int)shoji_call(PROGRAM_CANCEL, (uint64_t)id, 0, 0, 0, NULL);
+	return (int)CALL(PROGRAM_CANCEL, (uint64_t)id);
 }
 
 void *shoji_map(const char *name, size_t *size)
 {
 	uint64_t bytes = 0;
-	int64_t at = shoji_call(PROGRAM_MAP, address(name), strlen(name), 0, 0,
-				&bytes);
+	int64_t at = CALL2(PROGRAM_MAP, &bytes, address(name), strlen(name));
 
 	*size = bytes;
 	return at < 0 ? NULL : (void *)(uintptr_t)at;
@@ -129,5 +136,5 @@ void *shoji_map(const char *name, size_t *size)
 void shoji_exit(uint64_t status)
 {
 	for (;;)
-		shoji_call(PROGRAM_EXIT, status, 0, 0, 0, NULL);
+		CALL(PROGRAM_EXIT, status);
 }

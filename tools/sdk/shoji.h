@@ -43,6 +43,12 @@ static inline void *shoji_data(const struct program_message *m)
 int shoji_reply(const struct program_message *m, size_t length,
 		uint64_t status);
 
+/* The same, and then *@m is the next message, as by shoji_receive(); at half the
+ * cost of both. -PROGRAM_EINVAL: the length is more than slot_size; *@m is still
+ * to be answered. */
+int shoji_reply_receive(struct program_message *m, size_t length,
+			uint64_t status, uint64_t deadline);
+
 /* From and into the buffer that was registered with the message; any length,
  * waits for the sender's turn. */
 int shoji_buffer_read(const struct program_message *m, uint64_t offset,
@@ -77,9 +83,9 @@ size_t shoji_heap_used(void);
  */
 _Bool shoji_crypto_init(void);
 
-/* A system call; what everything above is made of. The host's tests bring
- * their own. */
-int64_t shoji_call(enum program_call number, uint64_t a, uint64_t b, uint64_t c,
-		   uint64_t d, uint64_t *second);
+/* A system call; what everything above is made of. @second, if not NULL: where
+ * its second result goes. */
+int64_t shoji_call(enum program_call number, const uint64_t arg[5],
+		   uint64_t *second);
 
 #endif

@@ -83,11 +83,11 @@ const struct program_start *shoji_start(void)
 	return start;
 }
 
-int64_t shoji_call(enum program_call number, uint64_t a, uint64_t b, uint64_t c,
-		   uint64_t d, uint64_t *second)
+int64_t shoji_call(enum program_call number, const uint64_t arg[5],
+		   uint64_t *second)
 {
-	return program_call5(shoji_start()->vmmcall, number, a, b, c, d, 0,
-			     second);
+	return program_call5(shoji_start()->vmmcall, number, arg[0], arg[1],
+			     arg[2], arg[3], arg[4], second);
 }
 
 /* ---- the end ---- */

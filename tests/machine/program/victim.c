@@ -15,6 +15,13 @@ static int64_t call(u64 number, u64 a, u64 b, u64 c, u64 d)
 	return program_call5(start->vmmcall, number, a, b, c, d, 0, 0);
 }
 
+/* Answers the message of that id, if there is one, and takes the next. */
+static int64_t next(u64 to, u64 until, u64 id, u64 length, u64 status)
+{
+	return program_call5(start->vmmcall, PROGRAM_RECEIVE, to, until, id,
+			     length, status, 0);
+}
+
 static void say(const char *text)
 {
 	u64 n = 0;
@@ -156,7 +163,8 @@ static u64 wild(const struct program_message *m)
 			u64 p = wild_pointers[i], n = wild_lengths[k];
 
 			good += call(PROGRAM_RANDOM, p, n, 0, 0) >= 0;
-			good += call(PROGRAM_RECEIVE, p, 0, 0, 0) >= 0;
+			good += next(p, 0, m->id, 0, n) >= 0;
+			good += next((u64)m, 0, m->id, n | 0x100000, p) >= 0;
 			good += call(PROGRAM_REPLY, m->id, n | 0x100000, 0,
 				     0) >= 0;
 			good += call(PROGRAM_REPLY, p, n, 0, 0) >= 0;
@@ -478,27 +486,27 @@ void program_main(const struct program_start *s);
 
 void program_main(const struct program_start *s)
 {
-	struct program_message m;
-	int64_t status;
-	u64 length;
+	struct program_message m = { 0 };
+	int64_t status = 0;
+	u64 length = 0;
 
 	start = s;
 	say("ready");
 	for (;;) {
 		u64 until = held ? clock_now() + HOLD_NS : PROGRAM_FOREVER;
 
-		if (call(PROGRAM_RECEIVE, (u64)&m, until, 0, 0)) {
+		if (next((u64)&m, until, m.id, length, (u64)status)) {
 			while (held)
 				call(PROGRAM_REPLY, hold[--held], 0, 0, 0);
 			continue;
 		}
 		if (m.type == ORDER_HOLD) {
 			hold[held++] = m.id;
+			m.id = 0;
 			continue;
 		}
 		status = 0;
 		length = obey(&m, &status);
-		call(PROGRAM_REPLY, m.id, length, (u64)status, 0);
 	}
 }
 

@@ -35,16 +35,16 @@ int main(void)
 	const struct program_start *start = shoji_start();
 	struct program_message m;
 
+	shoji_receive(&m, PROGRAM_FOREVER);
 	for (;;) {
 		const struct word *w = first;
 
-		shoji_receive(&m, PROGRAM_FOREVER);
 		m.length = (uint64_t)snprintf(
 			shoji_data(&m), start->slot_size,
 			"bias 0x%llx %s %zu %s %zu %d %d\n",
 			(unsigned long long)start->bias, w[0].text,
 			w[0].length("four"), w[1].text, w[1].length("four"),
 			**to_last, *zero);
-		shoji_reply(&m, m.length, 0);
+		shoji_reply_receive(&m, m.length, 0, PROGRAM_FOREVER);
 	}
 }

@@ -41,14 +41,15 @@ int main(void)
 {
 	struct program_message m;
 
+	shoji_receive(&m, PROGRAM_FOREVER);
 	for (;;) {
 		uint64_t sum = 0;
 		int error = -PROGRAM_EINVAL;
 
-		shoji_receive(&m, PROGRAM_FOREVER);
 		if (m.type == REVERSE)
 			error = work(&m, &sum);
 		memcpy(shoji_data(&m), &sum, sizeof(sum));
-		shoji_reply(&m, error ? 0 : sizeof(sum), (uint64_t)-error);
+		shoji_reply_receive(&m, error ? 0 : sizeof(sum),
+				    (uint64_t)-error, PROGRAM_FOREVER);
 	}
 }

@@ -19,8 +19,8 @@ int main(void)
 	struct program_message m;
 	struct answer a;
 
+	shoji_receive(&m, PROGRAM_FOREVER);
 	for (;;) {
-		shoji_receive(&m, PROGRAM_FOREVER);
 		a.before = shoji_clock();
 		shoji_sleep(a.before + 10 * MS);
 		a.after = shoji_clock();
@@ -29,6 +29,6 @@ int main(void)
 			return 1;
 		}
 		memcpy(shoji_data(&m), &a, sizeof(a));
-		shoji_reply(&m, sizeof(a), 0);
+		shoji_reply_receive(&m, sizeof(a), 0, PROGRAM_FOREVER);
 	}
 }

@@ -7,8 +7,7 @@ int main(void)
 
 	shoji_log("ready, %u buffers of %u bytes", shoji_start()->slots,
 		  shoji_start()->slot_size);
-	for (;;) {
-		shoji_receive(&m, PROGRAM_FOREVER);
-		shoji_reply(&m, m.length, m.type);
-	}
+	shoji_receive(&m, PROGRAM_FOREVER);
+	for (;;)
+		shoji_reply_receive(&m, m.length, m.type, PROGRAM_FOREVER);
 }

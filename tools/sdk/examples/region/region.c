@@ -20,19 +20,20 @@ int main(void)
 		shoji_log("the region \"shared\" is not granted");
 		return 1;
 	}
+	shoji_receive(&m, PROGRAM_FOREVER);
 	for (;;) {
 		size_t room = shoji_start()->slot_size;
 
-		shoji_receive(&m, PROGRAM_FOREVER);
 		if (m.type == PUT) {
 			memset(shared, 0, size);
 			memcpy(shared, shoji_data(&m),
 			       m.length < size ? m.length : size);
-			shoji_reply(&m, 0, 0);
+			shoji_reply_receive(&m, 0, 0, PROGRAM_FOREVER);
 			continue;
 		}
 		room = room < size ? room : size;
 		memcpy(shoji_data(&m), shared, room);
-		shoji_reply(&m, strnlen(shoji_data(&m), room), 0);
+		shoji_reply_receive(&m, strnlen(shoji_data(&m), room), 0,
+				    PROGRAM_FOREVER);
 	}
 }

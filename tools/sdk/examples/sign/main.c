@@ -43,14 +43,14 @@ int main(void)
 		return 1;
 	shoji_log("keys are made, %zu KiB of heap are in use",
 		  shoji_heap_used() >> 10);
+	shoji_receive(&m, PROGRAM_FOREVER);
 	for (;;) {
 		size_t len;
 
-		shoji_receive(&m, PROGRAM_FOREVER);
 		/* the reply's buffer is the request's */
 		len = sign_handle(&sign, shoji_data(&m), m.length, reply,
 				  shoji_start()->slot_size);
 		memcpy(shoji_data(&m), reply, len);
-		shoji_reply(&m, len, 0);
+		shoji_reply_receive(&m, len, 0, PROGRAM_FOREVER);
 	}
 }
