@@ -143,9 +143,10 @@ enum program_call {
 	PROGRAM_SLEEP = 9,
 	/* From or into the buffer that the sender has registered and named with
 	 * an open message: RDI = the message's id, RSI = offset in the buffer,
-	 * RDX = own memory, R10 = length, at most 64 KiB. RAX = 0. -EAGAIN: not
-	 * the sender's turn, PROGRAM_SLEEP(0) and try again; -EFAULT: also if
-	 * the sender's memory is not there; -EPERM, -ENOENT, -EINVAL. */
+	 * RDX = own memory, R10 = length, at most 64 KiB. Waits for the sender's
+	 * turn. RAX = 0; -ENOENT: also if the sender has given up or does not
+	 * ask any more; -EFAULT: also if its memory is not there; -EPERM,
+	 * -EINVAL. */
 	PROGRAM_BUFFER_READ = 10,
 	PROGRAM_BUFFER_WRITE = 11,
 	/* RDI = name, RSI = length: RAX = the number of the program of that

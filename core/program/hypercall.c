@@ -279,6 +279,7 @@ static s64 hc_send(struct hypercall *h)
 		return rc;
 	i = p->dirty ? -EBUSY : mail_take(&p->mail, &m.sender, now);
 	if (i < 0) { /* it has to go on, to give some back */
+		p->poked = true;
 		slice_run(&h->s, p, NULL, 0);
 		h->gpr[GPR_RCX] = SLEEP_MAX_US;
 		return i;

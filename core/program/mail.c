@@ -85,6 +85,13 @@ struct mail_slot *mail_open(struct mailbox *b, u64 id)
 	return s && (s->state == MAIL_OPEN || s->state == MAIL_DEAD) ? s : NULL;
 }
 
+struct mail_slot *mail_wanted(struct mailbox *b, u64 id, u64 now)
+{
+	struct mail_slot *s = find(b, id);
+
+	return s && s->state == MAIL_OPEN && !stale(b, s, now) ? s : NULL;
+}
+
 int mail_reply(struct mail_slot *s, u32 length, s64 status, u64 now)
 {
 	bool dead = s->state == MAIL_DEAD;

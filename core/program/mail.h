@@ -52,8 +52,9 @@ void mail_post(struct mailbox *b, u32 i, const struct mail_slot *message,
 
 /* For the program: the oldest that waits, now open, or NULL. */
 struct mail_slot *mail_receive(struct mailbox *b, u64 now);
-/* One that is open, or NULL. */
+/* One that is open, or NULL; only if its sender has not given up. */
 struct mail_slot *mail_open(struct mailbox *b, u64 id);
+struct mail_slot *mail_wanted(struct mailbox *b, u64 id, u64 now);
 /* Of what mail_open() has found. -ENOENT: nobody wants it; the slot is free. */
 int mail_reply(struct mail_slot *s, u32 length, s64 status, u64 now) must_check;
 

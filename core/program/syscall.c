@@ -159,7 +159,8 @@ static s64 call_buffer(struct call *c)
 {
 	bool write = c->p->cpu.gpr[GPR_RAX] == PROGRAM_BUFFER_WRITE;
 	struct guest_mem_fault fault;
-	struct mail_slot *slot = mail_open(&c->p->mail, c->arg[0]);
+	u64 now = clock_ns();
+	struct mail_slot *slot = mail_wanted(&c->p->mail, c->arg[0], now);
 	struct buffer *b = slot ? buffer_of(c->s->all, slot->buffer) : NULL;
 	void *own;
 
@@ -176,8 +177,8 @@ static s64 call_buffer(struct call *c)
 		return -EFAULT;
 	/* Its page tables are those that this CPU has now. */
 	if (memcmp(&c->s->caller, &b->owner, sizeof(b->owner)))
-		return c->s->background ? block(c, PROGRAM_FOREVER) : -EAGAIN;
-	b->since = clock_ns();
+		return block(c, PROGRAM_FOREVER);
+	b->since = now;
 	return caller_copy(c->s->v, b->address + c->arg[1], own, c->arg[3],
 			   write, &fault)
 		       ? -EFAULT
@@ -210,12 +211,12 @@ static s64 call_send(struct call *c)
 	if (!data)
 		return -EFAULT;
 	i = to->dirty ? -EBUSY : mail_take(&to->mail, &m.sender, now);
+	to->poked = true;
 	if (i < 0)
 		return i;
 	memcpy(to->slots + i * to->slot_size, data, c->arg[3]);
 	m.id = program_new_id(all, to, i);
 	mail_post(&to->mail, i, &m, now);
-	to->poked = true;
 	return (s64)m.id;
 }
 

@@ -589,6 +589,19 @@ TEST(answers_and_waits)
 	EXPECT_EQ(p->messages, 1);
 }
 
+/* A message that @p has got, with a buffer. */
+static struct mail_slot *lend(struct program *p)
+{
+	struct mail_slot *slot = post(p);
+
+	slot->buffer = 7;
+	mail_receive(&p->mail, fake_now);
+	all.buffer[0] = (struct buffer){
+		.id = 7, .owner = slot->sender, .length = 64, .access = 3
+	};
+	return slot;
+}
+
 /* A buffer of the guest's is there in the calls of its owner only. */
 TEST(waits_for_the_owner)
 {
@@ -596,20 +609,37 @@ TEST(waits_for_the_owner)
 	struct mail_slot *slot;
 
 	start(1);
-	slot = post(p);
-	slot->buffer = 7;
-	mail_receive(&p->mail, 1);
-	all.buffer[0] = (struct buffer){
-		.id = 7, .owner = slot->sender, .length = 64, .access = 3
-	};
-	EXPECT_EQ(asks(PROGRAM_BUFFER_READ, slot->id, 0, PROGRAM_HEAP, 8),
-		  -EAGAIN);
-	EXPECT_EQ(p->state, SHOJI_PROGRAM_READY);
-	unasked = true;
-	asks(PROGRAM_BUFFER_READ, slot->id, 0, PROGRAM_HEAP, 8);
+	slot = lend(p);
+	/* in another one's, or in none */
+	for (int i = 0; i < 2; i++) {
+		unasked = i;
+		asks(PROGRAM_BUFFER_READ, slot->id, 0, PROGRAM_HEAP, 8);
+		EXPECT(p->state == SHOJI_PROGRAM_WAITING && p->wake == ~0ULL);
+		EXPECT_EQ(p->cpu.gpr[GPR_RAX], PROGRAM_BUFFER_READ);
+	}
 	unasked = false;
-	EXPECT(p->state == SHOJI_PROGRAM_WAITING && p->wake == ~0ULL);
-	EXPECT_EQ(p->cpu.gpr[GPR_RAX], PROGRAM_BUFFER_READ);
+}
+
+/* And not after it has given up: its memory is its own again, and the program
+ * would wait for ever. */
+TEST(lent_no_longer)
+{
+	struct program *p = &all.program[1];
+	struct mail_slot *slot;
+
+	start(1);
+	slot = lend(p);
+	fake_now += SHOJI_STALE_MS * 1000000ULL - 1;
+	asks(PROGRAM_BUFFER_READ, slot->id, 0, PROGRAM_HEAP, 8);
+	EXPECT_EQ(p->state, SHOJI_PROGRAM_WAITING);
+	fake_now++;
+	EXPECT_EQ(asks(PROGRAM_BUFFER_READ, slot->id, 0, PROGRAM_HEAP, 8),
+		  -ENOENT);
+	slot = lend(p);
+	mail_drop(slot, fake_now);
+	EXPECT_EQ(slot->state, MAIL_DEAD);
+	EXPECT_EQ(asks(PROGRAM_BUFFER_WRITE, slot->id, 0, PROGRAM_HEAP, 8),
+		  -ENOENT);
 }
 
 /* Interrupts would be late, or, without a timer, end no slice. */
@@ -706,5 +736,5 @@ TEST_MAIN(CASE(started), CASE(wiped_in_pieces), CASE(stopped_for_good),
 	  CASE(not_there), CASE(not_with_interrupts_off),
 	  CASE(answers_and_receives), CASE(answers_nobody),
 	  CASE(answers_and_waits), CASE(waits_for_the_owner),
-	  CASE(wiped_meanwhile), CASE(wiped_at_the_end),
+	  CASE(lent_no_longer), CASE(wiped_meanwhile), CASE(wiped_at_the_end),
 	  CASE(closed_in_between))

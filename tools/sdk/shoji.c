@@ -77,10 +77,6 @@ static int buffer_move(enum program_call call, const struct program_message *m,
 	while (len) {
 		n = len < BUFFER_MOST ? len : BUFFER_MOST;
 		result = CALL(call, m->id, offset, at, n);
-		if (result == -PROGRAM_EAGAIN) {
-			shoji_sleep(0);
-			continue;
-		}
 		if (result < 0)
 			return (int)result;
 		offset += n;

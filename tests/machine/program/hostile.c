@@ -1,5 +1,6 @@
 /* Callers that misbehave: handles and buffers that are not theirs, wild calls. */
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,6 +40,21 @@ static int hold_and_die(u64 count)
 	return n;
 }
 
+/* In the middle of a program's work in its memory. */
+static int lend_and_die(u64 to)
+{
+	static u8 mine[1 << 20];
+	struct shoji_regs r = { .rbx = (u64)mine,
+				.rcx = sizeof(mine),
+				.rdx = 3 };
+	int64_t id;
+
+	memset(mine, 1, sizeof(mine));
+	id = hypercall(SHOJI_REGISTER, &r);
+	r = (struct shoji_regs){ .rbx = to, .r8 = ORDER_BUFFER, .r9 = (u64)id };
+	return id > 0 && hypercall(SHOJI_SEND, &r) == -SHOJI_EAGAIN;
+}
+
 void test_callers(void)
 {
 	struct shoji_program p;
@@ -69,6 +85,8 @@ void test_callers(void)
 	       (unsigned long long)(now_ns() - begin) / 1000000);
 	program_state(1, &p);
 	printf("%u open, %u waiting\n", p.open, p.waiting);
+	EQUAL(in_child(lend_and_die, 1), 1, "lend-and-die");
+	EQUAL(order(1, ORDER_ECHO, 1, &status), 8, "after-the-lender");
 	EQUAL(order(0, ORDER_FLOOD, 0, &status), 0, "flood");
 	check(status <= 4 && status >= 0, "flood-by-program", "%lld",
 	      (long long)status);

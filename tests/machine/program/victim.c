@@ -316,11 +316,7 @@ static int64_t buffer(const struct program_message *m)
 
 	for (u64 at = 0; at < size; at += n) {
 		n = size - at < 32768 ? size - at : 32768;
-		do {
-			rc = call(PROGRAM_BUFFER_READ, m->id, at, (u64)own, n);
-			if (rc == -PROGRAM_EAGAIN)
-				call(PROGRAM_SLEEP, 0, 0, 0, 0);
-		} while (rc == -PROGRAM_EAGAIN);
+		rc = call(PROGRAM_BUFFER_READ, m->id, at, (u64)own, n);
 		for (u64 i = 0; !rc && i < n; i++)
 			own[i]++;
 		if (!rc)
