@@ -237,7 +237,7 @@ static struct buffer *own_buffer(struct hypercall *h, u64 id)
 		struct buffer *b = &h->all->buffer[i];
 
 		if (b->id && b->id == id &&
-		    !memcmp(&b->owner, &h->s.caller, sizeof(b->owner)))
+		    mail_same_sender(&b->owner, &h->s.caller))
 			return b;
 	}
 	return NULL;
@@ -340,8 +340,7 @@ static struct buffer *free_buffer(struct hypercall *h, u64 now)
 		struct buffer *b = &h->all->buffer[i];
 
 		if (b->id && now - b->since < SHOJI_STALE_MS * MS)
-			mine += !memcmp(&b->owner, &h->s.caller,
-					sizeof(b->owner));
+			mine += mail_same_sender(&b->owner, &h->s.caller);
 		else if (!found || !b->id)
 			found = b;
 	}

@@ -4,8 +4,7 @@
 #include "core/lib/range.h"
 #include "core/program/abi.h"
 
-static bool same_sender(const struct mail_sender *a,
-			const struct mail_sender *b)
+bool mail_same_sender(const struct mail_sender *a, const struct mail_sender *b)
 {
 	return a->kind == b->kind && a->space == b->space;
 }
@@ -42,7 +41,8 @@ int mail_take(struct mailbox *b, const struct mail_sender *from, u64 now)
 	for (s = b->slot; s < b->slot + b->slots; s++) {
 		if (stale(b, s, now))
 			mail_drop(s, now);
-		mine += s->state != MAIL_FREE && same_sender(&s->sender, from);
+		mine += s->state != MAIL_FREE &&
+			mail_same_sender(&s->sender, from);
 	}
 	s = oldest(b, MAIL_FREE);
 	if (!s || mine >= max_u64(b->slots / 2, 1))
@@ -107,7 +107,7 @@ struct mail_slot *mail_sent(struct mailbox *b, u64 id,
 {
 	struct mail_slot *s = find(b, id);
 
-	if (!s || s->state == MAIL_DEAD || !same_sender(&s->sender, from))
+	if (!s || s->state == MAIL_DEAD || !mail_same_sender(&s->sender, from))
 		return NULL;
 	s->since = now;
 	return s;
@@ -135,7 +135,7 @@ void mail_forget(struct mailbox *b, const struct mail_sender *from, u64 now)
 {
 	for (struct mail_slot *s = b->slot; s < b->slot + b->slots; s++)
 		if (s->state != MAIL_FREE && s->state != MAIL_DEAD &&
-		    same_sender(&s->sender, from))
+		    mail_same_sender(&s->sender, from))
 			mail_drop(s, now);
 }
 

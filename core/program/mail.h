@@ -15,6 +15,8 @@ struct mail_sender {
 	u64 space; /* of the guest: its page tables; else 0 */
 };
 
+bool mail_same_sender(const struct mail_sender *a, const struct mail_sender *b);
+
 enum mail_state {
 	MAIL_FREE,
 	MAIL_WAITING, /* for the program */

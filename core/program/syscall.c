@@ -176,7 +176,7 @@ static s64 call_buffer(struct call *c)
 	if (!own)
 		return -EFAULT;
 	/* Its page tables are those that this CPU has now. */
-	if (memcmp(&c->s->caller, &b->owner, sizeof(b->owner)))
+	if (!mail_same_sender(&c->s->caller, &b->owner))
 		return block(c, PROGRAM_FOREVER);
 	b->since = now;
 	return caller_copy(c->s->v, b->address + c->arg[1], own, c->arg[3],

@@ -404,9 +404,14 @@ TEST(stopped_for_good)
 static bool unasked; /* in the background */
 
 /* A system call of the second program. */
+static struct mail_sender caller; /* whose call it is */
+
 static s64 asks(u64 number, u64 a, u64 b, u64 c, u64 d)
 {
-	struct slice s = { .all = &all, .v = &vcpus[0], .background = unasked };
+	struct slice s = { .all = &all,
+			   .v = &vcpus[0],
+			   .caller = caller,
+			   .background = unasked };
 	struct program *p = &all.program[1];
 
 	p->cpu.gpr[GPR_RAX] = number;
@@ -620,6 +625,23 @@ TEST(waits_for_the_owner)
 	unasked = false;
 }
 
+/* What lies between kind and space does not count. */
+TEST(the_owner_is_known)
+{
+	struct program *p = &all.program[1];
+	struct mail_slot *slot;
+
+	start(1);
+	slot = lend(p);
+	memset(&all.buffer[0].owner, PATTERN, sizeof(struct mail_sender));
+	all.buffer[0].owner.kind = slot->sender.kind;
+	all.buffer[0].owner.space = slot->sender.space;
+	caller = slot->sender;
+	EXPECT_EQ(asks(PROGRAM_BUFFER_READ, slot->id, 0, PROGRAM_HEAP, 8),
+		  -EFAULT); /* of caller_copy() above */
+	caller = (struct mail_sender){ 0 };
+}
+
 /* And not after it has given up: its memory is its own again, and the program
  * would wait for ever. */
 TEST(lent_no_longer)
@@ -736,5 +758,5 @@ TEST_MAIN(CASE(started), CASE(wiped_in_pieces), CASE(stopped_for_good),
 	  CASE(not_there), CASE(not_with_interrupts_off),
 	  CASE(answers_and_receives), CASE(answers_nobody),
 	  CASE(answers_and_waits), CASE(waits_for_the_owner),
-	  CASE(lent_no_longer), CASE(wiped_meanwhile), CASE(wiped_at_the_end),
-	  CASE(closed_in_between))
+	  CASE(the_owner_is_known), CASE(lent_no_longer), CASE(wiped_meanwhile),
+	  CASE(wiped_at_the_end), CASE(closed_in_between))
