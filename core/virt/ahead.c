@@ -47,9 +47,10 @@ struct place {
 	u8 times;    /* that this is believed, before it is looked at anew */
 };
 
-/* Instructions of 64-bit code, found again by their bytes. */
+/* Instructions of 64-bit code, found again by their bytes. One that is unused
+ * is all zeros: what it is found for, 15 bytes of 0, ends in INSN_NONE. */
 struct decoded {
-	u64 first, last; /* its bytes 0 to 7 and 7 to 14; 0, 0: unused */
+	u64 first, last; /* its bytes 0 to 7 and 7 to 14 */
 	struct insn in;
 };
 
@@ -207,7 +208,7 @@ static const struct insn *decode(struct ahead *a)
 	memcpy(bytes, &first, 8);
 	memcpy(bytes + INSN_MAX - 8, &last, 8);
 	if (insn_decode(&d->in, bytes, INSN_MAX, 64) || !allowed(&d->in)) {
-		d->first = d->last = 0;
+		*d = (struct decoded){ 0 };
 		return NULL;
 	}
 	d->first = first;

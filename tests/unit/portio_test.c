@@ -481,6 +481,21 @@ TEST(changed_code)
 	EXPECT_EQ(device.last, 0x34);
 }
 
+/* What could not be decoded is forgotten: not what 15 bytes of 0 stand for. */
+TEST(undecodable_code)
+{
+	static const u8 group[] = { 0x82 }, zeros[16] = { 0 };
+	static const u8 rep[] = { 0xf3, 0xaa };
+	struct vcpu *v = start(64);
+
+	EXPECT_EQ(ahead(v, group, sizeof(group)), 0);
+	EXPECT_EQ(ahead(v, zeros, sizeof(zeros)), 0);
+	v->gpr[GPR_RCX] = 5;
+	EXPECT_EQ(ahead(v, rep, sizeof(rep)), 0);
+	EXPECT_EQ(ahead(v, zeros, sizeof(zeros)), 0);
+	EXPECT_EQ(v->gpr[GPR_RCX], 5);
+}
+
 /* Not for users, other modes, single steps, breakpoints, CET. */
 TEST(does_not_begin)
 {
@@ -544,4 +559,5 @@ TEST_MAIN(CASE(in_keeps_the_rest_of_rax), CASE(out_gives_the_low_bytes),
 	  CASE(runs_to_the_next_access), CASE(stops), CASE(passes),
 	  CASE(passes_known_ports), CASE(learns_where_to_stop),
 	  CASE(moves_to_devices), CASE(stops_for_requests), CASE(changed_code),
-	  CASE(does_not_begin), CASE(ends), CASE(left_alone))
+	  CASE(undecodable_code), CASE(does_not_begin), CASE(ends),
+	  CASE(left_alone))
