@@ -52,6 +52,7 @@
 #define CPUID_07_ECX_OSPKE	  BIT(4)
 #define CPUID_07_ECX_WAITPKG	  BIT(5)
 #define CPUID_07_ECX_CET_SS	  BIT(7)
+#define CPUID_07_ECX_TME	  BIT(13)
 #define CPUID_07_ECX_LA57	  BIT(16)
 /* AVX512_VBMI, VBMI2, GFNI, VAES, VPCLMULQDQ, VNNI, BITALG, VPOPCNTDQ */
 #define CPUID_07_ECX_VECTOR    (BIT(1) | BIT(6) | BITS(12, 8) | BIT(14))
@@ -70,6 +71,7 @@
 #define CPUID_0D1_EAX_XSAVEC	    BIT(1)
 #define CPUID_0D1_EAX_XGETBV1	    BIT(2)
 #define CPUID_0D1_EAX_XSAVES	    BIT(3)
+#define CPUID_0D1_ECX_PT	    BIT(8)
 
 #define CPUID_HYPERVISOR	    0x40000000
 
@@ -103,5 +105,7 @@
 #define CPUID_SVM_EDX_VGIF	    BIT(16)
 #define CPUID_SVM_EDX_VNMI	    BIT(25)
 #define CPUID_ENCRYPTION	    0x8000001f /* SME, SEV */
+#define CPUID_8000001F_EAX_SME	    BIT(0)
+#define CPUID_8000001F_EBX_BITS	    BITS(11, 6) /* of addresses, used up */
 
 #endif

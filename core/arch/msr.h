@@ -51,13 +51,21 @@
 #define FEATURE_CONTROL_VMX	   BIT(2)
 #define MSR_BIOS_UPDT_TRIG	   0x79 /* microcode update, linear address */
 #define MSR_SMM_MONITOR_CTL	   0x9b
+#define MSR_FEATURE_CONFIG	   0x13c /* may switch AES-NI off */
 #define MSR_MISC_ENABLE		   0x1a0
 #define MISC_ENABLE_NO_BTS	   BIT(11)
 #define MISC_ENABLE_NO_PEBS	   BIT(12)
 #define MISC_ENABLE_XD_DISABLE	   BIT(34)
 #define MSR_PEBS_ENABLE		   0x3f1
+#define MSR_PEBS_INDEX		   0x3f5
 #define MSR_RTIT_CTL		   0x570
 #define MSR_DS_AREA		   0x600
+#define MSR_TME_ACTIVATE	   0x982
+#define TME_ACTIVATE_ENABLE	   BIT(1)
+#define TME_ACTIVATE_KEYID_BITS	   BITS(35, 32)
+#define MSR_XSS			   0xda0
+#define XSS_PT			   BIT(8)
+#define MSR_HW_FEEDBACK_PTR	   0x17d0
 
 #define MSR_VMX_BASIC		   0x480
 #define MSR_VMX_PINBASED_CTLS	   0x481
@@ -75,6 +83,7 @@
 /* ---- AMD ---------------------------------------------------------------- */
 
 #define MSR_SYSCFG	  0xc0010010
+#define SYSCFG_SMEE	  BIT(23) /* memory encryption */
 #define MSR_IORR_BASE(n)  (0xc0010016 + 2 * (n))
 #define MSR_IORR_MASK(n)  (0xc0010017 + 2 * (n))
 #define MSR_TOP_MEM	  0xc001001a

@@ -47,6 +47,8 @@ void guest_cpuid(struct vcpu *v, const struct vmexit *exit)
 		r.ecx &= ~masks[i].hidden.ecx;
 		r.edx &= ~masks[i].hidden.edx;
 	}
+	if (leaf == CPUID_XSTATE && subleaf == 1)
+		r.ecx &= ~(u32)CPUID_0D1_ECX_PT;
 	if (leaf == CPUID_FEATURES)
 		r.ecx = mirror(r.ecx, CPUID_01_ECX_OSXSAVE, cr4 & CR4_OSXSAVE);
 	if (leaf == CPUID_STRUCTURED && subleaf == 0)

@@ -9,6 +9,7 @@
 #include "core/io/msr.h"
 #include "core/lib/log.h"
 #include "core/lib/string.h"
+#include "core/mm/gmem.h"
 
 enum trap {
 	R = 1,
@@ -83,6 +84,22 @@ static enum verdict msr_misc_enable(struct vcpu *v, struct msr_io *io)
 	if (cpuid(CPUID_FEATURES).edx & CPUID_01_EDX_DS)
 		io->value |= MISC_ENABLE_NO_BTS | MISC_ENABLE_NO_PEBS;
 	return DONE;
+}
+
+/* XRSTORS would switch processor trace on, without WRMSR. */
+static enum verdict msr_xss(struct vcpu *v, struct msr_io *io)
+{
+	(void)v;
+	return io->value & XSS_PT ? DENY : PASS;
+}
+
+/* The hardware writes its table, of at most 16 pages (SDM vol. 3, 15.6), to a
+ * physical address. */
+static enum verdict msr_feedback(struct vcpu *v, struct msr_io *io)
+{
+	(void)v;
+	return gmem_hidden(io->value & BITS(51, 12), 16 * PAGE_SIZE) ? DENY
+								     : PASS;
 }
 
 /* Does the register itself hold @bit? */
@@ -184,16 +201,21 @@ static const struct {
 	  msr_feature_control },
 	{ MSR_BIOS_UPDT_TRIG, MSR_BIOS_UPDT_TRIG, W, INTEL, msr_microcode },
 	{ MSR_SMM_MONITOR_CTL, MSR_SMM_MONITOR_CTL, RW, INTEL, msr_absent },
+	/* Shoji's own AES instructions would be gone. */
+	{ MSR_FEATURE_CONFIG, MSR_FEATURE_CONFIG, W, INTEL, msr_read_only },
 	{ MSR_MTRR_PHYSBASE(0), MSR_MTRR_PHYSMASK(15), W, INTEL, msr_mtrr },
 	{ MSR_MTRR_FIX64K_00000, MSR_MTRR_FIX4K_F8000, W, INTEL, msr_mtrr },
 	{ MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, W, INTEL, msr_mtrr },
 	{ MSR_VMX_BASIC, MSR_VMX_EXIT_CTLS2, RW, INTEL, msr_absent },
 	{ MSR_MISC_ENABLE, MSR_MISC_ENABLE, RW, INTEL, msr_misc_enable },
-	{ MSR_PEBS_ENABLE, MSR_PEBS_ENABLE, RW, INTEL, msr_absent },
+	{ MSR_PEBS_ENABLE, MSR_PEBS_INDEX, RW, INTEL, msr_absent },
 	{ MSR_DS_AREA, MSR_DS_AREA, RW, INTEL, msr_absent },
 	/* Processor trace writes to physical memory. */
 	{ 0x560, 0x561, RW, INTEL, msr_absent },
 	{ MSR_RTIT_CTL, 0x587, RW, INTEL, msr_absent },
+	{ MSR_TME_ACTIVATE, MSR_TME_ACTIVATE, W, INTEL, msr_read_only },
+	{ MSR_XSS, MSR_XSS, W, INTEL, msr_xss },
+	{ MSR_HW_FEEDBACK_PTR, MSR_HW_FEEDBACK_PTR, W, INTEL, msr_feedback },
 	{ MSR_X2APIC_ICR, MSR_X2APIC_ICR, W, AMD, msr_x2apic_icr },
 	{ MSR_EFER, MSR_EFER, RW, AMD, msr_efer },
 	/* Where the machine's memory lies is not the guest's to change. */

@@ -140,6 +140,11 @@ int gmem_read(gpa_t gpa, void *dst, size_t len)
 	return 0;
 }
 
+bool gmem_hidden(gpa_t gpa, u64 len)
+{
+	return range_overlap(gpa, len, FAKE_HIDDEN, PAGE_SIZE);
+}
+
 bool mmio_hooked(gpa_t gpa)
 {
 	return gpa / PAGE_SIZE == FAKE_DEVICE / PAGE_SIZE;
@@ -179,8 +184,12 @@ struct cpuid cpuid(u32 leaf)
 		return fake.id[0];
 	case 0x80000008:
 		return fake.id[1];
+	case 0x8000001f:
+		return fake.encryption;
 	case 0x80000021:
 		return fake.id[2];
+	case 7:
+		return fake.structured;
 	default:
 		return (struct cpuid){ .eax = 0x800f12 };
 	}
@@ -188,7 +197,7 @@ struct cpuid cpuid(u32 leaf)
 
 u64 rdmsr(u32 index)
 {
-	return index == MSR_APIC_BASE ? 0xfee00900 : 0;
+	return index == MSR_APIC_BASE ? 0xfee00900 : fake.encryption_msr;
 }
 
 struct cpu *cpu_self(void)

@@ -15,6 +15,7 @@ struct cpuid {
 	u32 eax, ebx, ecx, edx;
 };
 struct cpuid cpuid(u32 leaf);
+struct cpuid cpuid_count(u32 leaf, u32 subleaf); /* the test's own */
 u64 rdmsr(u32 index);
 static inline u64 rdtsc(void)
 {
@@ -35,7 +36,8 @@ static inline void cpu_pause(void)
 #include "core/virt/guest.h"
 
 #define FAKE_RAM    0x40000
-#define FAKE_DEVICE 0x80000 /* reads as D5h, counts writes */
+#define FAKE_DEVICE 0x80000  /* reads as D5h, counts writes */
+#define FAKE_HIDDEN 0x100000 /* one page */
 #define FAKE_CPUS   3
 
 struct fake {
@@ -47,7 +49,9 @@ struct fake {
 	u32 device_writes;
 	u32 self;	    /* the CPU that runs */
 	struct cpuid id[3]; /* of leaves 80000001h, 80000008h, 80000021h */
-	bool reset;	    /* power_reset() was called */
+	struct cpuid encryption, structured; /* of 8000001Fh, 7 */
+	u64 encryption_msr;		     /* of either vendor */
+	bool reset;			     /* power_reset() was called */
 	jmp_buf after_reset;
 	struct mmio_hook *hook;
 	u32 icr_high;

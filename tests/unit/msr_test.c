@@ -145,6 +145,23 @@ TEST(execute_disable_stays)
 	EXPECT_EQ(hw.value, 1);
 }
 
+/* What the hardware would write to physical memory, or take from Shoji. */
+TEST(reaches_past_the_nested_table)
+{
+	struct vcpu *v = start(true);
+
+	EXPECT(writes_gp(v, MSR_XSS, 0x100));
+	EXPECT(writes_gp(v, MSR_HW_FEEDBACK_PTR, FAKE_HIDDEN | 1));
+	EXPECT(writes_gp(v, MSR_HW_FEEDBACK_PTR, FAKE_HIDDEN - 0xf000));
+	EXPECT(writes_gp(v, 0x3f4, 0xffff800000000000)); /* PEBS */
+	EXPECT(!writes_gp(v, 0x13c, 3));		 /* lost */
+	EXPECT(!hw.written);
+	EXPECT(!writes_gp(v, MSR_HW_FEEDBACK_PTR, FAKE_HIDDEN - 0x10000 + 1));
+	EXPECT_EQ(hw.value, FAKE_HIDDEN - 0x10000 + 1);
+	EXPECT(!writes_gp(v, MSR_XSS, 0x1800));
+	EXPECT_EQ(hw.value, 0x1800);
+}
+
 TEST(efer)
 {
 	struct vcpu *v = start(false);
@@ -183,4 +200,5 @@ TEST(traps)
 }
 
 TEST_MAIN(CASE(passes), CASE(hides_vmx), CASE(hides_svm), CASE(by_vendor),
-	  CASE(execute_disable_stays), CASE(efer), CASE(traps))
+	  CASE(execute_disable_stays), CASE(reaches_past_the_nested_table),
+	  CASE(efer), CASE(traps))
