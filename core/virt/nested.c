@@ -5,6 +5,7 @@
 #include "core/virt/guest.h"
 
 #include "core/arch/cpuid.h"
+#include "core/arch/msr.h"
 #include "core/arch/regs.h"
 #include "core/arch/x86.h"
 #include "core/lib/errors.h"
@@ -213,9 +214,9 @@ void guest_nested_fault(struct vcpu *v, const struct vmexit *exit)
 		return;
 	}
 	/* An emulated instruction cannot fetch from, or keep its page tables
-	 * or an event's stack in, a device that is mediated. */
-	if (exit->fault.exec || exit->fault.table || exit->delivering.valid) {
-		log_limited(&limit, "fetch, walk or event on gpa 0x%llx: #GP",
+	 * in, a device that is mediated. */
+	if (exit->fault.exec || exit->fault.table) {
+		log_limited(&limit, "fetch or walk on gpa 0x%llx: #GP",
 			    (unsigned long long)exit->fault.gpa);
 		guest_fault(v, VECTOR_GP);
 		return;
@@ -228,9 +229,31 @@ void guest_nested_fault(struct vcpu *v, const struct vmexit *exit)
 
 /* ---- start -------------------------------------------------------------- */
 
+/*
+ * The bits of a physical address. Where memory is encrypted the uppermost of
+ * them choose a key: with one of those set all memory, the hidden region too,
+ * would have a second address.
+ */
+static u8 physical_bits(void)
+{
+	u8 bits = cpuid(CPUID_ADDR_SIZES).eax & 0xff;
+
+	if (cpuid(CPUID_EXT_MAX).eax >= CPUID_ENCRYPTION &&
+	    cpuid(CPUID_ENCRYPTION).eax & CPUID_8000001F_EAX_SME &&
+	    rdmsr(MSR_SYSCFG) & SYSCFG_SMEE)
+		bits -= (cpuid(CPUID_ENCRYPTION).ebx &
+			 CPUID_8000001F_EBX_BITS) >>
+			6;
+	if (cpuid(CPUID_VENDOR).eax >= CPUID_STRUCTURED &&
+	    cpuid(CPUID_STRUCTURED).ecx & CPUID_07_ECX_TME &&
+	    rdmsr(MSR_TME_ACTIVATE) & TME_ACTIVATE_ENABLE)
+		bits -= (rdmsr(MSR_TME_ACTIVATE) & TME_ACTIVATE_KEYID_BITS) >>
+			32;
+	return bits;
+}
+
 int nested_init(struct guest *g)
 {
-	u32 sizes = cpuid(CPUID_ADDR_SIZES).eax;
 	void *hole = pool_alloc(1);
 	int rc;
 
@@ -238,7 +261,7 @@ int nested_init(struct guest *g)
 		return -ENOMEM;
 	memset(hole, 0xff, PAGE_SIZE);
 	g->hole_page = virt_to_phys(hole);
-	g->maxphyaddr = sizes & 0xff;
+	g->maxphyaddr = physical_bits();
 	rc = table_init(&g->nested, g->ops->nested_format(), alloc_page);
 	if (rc)
 		return rc;
