@@ -36,8 +36,6 @@ enum spec {
 	S_Xb,
 	S_Xv,
 	S_Xz,
-	S_Cd,
-	S_Rd,
 };
 
 enum {
@@ -158,7 +156,6 @@ static const struct opcode one_byte[256] = {
 	[0xed] = { INSN_IN, S_eAX, S_NONE, 0 },
 	[0xee] = { INSN_OUT, S_NONE, S_AL, 0 },
 	[0xef] = { INSN_OUT, S_NONE, S_eAX, 0 },
-	[0xf4] = { INSN_HLT, S_NONE, S_NONE, 0 },
 };
 
 static const struct opcode two_byte[256] = { /* after 0F */
@@ -182,11 +179,7 @@ static const struct opcode two_byte[256] = { /* after 0F */
 
 	/* never executed here */
 	[0x01] = { GROUP(GRP7), S_NONE, S_NONE, 0 },
-	[0x06] = { INSN_CLTS, S_NONE, S_NONE, 0 },
 	[0x08] = { INSN_INVD, S_NONE, S_NONE, 0 },
-	[0x09] = { INSN_WBINVD, S_NONE, S_NONE, 0 },
-	[0x20] = { INSN_MOV_CR, S_Rd, S_Cd, F_D64 },
-	[0x22] = { INSN_MOV_CR, S_Cd, S_Rd, F_D64 },
 	[0x30] = { INSN_WRMSR, S_NONE, S_NONE, 0 },
 	[0x31] = { INSN_RDTSC, S_NONE, S_NONE, 0 },
 	[0x32] = { INSN_RDMSR, S_NONE, S_NONE, 0 },
@@ -213,7 +206,6 @@ static const struct {
 	[GRP5] = { { INSN_INC, F_LOCK }, { INSN_DEC, F_LOCK },
 		   { INSN_CALL, F_D64 | F_NO66 },
 		   [4] = { INSN_JMP, F_D64 | F_NO66 } },
-	[GRP7] = { [6] = { INSN_LMSW, 0 }, [7] = { INSN_INVLPG, F_MEM } },
 	[GRP8] = { [4] = { INSN_BT, 0 }, { INSN_BTS, F_LOCK },
 		   { INSN_BTR, F_LOCK }, { INSN_BTC, F_LOCK } },
 	[GRP11] = { { INSN_MOV, 0 } },
@@ -448,29 +440,15 @@ static void decode_mem(struct decoder *d)
 		m->seg = SEG_SS;
 }
 
-/* 0F 01: four of its forms are named by the whole ModRM byte. */
+/* 0F 01: instructions that are named by the whole ModRM byte. */
 static void decode_group7(struct decoder *d)
 {
-	static const struct {
-		u8 modrm, op;
-	} whole[] = {
-		{ 0xc1, INSN_VMCALL },
-		{ 0xd1, INSN_XSETBV },
-		{ 0xd9, INSN_VMMCALL },
-		{ 0xf9, INSN_RDTSCP },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(whole); i++) {
-		if (whole[i].modrm != d->modrm)
-			continue;
-		d->op = (struct opcode){ whole[i].op, S_NONE, S_NONE, 0 };
-		if (d->p66 || d->repeat)
-			fail(d, -ENOSYS);
-	}
-	if (d->op.op == INSN_LMSW)
-		d->op.src = S_Ew;
-	if (d->op.op == INSN_INVLPG)
-		d->op.dst = S_M;
+	if (d->modrm == 0xd9)
+		d->op.op = INSN_VMMCALL;
+	else if ((d->modrm & 0xf8) == 0xd8)
+		d->op.op = INSN_SVM;
+	else if (d->modrm == 0xf9 && !d->p66 && !d->repeat)
+		d->op.op = INSN_RDTSCP;
 }
 
 static void decode_group(struct decoder *d)
@@ -492,21 +470,17 @@ static void decode_group(struct decoder *d)
 
 static bool has_modrm(const struct opcode *op)
 {
-	return op->op >= GROUP(0) || (op->dst >= S_Eb && op->dst <= S_Gv) ||
-	       op->dst == S_Cd || op->src == S_Cd;
+	return op->op >= GROUP(0) || (op->dst >= S_Eb && op->dst <= S_Gv);
 }
 
 static void decode_modrm(struct decoder *d)
 {
-	bool cr;
-
 	if (!has_modrm(&d->op))
 		return;
 	d->modrm = (u8)fetch(d, 1);
 	if (d->op.op >= GROUP(0))
 		decode_group(d);
-	cr = d->op.op == INSN_MOV_CR; /* it always names registers */
-	if (d->modrm < 0xc0 && !cr)
+	if (d->modrm < 0xc0)
 		decode_mem(d);
 	else if (d->op.flags & F_MEM)
 		fail(d, -ENOSYS);
@@ -528,51 +502,39 @@ static void operand_reg(struct decoder *d, struct insn_operand *o, u8 reg,
 	o->size = size;
 }
 
-static void operand_cr(struct decoder *d, struct insn_operand *o)
-{
-	o->kind = OPND_CR;
-	o->reg = modrm_reg(d);
-	if (!(BIT(o->reg) & (BIT(0) | BIT(2) | BIT(3) | BIT(4) | BIT(8))))
-		fail(d, -ENOSYS);
-}
-
 /* What a spec stands for, and its size: bytes, or one of these. */
 enum {
 	SIZE_V = 16,
-	SIZE_Z,
-	SIZE_LONG
+	SIZE_Z
 };
 enum {
 	K_NONE,
 	K_E,
 	K_G,
-	K_R,
 	K_Z,
 	K_A,
 	K_I,
 	K_1,
 	K_CL,
 	K_O,
-	K_X,
-	K_C
+	K_X
 };
 static const struct {
 	u8 kind, size;
 } specs[] = {
-	[S_NONE] = { K_NONE, 0 },    [S_Eb] = { K_E, 1 },
-	[S_Ew] = { K_E, 2 },	     [S_Ed] = { K_E, 4 },
-	[S_Ev] = { K_E, SIZE_V },    [S_M] = { K_E, SIZE_V },
-	[S_Gb] = { K_G, 1 },	     [S_Gv] = { K_G, SIZE_V },
-	[S_Zb] = { K_Z, 1 },	     [S_Zv] = { K_Z, SIZE_V },
-	[S_AL] = { K_A, 1 },	     [S_rAX] = { K_A, SIZE_V },
-	[S_eAX] = { K_A, SIZE_Z },   [S_Ib] = { K_I, 1 },
-	[S_Iw] = { K_I, 2 },	     [S_Iz] = { K_I, SIZE_Z },
-	[S_Iv] = { K_I, SIZE_V },    [S_1] = { K_1, 1 },
-	[S_Jb] = { K_I, 1 },	     [S_Jz] = { K_I, SIZE_Z },
-	[S_Ob] = { K_O, 1 },	     [S_Ov] = { K_O, SIZE_V },
-	[S_Xb] = { K_X, 1 },	     [S_Xv] = { K_X, SIZE_V },
-	[S_Xz] = { K_X, SIZE_Z },    [S_Cd] = { K_C, 8 },
-	[S_Rd] = { K_R, SIZE_LONG }, [S_CL] = { K_CL, 1 },
+	[S_NONE] = { K_NONE, 0 },  [S_Eb] = { K_E, 1 },
+	[S_Ew] = { K_E, 2 },	   [S_Ed] = { K_E, 4 },
+	[S_Ev] = { K_E, SIZE_V },  [S_M] = { K_E, SIZE_V },
+	[S_Gb] = { K_G, 1 },	   [S_Gv] = { K_G, SIZE_V },
+	[S_Zb] = { K_Z, 1 },	   [S_Zv] = { K_Z, SIZE_V },
+	[S_AL] = { K_A, 1 },	   [S_rAX] = { K_A, SIZE_V },
+	[S_eAX] = { K_A, SIZE_Z }, [S_Ib] = { K_I, 1 },
+	[S_Iw] = { K_I, 2 },	   [S_Iz] = { K_I, SIZE_Z },
+	[S_Iv] = { K_I, SIZE_V },  [S_1] = { K_1, 1 },
+	[S_Jb] = { K_I, 1 },	   [S_Jz] = { K_I, SIZE_Z },
+	[S_Ob] = { K_O, 1 },	   [S_Ov] = { K_O, SIZE_V },
+	[S_Xb] = { K_X, 1 },	   [S_Xv] = { K_X, SIZE_V },
+	[S_Xz] = { K_X, SIZE_Z },  [S_CL] = { K_CL, 1 },
 };
 
 static u8 spec_size(const struct decoder *d, enum spec spec)
@@ -584,8 +546,6 @@ static u8 spec_size(const struct decoder *d, enum spec spec)
 		return v;
 	case SIZE_Z:
 		return v > 4 ? 4 : v;
-	case SIZE_LONG:
-		return d->in->bits == 64 ? 8 : 4;
 	}
 	return specs[spec].size;
 }
@@ -602,9 +562,6 @@ static void decode_operand(struct decoder *d, struct insn_operand *o,
 			o->kind = OPND_MEM;
 		else
 			operand_reg(d, o, (d->modrm & 7) | high, size);
-		break;
-	case K_R:
-		operand_reg(d, o, (d->modrm & 7) | high, size);
 		break;
 	case K_G:
 		operand_reg(d, o, modrm_reg(d), size);
@@ -629,9 +586,6 @@ static void decode_operand(struct decoder *d, struct insn_operand *o,
 	case K_O:
 		o->kind = OPND_MEM;
 		d->in->mem.disp = fetch(d, d->in->addr_size);
-		break;
-	case K_C:
-		operand_cr(d, o);
 		break;
 	}
 }
@@ -675,16 +629,6 @@ int insn_decode(struct insn *in, const u8 *bytes, size_t len, unsigned int bits)
 	in->op = d.op.op;
 	in->length = (u8)d.pos;
 	return d.error;
-}
-
-int insn_length(const u8 *bytes, size_t len, unsigned int bits)
-{
-	struct insn in;
-	int error = insn_decode(&in, bytes, len, bits);
-
-	if (error)
-		return error;
-	return in.op >= INSN_FIRST_SYSTEM ? in.length : -ENOSYS;
 }
 
 u64 insn_address(const struct insn *in, const struct emul_cpu *cpu)

@@ -60,18 +60,11 @@ enum insn_op {
 	INSN_RDTSCP,
 	INSN_RDMSR,
 	INSN_WRMSR,
-	INSN_VMCALL,
 	INSN_VMMCALL,
-	INSN_XSETBV,
 	INSN_INVD,
-	INSN_WBINVD,
-	INSN_HLT,
-	INSN_CLTS,
-	INSN_LMSW,   /* src */
-	INSN_INVLPG, /* dst, memory */
-	INSN_MOV_CR, /* one operand is OPND_CR */
-	INSN_IN,     /* src OPND_IMM: the port is the low byte, else DX */
-	INSN_OUT,    /* dst OPND_IMM likewise */
+	INSN_SVM, /* VMRUN, VMLOAD, VMSAVE, STGI, CLGI, SKINIT, INVLPGA */
+	INSN_IN,  /* src OPND_IMM: the port is the low byte, else DX */
+	INSN_OUT, /* dst OPND_IMM likewise */
 	INSN_INS,
 	INSN_OUTS,
 	INSN_COUNT,
@@ -84,7 +77,6 @@ enum insn_operand_kind {
 	OPND_HIGH, /* AH, CH, DH, BH: .reg is 0 to 3 */
 	OPND_MEM,  /* insn.mem */
 	OPND_IMM,  /* insn.imm */
-	OPND_CR,
 };
 
 struct insn_operand {
@@ -129,12 +121,6 @@ int insn_decode(struct insn *in, const u8 *bytes, size_t len,
 /* emul_step() of an instruction that has been decoded. */
 int insn_execute(const struct insn *in, struct emul_cpu *cpu,
 		 const struct emul_mem *mem) must_check;
-
-/*
- * The length of one of the privileged instructions above (CPUID to OUTS),
- * for a CPU that does not report the next RIP. 1 to INSN_MAX, or as above.
- */
-int insn_length(const u8 *bytes, size_t len, unsigned int bits) must_check;
 
 /* The offset of @in's memory operand with @cpu's registers, without the
  * segment's base, truncated to the address size. */

@@ -38,12 +38,6 @@ static bool cr4_valid(struct vcpu *v, u64 value)
 	return !(ops->get(v, VREG_EFER) & EFER_LMA) || value & CR4_PAE;
 }
 
-static u64 lmsw(u64 cr0, u16 value)
-{
-	/* LMSW sets PE, MP, EM, TS and cannot clear PE. */
-	return (cr0 & ~(CR0_MP | CR0_EM | CR0_TS)) | (value & 0xf);
-}
-
 void guest_cr_write(struct vcpu *v, const struct vmexit *exit)
 {
 	const struct virt_ops *ops = v->guest->ops;
@@ -51,10 +45,6 @@ void guest_cr_write(struct vcpu *v, const struct vmexit *exit)
 
 	if (guest_code_bits(v) != 64)
 		value = (u32)value;
-	if (exit->cr.clts)
-		value = ops->get(v, VREG_CR0) & ~CR0_TS;
-	else if (exit->cr.lmsw)
-		value = lmsw(ops->get(v, VREG_CR0), exit->cr.lmsw_value);
 
 	if (exit->cr.cr == 0 && cr0_valid(v, value)) {
 		ops->set(v, VREG_CR0, value | CR0_ET);

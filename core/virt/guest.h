@@ -71,6 +71,8 @@ void guest_retired(struct vcpu *v);
 
 /* ---- insn.c: the guest's instructions and memory ------------------------ */
 
+struct insn;
+
 struct guest_mem_fault {
 	bool valid;
 	u8 vector; /* #PF, #GP or #SS */
@@ -116,9 +118,8 @@ int guest_probe(struct vcpu *v, u64 linear, u32 size, unsigned int access,
 void guest_inject_mem_fault(struct vcpu *v,
 			    const struct guest_mem_fault *fault);
 
-/* Is VMRUN, VMLOAD, VMSAVE, STGI, CLGI, SKINIT or INVLPGA next? They raise #GP
- * instead of #UD where SVM is on, which the guest must not see. */
-bool guest_at_svm_insn(struct vcpu *v);
+/* The instruction at CS:RIP, as insn_decode(). */
+int guest_decode(struct vcpu *v, struct insn *in) must_check;
 
 /* Executes the instruction at RIP, whose memory access was trapped. */
 void guest_emulate(struct vcpu *v, const struct vmexit *exit);

@@ -3,6 +3,7 @@
 #include "core/virt/guest.h"
 
 #include "core/arch/regs.h"
+#include "core/emul/insn.h"
 #include "core/io/mmio.h"
 #include "core/lib/bytes.h"
 #include "core/lib/errors.h"
@@ -314,26 +315,12 @@ size_t guest_fetch(struct vcpu *v, u8 *bytes)
 	return done;
 }
 
-static bool is_prefix(u8 byte, u8 bits)
+int guest_decode(struct vcpu *v, struct insn *in)
 {
-	static const u8 prefixes[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,
-				       0x66, 0x67, 0xf0, 0xf2, 0xf3 };
+	u8 bytes[INSN_MAX];
 
-	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
-		if (byte == prefixes[i])
-			return true;
-	return bits == 64 && (byte & 0xf0) == 0x40;
-}
-
-bool guest_at_svm_insn(struct vcpu *v)
-{
-	u8 bytes[INSN_MAX], bits = guest_code_bits(v);
-	size_t n = guest_fetch(v, bytes), i = 0;
-
-	while (i < n && is_prefix(bytes[i], bits))
-		i++;
-	return n - i >= 3 && bytes[i] == 0x0f && bytes[i + 1] == 0x01 &&
-	       (bytes[i + 2] & 0xf8) == 0xd8;
+	return insn_decode(in, bytes, guest_fetch(v, bytes),
+			   guest_code_bits(v));
 }
 
 void guest_inject_mem_fault(struct vcpu *v, const struct guest_mem_fault *fault)

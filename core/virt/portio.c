@@ -2,6 +2,7 @@
 #include "core/virt/guest.h"
 
 #include "core/arch/regs.h"
+#include "core/emul/insn.h"
 #include "core/io/port.h"
 #include "core/lib/bytes.h"
 #include "core/lib/range.h"
@@ -35,30 +36,11 @@ static void simple_io(struct vcpu *v, const struct vmexit *exit)
 	guest_run_ahead(v, rip, exit->io.port);
 }
 
-/* What the back end may leave open of a string instruction: its prefixes. */
+/* What the back end may leave open of a string instruction. */
 struct string_insn {
 	u8 seg;	      /* of the memory operand */
 	u8 addr_size; /* 2, 4 or 8 bytes */
 };
-
-static void parse_prefixes(struct vcpu *v, struct string_insn *s)
-{
-	static const u8 overrides[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65 };
-	u8 bytes[INSN_MAX], bits = guest_code_bits(v);
-	size_t n = guest_fetch(v, bytes);
-
-	s->seg = SEG_DS;
-	s->addr_size = bits / 8;
-	for (size_t i = 0; i < n; i++) {
-		if (bytes[i] == 0x67)
-			s->addr_size = bits == 32 ? 2 : 4;
-		for (size_t j = 0; j < ARRAY_SIZE(overrides); j++)
-			if (bytes[i] == overrides[j])
-				s->seg = j;
-		if (bytes[i] >= 0x6c && bytes[i] <= 0x6f)
-			return;
-	}
-}
 
 /* Adds to the low @addr_size bytes of a register, as address arithmetic does:
  * 32-bit results clear the upper half. */
@@ -128,13 +110,17 @@ static u32 burst(struct vcpu *v, const struct vmexit *exit,
 static void string_io(struct vcpu *v, const struct vmexit *exit)
 {
 	struct string_insn s = { exit->io.seg, exit->io.addr_size };
+	struct insn in;
 	struct guest_mem_fault fault = { 0 };
 	u64 left = 1;
 	u32 n;
 	s64 step;
 
-	if (!s.addr_size || (exit->io.write && s.seg == 0xff))
-		parse_prefixes(v, &s);
+	if (!s.addr_size || (exit->io.write && s.seg == 0xff)) {
+		if (guest_decode(v, &in))
+			return; /* the bytes have changed since */
+		s = (struct string_insn){ in.mem.seg, in.addr_size };
+	}
 	if (exit->io.rep)
 		left = v->gpr[GPR_RCX] & mask_bytes(s.addr_size);
 	if (!left) {

@@ -60,17 +60,12 @@ void guest_retired(struct vcpu *v)
 
 void guest_skip(struct vcpu *v, const struct vmexit *exit)
 {
-	u8 bytes[INSN_MAX];
-	int len = exit->insn_len;
+	struct insn in = { .length = exit->insn_len };
 
-	if (!len)
-		len = insn_length(bytes, guest_fetch(v, bytes),
-				  guest_code_bits(v));
-	if (len <= 0) {
-		/* The bytes have changed since: let the guest try again. */
+	/* The bytes have changed since: let the guest try again. */
+	if (!in.length && (guest_decode(v, &in) || in.op < INSN_FIRST_SYSTEM))
 		return;
-	}
-	v->rip += len;
+	v->rip += in.length;
 	if (guest_code_bits(v) != 64)
 		v->rip &= 0xffffffff;
 	guest_retired(v);
@@ -90,12 +85,14 @@ static void exit_virt_insn(struct vcpu *v, const struct vmexit *exit)
 	guest_fault(v, VECTOR_UD);
 }
 
-/* The back end has kept it from the guest, to which it belongs; but see
- * guest_at_svm_insn(). */
+/* The back end has kept it from the guest, to which it belongs; but SVM's
+ * instructions raise #GP instead of #UD where SVM is on. */
 static void exit_exception(struct vcpu *v, const struct vmexit *exit)
 {
+	struct insn in;
+
 	if (exit->exception.vector == VECTOR_GP && !exit->delivering.valid &&
-	    guest_at_svm_insn(v))
+	    !guest_decode(v, &in) && in.op == INSN_SVM)
 		guest_fault(v, VECTOR_UD);
 	else
 		guest_fault_error(v, exit->exception.vector,

@@ -86,7 +86,7 @@ enum vmexit_kind {
 	VMEXIT_WRMSR,
 	VMEXIT_IO,
 	VMEXIT_NESTED_FAULT, /* NPT fault, EPT violation */
-	VMEXIT_CR_WRITE,     /* MOV to CR, LMSW, CLTS: .cr */
+	VMEXIT_CR_WRITE,     /* MOV to CR: .cr */
 	VMEXIT_CR_READ,
 	VMEXIT_DR, /* not asked for; refused */
 	VMEXIT_XSETBV,
@@ -143,9 +143,6 @@ struct vmexit {
 		struct {
 			u8 cr;	/* 0, 3, 4 or 8 */
 			u8 gpr; /* register operand */
-			bool clts;
-			bool lmsw;
-			u16 lmsw_value;
 		} cr;
 		struct {
 			u16 selector;

@@ -82,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct emul_mem mem = { mem_read, mem_write, mem_probe, &script };
 	u8 bytes[INSN_MAX];
 	struct insn in;
-	int error, decoded, length;
+	int error, decoded;
 	size_t n;
 
 	cpu.bits = widths[next(&script) & 3];
@@ -97,13 +97,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	before = cpu;
 
 	decoded = insn_decode(&in, bytes, n, cpu.bits);
-	length = insn_length(bytes, n, cpu.bits);
 	error = emul_step(&cpu, bytes, n, &mem);
 	if (decoded && error != decoded)
 		abort();
 	if (!decoded && (!in.length || in.length > n))
 		abort();
-	if (length > 0 && (length > INSN_MAX || error != -ENOSYS))
+	if (!decoded && in.op >= INSN_FIRST_SYSTEM && error != -ENOSYS)
 		abort();
 	if (script.fault != (error == EMUL_MEM_FAULT))
 		abort();

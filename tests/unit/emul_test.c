@@ -441,54 +441,51 @@ TEST(refusals)
 	EXPECT_EQ(STEP("\x06"), -ENOSYS);
 }
 
-#define LENGTH(bits, code) \
-	insn_length((const u8 *)(code), sizeof(code) - 1, bits)
+#define DECODE(bits, code) \
+	insn_decode(&in, (const u8 *)(code), sizeof(code) - 1, bits)
 
-TEST(lengths_of_system_instructions)
+TEST(system_instructions)
 {
-	EXPECT_EQ(LENGTH(64, "\x0f\xa2"), 2);
-	EXPECT_EQ(LENGTH(64, "\x66\x0f\xa2"), 3);
-	EXPECT_EQ(LENGTH(16, "\x0f\x30"), 2);
-	EXPECT_EQ(LENGTH(32, "\x0f\x32\x90"), 2);
-	EXPECT_EQ(LENGTH(64, "\x0f\x01\xd9"), 3);
-	EXPECT_EQ(LENGTH(64, "\x0f\x01\xc1"), 3);
-	EXPECT_EQ(LENGTH(64, "\x0f\x01\xd1"), 3);
-	EXPECT_EQ(LENGTH(64, "\x0f\x01\xf8"), -ENOSYS); /* swapgs */
-	EXPECT_EQ(LENGTH(64, "\x0f\x01\xd8"), -ENOSYS); /* vmrun */
-	EXPECT_EQ(LENGTH(64, "\x0f\x08"), 2);
-	EXPECT_EQ(LENGTH(64, "\xf3\x0f\x09"), 3);
-	EXPECT_EQ(LENGTH(64, "\xf4"), 1);
-	EXPECT_EQ(LENGTH(64, "\xe4\x60"), 2);
-	EXPECT_EQ(LENGTH(32, "\x66\xef"), 2);
-	EXPECT_EQ(LENGTH(16, "\x67\xf3\x66\x6d"), 4);
-	EXPECT_EQ(LENGTH(64, "\xf3\x65\x6f"), 3);
-	EXPECT_EQ(LENGTH(64, "\x44\x0f\x22\xc0"), 4);	/* mov cr8, rax */
-	EXPECT_EQ(LENGTH(32, "\x0f\x22\x18"), 3);	/* mod is ignored */
-	EXPECT_EQ(LENGTH(32, "\x0f\x22\xc8"), -ENOSYS); /* cr1 */
-	EXPECT_EQ(LENGTH(32, "\x0f\x06"), 2);
-	EXPECT_EQ(LENGTH(16, "\x0f\x01\x36\x00\x10"), 5); /* lmsw [1000h] */
-	EXPECT_EQ(LENGTH(32, "\x0f\x01\xf0"), 3);
-	EXPECT_EQ(LENGTH(64, "\x0f\x01\x3d\x00\x00\x00\x00"), 7); /* invlpg */
-	EXPECT_EQ(LENGTH(64, "\x0f"), -ERANGE);
-	EXPECT_EQ(LENGTH(64, "\x90"), -ENOSYS);
+	static const struct {
+		enum insn_op op;
+		u8 bits, length;
+		u8 code[5];
+	} cases[] = {
+		{ INSN_CPUID, 64, 2, { 0x0f, 0xa2 } },
+		{ INSN_CPUID, 64, 3, { 0x66, 0x0f, 0xa2 } },
+		{ INSN_WRMSR, 16, 2, { 0x0f, 0x30 } },
+		{ INSN_RDMSR, 32, 2, { 0x0f, 0x32, 0x90 } },
+		{ INSN_VMMCALL, 64, 3, { 0x0f, 0x01, 0xd9 } },
+		{ INSN_VMMCALL, 32, 4, { 0xf3, 0x0f, 0x01, 0xd9 } },
+		{ INSN_SVM, 64, 3, { 0x0f, 0x01, 0xd8 } },
+		{ INSN_SVM, 16, 5, { 0x67, 0x66, 0x0f, 0x01, 0xdf } },
+		{ INSN_RDTSCP, 64, 3, { 0x0f, 0x01, 0xf9 } },
+		{ INSN_INVD, 64, 2, { 0x0f, 0x08 } },
+		{ INSN_IN, 64, 2, { 0xe4, 0x60 } },
+		{ INSN_OUT, 32, 2, { 0x66, 0xef } },
+		{ INSN_INS, 16, 4, { 0x67, 0xf3, 0x66, 0x6d } },
+		{ INSN_OUTS, 64, 3, { 0xf3, 0x65, 0x6f } },
+	};
+	struct insn in;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		EXPECT_EQ(insn_decode(&in, cases[i].code, 5, cases[i].bits), 0);
+		EXPECT_EQ(in.op, cases[i].op);
+		EXPECT_EQ(in.length, cases[i].length);
+	}
+	EXPECT_EQ(DECODE(64, "\x0f\x01\xf8"), -ENOSYS); /* swapgs */
+	EXPECT_EQ(DECODE(64, "\x0f\x01\xc1"), -ENOSYS); /* vmcall */
+	EXPECT_EQ(DECODE(64, "\xf3\x0f\x01\xf9"), -ENOSYS);
+	EXPECT_EQ(DECODE(64, "\xf0\x0f\x01\xd8"), -ENOSYS);
+	EXPECT_EQ(DECODE(64, "\x0f\x01\x18"), -ENOSYS); /* lidt */
+	EXPECT_EQ(DECODE(64, "\x0f"), -ERANGE);
 }
 
 TEST(operands_of_system_instructions)
 {
 	struct insn in;
 
-	EXPECT_EQ(insn_decode(&in, (const u8 *)"\x45\x0f\x22\xc1", 4, 64), 0);
-	EXPECT_EQ(in.op, INSN_MOV_CR);
-	EXPECT_EQ(in.dst.kind, OPND_CR);
-	EXPECT_EQ(in.dst.reg, 8);
-	EXPECT_EQ(in.src.reg, 9);
-	EXPECT_EQ(in.src.size, 8);
-	EXPECT_EQ(insn_decode(&in, (const u8 *)"\x0f\x20\xdd", 3, 32), 0);
-	EXPECT_EQ(in.src.kind, OPND_CR);
-	EXPECT_EQ(in.src.reg, 3);
-	EXPECT_EQ(in.dst.reg, GPR_RBP);
-	EXPECT_EQ(in.dst.size, 4);
-	EXPECT_EQ(insn_decode(&in, (const u8 *)"\x2e\x66\x6f", 3, 16), 0);
+	EXPECT_EQ(DECODE(16, "\x2e\x66\x6f"), 0);
 	EXPECT_EQ(in.op, INSN_OUTS);
 	EXPECT_EQ(in.mem.seg, SEG_CS);
 	EXPECT_EQ(in.size, 4);
@@ -504,5 +501,5 @@ TEST_MAIN(CASE(addressing_16), CASE(addressing_16_wraps),
 	  CASE(rep_fault_keeps_what_is_done), CASE(fault_changes_nothing),
 	  CASE(rmw_probes_first), CASE(bit_string), CASE(stack_16),
 	  CASE(jumps_16), CASE(indirect_branches), CASE(nops_and_rf),
-	  CASE(refusals), CASE(lengths_of_system_instructions),
+	  CASE(refusals), CASE(system_instructions),
 	  CASE(operands_of_system_instructions))

@@ -272,6 +272,23 @@ TEST(prefixes)
 	EXPECT_EQ(v->gpr[GPR_RCX], 0x10000);
 }
 
+/* Without effect in 64-bit code, also behind one that has. */
+TEST(prefixes_in_64_bit_code)
+{
+	static const u8 outs[] = { 0x65, 0x2e, 0x66, 0x6f };
+	struct vcpu *v = start(64);
+	struct vmexit exit = io_exit(2, true, false, 8);
+
+	exit.io.addr_size = 0;
+	exit.io.seg = 0xff;
+	memcpy(fake.ram + 0x1000, outs, sizeof(outs));
+	fake.seg[0][SEG_GS].base = 0x4000;
+	v->gpr[GPR_RSI] = 0x10;
+	fake.ram[0x4010] = 0x77;
+	guest_io(v, &exit);
+	EXPECT_EQ(device.last, 0x77);
+}
+
 /* ---- running ahead ---- */
 
 static u8 state[0x40000] __attribute__((aligned(8)));
@@ -556,8 +573,8 @@ TEST_MAIN(CASE(in_keeps_the_rest_of_rax), CASE(out_gives_the_low_bytes),
 	  CASE(nothing_to_repeat), CASE(address_size_16), CASE(address_size_32),
 	  CASE(downwards), CASE(segment_limit_in_the_burst),
 	  CASE(page_fault_before_the_device), CASE(prefixes),
-	  CASE(runs_to_the_next_access), CASE(stops), CASE(passes),
-	  CASE(passes_known_ports), CASE(learns_where_to_stop),
-	  CASE(moves_to_devices), CASE(stops_for_requests), CASE(changed_code),
-	  CASE(undecodable_code), CASE(does_not_begin), CASE(ends),
-	  CASE(left_alone))
+	  CASE(prefixes_in_64_bit_code), CASE(runs_to_the_next_access),
+	  CASE(stops), CASE(passes), CASE(passes_known_ports),
+	  CASE(learns_where_to_stop), CASE(moves_to_devices),
+	  CASE(stops_for_requests), CASE(changed_code), CASE(undecodable_code),
+	  CASE(does_not_begin), CASE(ends), CASE(left_alone))

@@ -25,21 +25,19 @@ static void decode_io(struct vmexit *e) /* table 27-5 */
 		e->io.seg = info >> 15 & 7;
 }
 
-static void decode_cr(struct vmexit *e) /* table 27-3 */
+/* Table 27-3. CLTS and LMSW change bits that are the guest's own. */
+static void decode_cr(struct vmexit *e)
 {
 	enum {
 		MOV_TO,
-		MOV_FROM,
-		CLTS,
-		LMSW
+		MOV_FROM
 	} type = e->info >> 4 & 3;
 
-	e->kind = type == MOV_FROM ? VMEXIT_CR_READ : VMEXIT_CR_WRITE;
+	e->kind = type == MOV_TO     ? VMEXIT_CR_WRITE
+		  : type == MOV_FROM ? VMEXIT_CR_READ
+				     : VMEXIT_UNKNOWN;
 	e->cr.cr = e->info & 15;
 	e->cr.gpr = e->info >> 8 & 15;
-	e->cr.clts = type == CLTS;
-	e->cr.lmsw = type == LMSW;
-	e->cr.lmsw_value = e->info >> 16;
 }
 
 static void decode_task_switch(struct vmexit *e) /* table 27-2 */
