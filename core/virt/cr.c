@@ -28,32 +28,19 @@ static bool cr0_valid(struct vcpu *v, u64 value)
 	return !(cr4 & CR4_PCIDE) && !(efer & EFER_LMA && cs.attr & VSEG_L);
 }
 
-/* VMXE and SMXE are bits that this guest's CPU does not have. */
-static bool cr4_valid(struct vcpu *v, u64 value)
-{
-	const struct virt_ops *ops = v->guest->ops;
-
-	if (value >> 32 || value & (CR4_VMXE | CR4_SMXE))
-		return false;
-	return !(ops->get(v, VREG_EFER) & EFER_LMA) || value & CR4_PAE;
-}
-
+/* A write of CR4 only exits if it sets VMXE or SMXE, bits that this guest's CPU
+ * does not have. */
 void guest_cr_write(struct vcpu *v, const struct vmexit *exit)
 {
-	const struct virt_ops *ops = v->guest->ops;
 	u64 value = v->gpr[exit->cr.gpr];
 
 	if (guest_code_bits(v) != 64)
 		value = (u32)value;
-
-	if (exit->cr.cr == 0 && cr0_valid(v, value)) {
-		ops->set(v, VREG_CR0, value | CR0_ET);
-	} else if (exit->cr.cr == 4 && cr4_valid(v, value)) {
-		ops->set(v, VREG_CR4, value);
-	} else {
+	if (exit->cr.cr != 0 || !cr0_valid(v, value)) {
 		guest_fault(v, VECTOR_GP);
 		return;
 	}
+	v->guest->ops->set(v, VREG_CR0, value | CR0_ET);
 	guest_skip(v, exit);
 }
 
