@@ -5,8 +5,10 @@
 #include "core/arch/regs.h"
 #include "core/arch/x86.h"
 #include "core/config.h"
+#include "core/io/acpi.h"
 #include "core/lib/bytes.h"
 #include "core/lib/errors.h"
+#include "core/lib/fmt.h"
 #include "core/lib/log.h"
 #include "core/lib/range.h"
 #include "core/lib/string.h"
@@ -16,8 +18,6 @@
 
 #define MIB		 (1ULL << 20)
 #define GIB		 (1ULL << 30)
-#define HIDDEN_SIZE	 (12 * MIB) /* without programs */
-#define LARGE_PAGE	 (2 * MIB)
 #define MODULE_MAX	 (16 * MIB)
 #define BDA_EQUIPMENT_KB 0x413 /* conventional memory in KiB */
 #define COM1		 0x3f8
@@ -28,6 +28,7 @@
 extern const char boot_end[];
 
 static struct boot_info info;
+static struct acpi acpi;
 
 /* ---- when it cannot go on ------------------------------------------------ */
 
@@ -78,6 +79,29 @@ static void read_multiboot(u32 multiboot)
 	}
 }
 
+static int read_physical(void *ctx, u64 pa, void *dst, size_t len)
+{
+	(void)ctx;
+	if (!range_ok(pa, len, 4 * GIB))
+		return -EFAULT;
+	memcpy(dst, phys_to_virt(pa), len);
+	return 0;
+}
+
+static void read_acpi(void)
+{
+	const struct acpi_mem mem = { .read = read_physical };
+
+	if (acpi_parse(&mem, 0, &acpi))
+		log_line("no ACPI tables: one CPU, no sleep states");
+	if (acpi.cpus_left_out)
+		boot_stop("this machine has more than 64 CPUs");
+	if (!acpi.cpu_count) {
+		acpi.apic_ids[0] = cpuid(CPUID_FEATURES).ebx >> 24;
+		acpi.cpu_count = 1;
+	}
+}
+
 static void take_low_page(void)
 {
 	u8 *low = phys_to_virt(0);
@@ -106,21 +130,45 @@ static void require_cpu(void)
 			  "switched them off");
 }
 
-/* What the programs need besides. A broken configuration stops Shoji later. */
-static u64 program_memory(void)
+static u64 program_memory(const struct config *c)
 {
-	static struct config config;
-	const char *why;
 	u64 size = (u64)(config_images_end - config_images);
 
-	if (config_parse(config_blob, (u64)(config_blob_end - config_blob),
-			 &config, &why) ||
-	    !config.program_count)
+	if (!c->program_count)
 		return 0;
 	for (u32 i = 0; i < min_u64(info.modules, BOOT_MODULES_MAX); i++)
 		size += align_up(info.module[i].size, PAGE_SIZE);
-	return size + programs_memory(config.programs, config.program_count) +
-	       regions_memory(config.regions, config.region_count);
+	return size + programs_memory(c->programs, c->program_count) +
+	       regions_memory(c->regions, c->region_count);
+}
+
+/* Volumes of one device stand for it in the same words. */
+static u32 device_count(const struct config *c)
+{
+	u32 n = 0;
+
+	for (size_t i = 0, k; i < c->volume_count; i++) {
+		for (k = 0; memcmp(&c->volumes[k].match, &c->volumes[i].match,
+				   sizeof(c->volumes[k].match));
+		     k++)
+			;
+		n += k == i;
+	}
+	return n;
+}
+
+/* A broken configuration asks for nothing, and stops Shoji later. */
+static void ask_config(struct place_needs *needs)
+{
+	static struct config config;
+	const char *why;
+
+	if (config_parse(config_blob, (u64)(config_blob_end - config_blob),
+			 &config, &why))
+		return;
+	needs->devices = device_count(&config);
+	needs->bounce_kib = config.bounce_kib;
+	needs->programs = program_memory(&config);
 }
 
 /* Modules lie in what is about to become the guest's memory. */
@@ -141,21 +189,35 @@ static void keep_modules(void)
 	}
 }
 
+static noreturn void no_room(void)
+{
+	static char sentence[80];
+
+	fmt_print(sentence, sizeof(sentence),
+		  "not enough memory: %llu MiB of RAM in one piece below 4 GiB "
+		  "are needed",
+		  (unsigned long long)(info.hidden_size / MIB));
+	boot_stop(sentence);
+}
+
 static hpa_t build_tables(void)
 {
-	u64 used = (u64)(image_end - image_start), more = program_memory();
+	struct place_needs needs = {
+		.image = (u64)(image_end - image_start),
+		.ram_end = place_ram_end(&info),
+		.cpus = acpi.cpu_count,
+	};
 	hpa_t root;
 
-	info.hidden_size = align_up(HIDDEN_SIZE + more, LARGE_PAGE);
+	ask_config(&needs);
+	info.hidden_size = place_size(&needs);
 	info.hidden_start = place_find(&info, info.hidden_size, (u64)boot_end);
 	if (!info.hidden_start)
-		boot_stop("not enough memory: 12 MiB of RAM in one piece "
-			  "between the image and 4 GiB are needed, more with "
-			  "programs");
-	pool_init(info.hidden_start, info.hidden_size, used);
-	if (used > info.hidden_size || host_build(place_ram_end(&info), &root))
+		no_room();
+	pool_init(info.hidden_start, info.hidden_size, needs.image);
+	if (host_build(needs.ram_end, &root))
 		boot_stop("not enough memory for the page tables");
-	if (more)
+	if (needs.programs)
 		keep_modules();
 	return root;
 }
@@ -208,7 +270,7 @@ static void in_hidden_memory(void)
 {
 	wipe_loader();
 	log_what_is_ignored();
-	shoji_main(&info);
+	shoji_main(&info, &acpi);
 }
 
 void boot_main(u32 multiboot)
@@ -217,7 +279,7 @@ void boot_main(u32 multiboot)
 
 	require_cpu();
 	read_multiboot(multiboot);
-	info.rsdp = place_find_rsdp(phys_to_virt(0));
+	read_acpi();
 	root = build_tables();
 	take_low_page();
 	set_control_registers();

@@ -23,10 +23,17 @@ hpa_t place_find(const struct boot_info *info, u64 size, u64 floor);
 /* The end of the highest RAM of any kind. */
 u64 place_ram_end(const struct boot_info *info);
 
-/*
- * ACPI 6.4, 5.2.5.1: the root pointer's address, searched in the first KiB of
- * the EBDA and in E0000-FFFFF. @low is memory from address 0 on, 1 MiB of it.
- */
-hpa_t place_find_rsdp(const u8 *low);
+/* What Shoji needs hidden memory for. */
+struct place_needs {
+	u64 image;    /* its length */
+	u64 ram_end;  /* place_ram_end() */
+	u64 programs; /* bytes, with all that belongs to them */
+	u32 cpus;
+	u32 devices;	/* with volumes, at most */
+	u32 bounce_kib; /* of one, or 0: the default */
+};
+
+/* The bytes to hide: a multiple of 2 MiB. */
+u64 place_size(const struct place_needs *needs);
 
 #endif

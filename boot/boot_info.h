@@ -7,6 +7,8 @@
 
 #include "core/lib/types.h"
 
+struct acpi; /* core/io/acpi.h */
+
 #define E820_MAX 128
 
 enum e820_type { /* ACPI 6.4, table 15-374 */
@@ -51,12 +53,10 @@ struct boot_info {
 	 * stub. The BIOS data area ends conventional memory below it since. */
 	hpa_t low_page;
 	u32 conventional_end; /* as the BIOS had it: where the EBDA begins */
-
-	hpa_t rsdp; /* ACPI's root pointer in low memory, 0 if there is none */
 };
 
 /* core/main.c: called on the boot processor with the final page tables, on a
  * stack of its own in hidden memory, interrupts off and no IDT. */
-noreturn void shoji_main(const struct boot_info *info);
+noreturn void shoji_main(const struct boot_info *info, const struct acpi *acpi);
 
 #endif

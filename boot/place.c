@@ -1,13 +1,14 @@
 #include "boot/boot.h"
-#include "core/lib/bytes.h"
 #include "core/lib/range.h"
-#include "core/lib/string.h"
 
-#define GIB	     (1ULL << 30)
-#define LARGE_PAGE   (2ULL << 20)
-#define BDA_EBDA     0x40e /* its segment */
-#define BIOS_AREA    0xe0000
-#define RSDP_V1_SIZE 20
+#define KIB	      1024ULL
+#define GIB	      (1ULL << 30)
+#define LARGE_PAGE    (2ULL << 20)
+
+#define BASE_MEMORY   (1280 * KIB) /* tables of every machine */
+#define CPU_MEMORY    (176 * KIB)  /* stacks, VMCB or VMCS, running ahead */
+#define BOUNCE_MEMORY (2048 * KIB) /* by default, and what IDE needs */
+#define DEVICE_MEMORY (320 * KIB)  /* beside it: the lists of its commands */
 
 static bool is_clear(const struct boot_info *info, u64 start, u64 size)
 {
@@ -68,31 +69,14 @@ u64 place_ram_end(const struct boot_info *info)
 	return end;
 }
 
-static bool is_rsdp(const u8 *p)
+u64 place_size(const struct place_needs *n)
 {
-	u8 sum = 0;
+	u64 bounce = max_u64(n->bounce_kib * KIB, BOUNCE_MEMORY);
+	/* The host's table and the guest's, if they have no pages of 1 GiB. */
+	u64 tables = 2 * (n->ram_end / GIB + 1) * PAGE_SIZE;
 
-	if (memcmp(p, "RSD PTR ", 8))
-		return false;
-	for (size_t i = 0; i < RSDP_V1_SIZE; i++)
-		sum = (u8)(sum + p[i]);
-	return !sum;
-}
-
-static hpa_t search_rsdp(const u8 *low, u32 from, u32 to)
-{
-	for (u32 at = from; at + RSDP_V1_SIZE <= to; at += 16)
-		if (is_rsdp(low + at))
-			return at;
-	return 0;
-}
-
-hpa_t place_find_rsdp(const u8 *low)
-{
-	u32 ebda = (u32)load_le16(low + BDA_EBDA) << 4;
-	hpa_t at = 0;
-
-	if (ebda >= 0x400 && ebda < 0xa0000)
-		at = search_rsdp(low, ebda, ebda + 0x400);
-	return at ? at : search_rsdp(low, BIOS_AREA, 0x100000);
+	return align_up(n->image + BASE_MEMORY + tables + n->programs +
+				n->cpus * CPU_MEMORY +
+				n->devices * (bounce + DEVICE_MEMORY),
+			LARGE_PAGE);
 }

@@ -51,8 +51,8 @@
 #define COM1 0x3f8
 
 static const struct boot_info *boot;
+static const struct acpi *acpi;
 static struct guest guest;
-static struct acpi acpi;
 static struct config config;
 static struct programs programs;
 
@@ -66,29 +66,6 @@ static noreturn void stop(const char *sentence)
 }
 
 /* ---- what the firmware says --------------------------------------------- */
-
-static int read_physical(void *ctx, u64 pa, void *dst, size_t len)
-{
-	(void)ctx;
-	if (!range_ok(pa, len, BIT(32)))
-		return -EFAULT;
-	memcpy(dst, phys_to_virt(pa), len);
-	return 0;
-}
-
-static void read_acpi(void)
-{
-	const struct acpi_mem mem = { .read = read_physical };
-
-	if (acpi_parse(&mem, boot->rsdp, &acpi))
-		log_line("no ACPI tables: one CPU, no sleep states");
-	if (acpi.cpus_left_out)
-		stop("This machine has more than 64 CPUs");
-	if (!acpi.cpu_count) {
-		acpi.apic_ids[0] = apic_id();
-		acpi.cpu_count = 1;
-	}
-}
 
 static void make_bios_map(void)
 {
@@ -218,7 +195,7 @@ static void take_keys(void)
 	if (disk_init(config.volumes, config.volume_count, &fpu))
 		stop("A key of the configuration cannot be used");
 	config_wipe(&config, config_blob, config_blob_end - config_blob);
-	power_init(&acpi, have_secrets() ? wipe_secrets : NULL);
+	power_init(acpi, have_secrets() ? wipe_secrets : NULL);
 	kbc_init(have_secrets() ? wipe_secrets : NULL);
 }
 
@@ -302,9 +279,9 @@ static void take_devices(void)
 		.bounce_kib = config.bounce_kib,
 	};
 
-	if (acpi.ecam_base)
-		pci_set_ecam(acpi.ecam_base, acpi.ecam_first_bus,
-			     acpi.ecam_last_bus);
+	if (acpi->ecam_base)
+		pci_set_ecam(acpi->ecam_base, acpi->ecam_first_bus,
+			     acpi->ecam_last_bus);
 	if (config.conceal_count)
 		pci_scan(conceal, NULL);
 	if (have_secrets() && power_guard())
@@ -352,10 +329,9 @@ static bool watch_icr(void)
 
 static noreturn void boot_cpu(struct cpu *c)
 {
-	read_acpi();
 	choose_back_end();
 	take_keys();
-	if (cpu_start_others(acpi.apic_ids, acpi.cpu_count, boot->low_page,
+	if (cpu_start_others(acpi->apic_ids, acpi->cpu_count, boot->low_page,
 			     run_other_cpu))
 		stop("Not all CPUs could be started");
 	guest.cpus = cpu_count();
@@ -379,9 +355,10 @@ static noreturn void boot_cpu(struct cpu *c)
 	guest_run(c->vcpu);
 }
 
-void shoji_main(const struct boot_info *info)
+void shoji_main(const struct boot_info *info, const struct acpi *tables)
 {
 	boot = info;
+	acpi = tables;
 	gmem_init(info);
 	console_vga_on();
 	read_config();

@@ -4,6 +4,8 @@
 #include "core/lib/string.h"
 #include "core/mm/host.h"
 
+#define POOL_ALIGN_MAX 65536
+
 /*
  * Single pages are taken from the bottom and aligned runs from the top, so
  * that alignment costs little.
@@ -30,7 +32,7 @@ static u64 alignment(size_t pages)
 {
 	u64 align = PAGE_SIZE;
 
-	while (pages >>= 1)
+	while ((pages >>= 1) && align < POOL_ALIGN_MAX)
 		align <<= 1;
 	return align;
 }

@@ -20,7 +20,8 @@ void pool_init(hpa_t start, u64 size, u64 used);
 
 /*
  * @pages consecutive, zeroed pages below 4 GiB, aligned to their size rounded
- * down to a power of two (so 4 pages are 16 KiB aligned). NULL if none left.
+ * down to a power of two (so 4 pages are 16 KiB aligned), or to the 64 KiB that
+ * a PCI device's list may want. NULL if none left.
  */
 void *pool_alloc(size_t pages) must_check;
 

@@ -1,5 +1,5 @@
 /*
- * Where Shoji goes in RAM, and ACPI's root pointer.
+ * Where Shoji goes in RAM, and how much it takes.
  * units: boot/place.c
  */
 #include <string.h>
@@ -7,6 +7,7 @@
 #include "boot/boot.h"
 #include "tests/unit/test.h"
 
+#define KIB  (1ULL << 10)
 #define MIB  (1ULL << 20)
 #define GIB  (1ULL << 30)
 #define SIZE (12 * MIB)
@@ -107,40 +108,36 @@ TEST(ram_end)
 	EXPECT_EQ(place_ram_end(&info), 5 * GIB + MIB);
 }
 
-static u8 low[1 << 20];
-
-static void put_rsdp(u32 at, u8 checksum)
+/* The figures that README.md gives. */
+TEST(size)
 {
-	memcpy(low + at, "RSD PTR ", 8);
-	low[at + 8] = checksum;
-}
+	struct place_needs n = { .image = 768 * KIB,
+				 .ram_end = 5 * GIB,
+				 .cpus = 1 };
 
-TEST(rsdp)
-{
-	/* the sum of "RSD PTR " is 0x21f */
-	memset(low, 0, sizeof(low));
-	EXPECT_EQ(place_find_rsdp(low), 0);
-	put_rsdp(0xf59d0, 0xe1);
-	EXPECT_EQ(place_find_rsdp(low), 0xf59d0);
-	put_rsdp(0xe0000, 0xe0); /* wrong sum */
-	EXPECT_EQ(place_find_rsdp(low), 0xf59d0);
-	low[0x40e] = 0xc0;
-	low[0x40f] = 0x9f;
-	put_rsdp(0x9ff00, 0xe1);
-	EXPECT_EQ(place_find_rsdp(low), 0x9ff00);
-}
-
-TEST(rsdp_at_the_end)
-{
-	memset(low, 0, sizeof(low));
-	low[0x40f] = 0xff; /* an EBDA that is none */
-	put_rsdp(0xffff0, 0xe1);
-	EXPECT_EQ(place_find_rsdp(low), 0);
-	memset(low + 0xffff0, 0, 16);
-	put_rsdp(0xfffe0, 0xe1);
-	EXPECT_EQ(place_find_rsdp(low), 0xfffe0);
+	EXPECT_EQ(place_size(&n), 4 * MIB);
+	n.devices = 1;
+	EXPECT_EQ(place_size(&n), 6 * MIB);
+	n.cpus = 8;
+	EXPECT_EQ(place_size(&n), 6 * MIB);
+	n.cpus = 64;
+	EXPECT_EQ(place_size(&n), 16 * MIB);
+	n.cpus = 1;
+	n.bounce_kib = 64; /* IDE needs more */
+	EXPECT_EQ(place_size(&n), 6 * MIB);
+	n.bounce_kib = 4096;
+	EXPECT_EQ(place_size(&n), 8 * MIB);
+	n.bounce_kib = 0;
+	n.devices = 16;
+	EXPECT_EQ(place_size(&n), 40 * MIB);
+	n.programs = 8 * MIB;
+	EXPECT_EQ(place_size(&n), 48 * MIB);
+	n.programs = 0;
+	n.devices = 1;
+	n.ram_end = 1024 * GIB;
+	EXPECT_EQ(place_size(&n), 14 * MIB);
 }
 
 TEST_MAIN(CASE(top_of_ram), CASE(below_4g_only), CASE(skips_what_does_not_fit),
 	  CASE(keeps_off_modules), CASE(respects_the_image), CASE(too_little),
-	  CASE(ram_end), CASE(rsdp), CASE(rsdp_at_the_end))
+	  CASE(ram_end), CASE(size))

@@ -48,6 +48,15 @@ def boot(t):
     t.equal("sectors before the root", boot_sectors(disk), before)
 
 
+@case(cpus=(64,), weight=25)
+def start(t):
+    """As many CPUs as Shoji takes; all are under it when the guest begins. The
+    rest of such a boot takes minutes here."""
+    result = t.run([t.boot_disk("")], mem=4096, expect="text",
+                   until="Linux version|shoji: (Stopped|panic)")
+    t.true("Linux begins", "Linux version" in result.console)
+
+
 REBOOT = """
 n=$(cat /count 2>/dev/null || echo 0)
 echo "@@ boot $n"

@@ -49,7 +49,7 @@ def no_unrestricted_guest(t):
 
 @case(name="refuse-memory")
 def memory(t):
-    refuses(t, "not enough memory", mem=12)
+    refuses(t, "not enough memory: 4 MiB", mem=6)
 
 
 @case(name="refuse-no-device")
