@@ -10,6 +10,7 @@ As a program:
   image.py crypt|decrypt IMAGE FIRST LAST KEYHEX [OUTPUT]
 """
 
+import hashlib
 import os
 import shutil
 import struct
@@ -106,6 +107,12 @@ def partition_table(parts):
     return table + b"\x55\xaa"
 
 
+def disk_id(path):
+    """The signature in the MBR of a disk that is made at @path: Linux finds
+    its second partition as root=PARTUUID=(this)-02."""
+    return hashlib.sha256(os.path.realpath(path).encode()).digest()[:4].hex()
+
+
 def make_disk(path, contents, sectors=0):
     """A disk with one partition for each of the files @contents.
 
@@ -118,7 +125,8 @@ def make_disk(path, contents, sectors=0):
         next_lba += -(-count // FIRST_PART) * FIRST_PART
     with open(path, "wb") as f:
         f.truncate(max(next_lba, sectors) * SECTOR)
-        f.seek(446)
+        f.seek(440)
+        f.write(bytes.fromhex(disk_id(path))[::-1] + bytes(2))
         f.write(partition_table(parts))
         for name, (first, _) in zip(contents, parts):
             f.seek(first * SECTOR)

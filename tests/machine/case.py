@@ -169,7 +169,8 @@ class Test:
         guest.root_tree(tree, script, tools, files)
         image.make_fs(root, tree, root_mib)
         shutil.rmtree(tree)
-        self.make_boot(tree, boot, elf, kernel, cmdline, modules or {})
+        self.make_boot(tree, boot, elf, kernel, cmdline, modules or {},
+                       image.disk_id(disk))
         image.make_disk(disk, [boot, root] + list(parts), sectors)
         image.install_grub(disk)
         os.unlink(boot)
@@ -179,7 +180,7 @@ class Test:
                 v.encrypt(disk)
         return disk
 
-    def make_boot(self, tree, boot, elf, kernel, cmdline, modules):
+    def make_boot(self, tree, boot, elf, kernel, cmdline, modules, disk_id):
         files = dict(modules)
         if kernel == "tiny":
             files["vmlinuz"] = guest.tiny_kernel()
@@ -190,8 +191,9 @@ class Test:
         # Bochs loses the wake-up from MWAIT with several CPUs
         if self.vendor == "intel":
             cmdline += " idle=nomwait"
-        linux = (f"linux /boot/vmlinuz root=/dev/sda2 rw init=/sbin/init "
-                 f"console=ttyS1,115200 panic=-1 {cmdline}")
+        # Linux probes ports in parallel: the disk may not be its sda
+        linux = (f"linux /boot/vmlinuz root=PARTUUID={disk_id}-02 rw "
+                 f"init=/sbin/init console=ttyS1,115200 panic=-1 {cmdline}")
         if "initrd" in files:
             linux += "\ninitrd /boot/initrd"
         shoji = "\n".join(["multiboot2 /boot/shoji.elf"] +

@@ -32,6 +32,28 @@ mount -t tmpfs tmp /tmp
 mount -t tmpfs run /run
 dmesg -n 1
 
+# Linux probes ports in parallel and names a disk when it answers. Here each has
+# the name of its place.
+in_order() {
+	for path in /sys/class/scsi_disk/*/device/block/sd?; do
+		[ ! -e $path ] || [ ${path##*/} = sd$1 ] || return 1
+		shift
+	done
+}
+name_disks() {
+	for path in /sys/class/scsi_disk/*/device/block/sd?; do
+		old=/dev/${path##*/}
+		for node in $old*; do
+			mv $node /dev/new.sd$1${node#$old}
+		done
+		shift
+	done
+	for node in /dev/new.*; do
+		mv $node /dev/${node#/dev/new.}
+	done
+}
+in_order a b c d e f || name_disks a b c d e f
+
 check() {
 	name=$1
 	shift

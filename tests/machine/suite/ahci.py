@@ -84,6 +84,11 @@ def ahci_cryptsetup(t):
     disk.both_ways(t, "ahci")
 
 
+@case(cpus=(2,), weight=20)
+def ahci_every_place(t):
+    disk.every_place(t, "ahci", 6)
+
+
 # ---- what else a guest does with a port ----------------------------------
 
 WORDS = b"these words must never be on the disk".ljust(512, b".")
@@ -103,11 +108,11 @@ for policy in min_power medium_power max_performance; do
 		/sys/class/scsi_host/host1/link_power_management_policy"
 	sum $policy /dev/sdb {LOW.first} 128
 done
-check delete sh -c 'echo 1 > /sys/block/sdb/device/delete'
-check gone sh -c '! test -e /sys/block/sdb'
+check delete sh -c 'echo 1 > /sys/class/scsi_disk/1:0:0:0/device/delete'
+check gone sh -c '! test -e /sys/class/scsi_disk/1:0:0:0'
 check rescan sh -c 'echo "- - -" > /sys/class/scsi_host/host1/scan'
 # the scan goes on in the kernel after the write
-check back sh -c 'until test -b /dev/sdb; do sleep 0.1; done'
+check back sh -c 'until head -c 1 /dev/sdb 2>/dev/null; do sleep 0.1; done'
 sum rescanned /dev/sdb {LOW.first} 128
 """
 
@@ -154,7 +159,7 @@ put() {{ /bin/dd if=/words of=/dev/sdb bs=4k count=2 oflag=direct,seek_bytes \
 while get 2>/dev/null; do sleep 0.1; done
 no_write() {{ ! put; }}
 check no-write no_write
-check delete sh -c 'echo 1 > /sys/block/sdb/device/delete'
+check delete sh -c 'echo 1 > /sys/class/scsi_disk/1:0:0:0/device/delete'
 check rescan sh -c 'echo "- - -" > /sys/class/scsi_host/host1/scan'
 check root sh -c 'cat /bin/* > /dev/null'
 """

@@ -291,3 +291,41 @@ def both_ways(t, bus):
 @case(vendor=("amd", "intel"), weight=30)
 def cryptsetup(t):
     both_ways(t, "ide")
+
+
+# ---- as many disks as there are places -----------------------------------
+
+EVERY = """
+for d in {letters}; do
+	dd if=/bin/busybox of=/dev/sd$d bs=64k seek=1 conv=fsync 2>/dev/null
+done
+"""
+WRITTEN = 128                   # where that begins, as a sector
+
+
+def every_place(t, bus, count):
+    """A volume on each of @count disks."""
+    volumes = [Volume(f"disk{i}", WRITTEN, 8191, i // 2, i % 2).on(bus)
+               for i in range(1, count)]
+    letters = "abcdef"[1:count]
+    paths = [t.boot_disk(EVERY.format(letters=" ".join(letters)),
+                         [ROOT.on(bus)] + volumes)]
+    for v in volumes:
+        paths.append(t.path(v.name + ".img"))
+        with open(paths[-1], "wb") as f:
+            f.truncate(8192 * 512)
+    t.linux([Disk(path, i, bus=bus) if bus == "ahci" else
+             Disk(path, i // 2, i % 2) for i, path in enumerate(paths)])
+    with open("/bin/busybox", "rb") as f:
+        want = f.read()
+    for v, path in zip(volumes, paths[1:]):
+        raw = image.read_sectors(path, WRITTEN, 8192 - WRITTEN)
+        plain = raw if t.bare else v.plain(path)
+        t.equal(f"{v.name} as written", digest(plain[:len(want)]),
+                digest(want))
+        t.true(f"{v.name} in the clear", t.bare or want[:512] not in raw)
+
+
+@case(vendor=("amd", "intel"), weight=20)
+def ide_every_place(t):
+    every_place(t, "ide", 4)
