@@ -6,7 +6,7 @@
 #define LARGE_PAGE    (2ULL << 20)
 
 #define BASE_MEMORY   (1280 * KIB) /* tables of every machine */
-#define CPU_MEMORY    (176 * KIB)  /* stacks, VMCB or VMCS, running ahead */
+#define CPU_MEMORY    (184 * KIB)  /* stacks, VMCB or VMCS, running ahead */
 #define BOUNCE_MEMORY (2048 * KIB) /* by default, and what IDE needs */
 #define DEVICE_MEMORY (320 * KIB)  /* beside it: the lists of its commands */
 
