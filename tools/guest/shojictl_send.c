@@ -59,6 +59,15 @@ static int send_file(const char *program, const char *file, uint32_t type,
 	return CTL_OK;
 }
 
+static bool take_type(const char *text, uint32_t *type)
+{
+	char *end;
+	unsigned long long n = strtoull(text, &end, 0);
+
+	*type = (uint32_t)n;
+	return end != text && !*end && n <= UINT32_MAX;
+}
+
 int ctl_send(int argc, char **argv)
 {
 	const char *out = NULL;
@@ -66,12 +75,12 @@ int ctl_send(int argc, char **argv)
 	int option;
 
 	while ((option = getopt(argc, argv, "t:o:")) != -1) {
-		if (option == 't')
-			type = (uint32_t)strtoul(optarg, NULL, 0);
-		else if (option == 'o')
+		if (option == 'o')
 			out = optarg;
-		else
+		else if (option != 't')
 			return CTL_USAGE;
+		else if (!take_type(optarg, &type))
+			return ctl_fail(CTL_USAGE, "%s: not a type", optarg);
 	}
 	if (argc - optind != 2)
 		return ctl_fail(CTL_USAGE, "send [-t TYPE] [-o FILE] PROGRAM "
@@ -149,6 +158,11 @@ static int sign_exchange(struct sign_job *j, size_t len,
 	return CTL_OK;
 }
 
+static size_t signature_size(const struct sign_job *j)
+{
+	return j->head.key == SIGN_P256 ? 64 : 256;
+}
+
 /* X9.62: SEQUENCE of two INTEGERs, from r and s of 32 bytes each. */
 static size_t put_integer(uint8_t *out, const uint8_t *n)
 {
@@ -183,8 +197,6 @@ static bool write_signature(const struct sign_job *j, const char *name,
 
 	if (j->head.key != SIGN_P256)
 		return ctl_write(name, sig, len);
-	if (len != 64)
-		return false;
 	return ctl_write(name, der, ecdsa_der(der, sig));
 }
 
@@ -206,11 +218,15 @@ static int write_signatures(const struct sign_job *j, char **files, int n,
 	size_t len;
 
 	for (int i = 0; i < n; i++) {
-		char *name = single ? NULL : signature_name(files[i]);
-		bool good =
-			sign_read(items, &sig, &len) && (single || name) &&
-			write_signature(j, single ? j->out : name, sig, len);
+		char *name;
+		bool good;
 
+		if (!sign_read(items, &sig, &len) || len != signature_size(j))
+			return ctl_fail(CTL_STATUS, "%s: not its signatures",
+					j->program);
+		name = single ? NULL : signature_name(files[i]);
+		good = (single || name) &&
+		       write_signature(j, single ? j->out : name, sig, len);
 		free(name);
 		if (!good)
 			return CTL_FILE;
@@ -224,8 +240,8 @@ static int fill_batch(struct sign_job *j, char **files, int n, size_t *len,
 {
 	struct sign_writer w = { j->request + sizeof(j->head),
 				 sizeof(j->request) - sizeof(j->head) };
-	size_t each = j->head.key == SIGN_P256 ? 64 : 256;
-	size_t most = (SIGN_MESSAGE - sizeof(struct sign_reply)) / (4 + each);
+	size_t most = (SIGN_MESSAGE - sizeof(struct sign_reply)) /
+		      (4 + signature_size(j));
 	int i;
 
 	for (i = 0; i < n && i < SIGN_ITEMS && (size_t)i < most; i++) {
