@@ -8,13 +8,28 @@
 #define TIMEOUT_MS 120000 /* the first message waits for the keys */
 
 static int program = -1;
+static uint32_t restarts; /* of it, when it was opened */
 
 static int shoji_open(void)
 {
 	const char *name = getenv("SHOJI_SIGN");
+	struct shoji_program p;
 
 	program = hyper_present() ? hyper_find(name ? name : "sign") : -1;
-	return program < 0 ? -1 : 0;
+	if (program < 0 ||
+	    hyper_record(SHOJI_PROGRAM, (uint64_t)program, &p, sizeof(p)))
+		return -1;
+	restarts = p.restarts;
+	return 0;
+}
+
+/* One that has started again has other keys, and would sign with them. */
+static bool still_the_same(void)
+{
+	struct shoji_program p;
+
+	return !hyper_record(SHOJI_PROGRAM, (uint64_t)program, &p, sizeof(p)) &&
+	       p.restarts == restarts;
 }
 
 static long shoji_transport_call(const void *request, size_t len, void *reply,
@@ -29,8 +44,9 @@ static long shoji_transport_call(const void *request, size_t len, void *reply,
 		.reply_size = room,
 		.timeout_ms = TIMEOUT_MS,
 	};
+	int64_t got = hyper_send(&m);
 
-	return (long)hyper_send(&m);
+	return still_the_same() ? (long)got : -1;
 }
 
 const struct transport *transport_get(void)
