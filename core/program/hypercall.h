@@ -18,7 +18,7 @@
  * are kept.
  *
  * Buffers are named by the caller's linear (virtual) addresses and used with the
- * caller's rights. A page that is not there or does not allow the access raises
+ * caller's rights, but for protection keys, which are not looked at. A page that is not there or does not allow the access raises
  * #PF at the instruction, as for any other instruction, so pages are brought in
  * by the guest's kernel and a wild pointer is the caller's own fault; the call
  * has had no effect then. -EFAULT: the page is not ordinary memory.
@@ -91,7 +91,8 @@ enum shoji_number {
 	 * length, at most SHOJI_BUFFER_MAX, RDX = 1 to be read, 2 written, 3
 	 * both. RAX = id above 0. Each use walks the page tables anew; pages
 	 * that are not there at that time are errors for the program, so lock
-	 * them. -EBUSY: too many.
+	 * them. When others want room, what was not used for SHOJI_STALE_MS is
+	 * dropped. -EBUSY: too many.
 	 */
 	SHOJI_REGISTER = 9,
 	SHOJI_UNREGISTER = 10, /* RBX = id. 0 or -ENOENT */

@@ -107,7 +107,8 @@ def program_callers(t):
     """Processes that die, flood, forge and pass wild arguments."""
     if t.bare:
         return
-    guest(t, "callers wild")
+    one = ("one", dict(messages=1))
+    guest(t, "callers wild", toml=config(programs=PAIR + (one,)))
 
 
 @case(vendor=("amd", "intel"), weight=20)
