@@ -214,6 +214,12 @@ class Module(unittest.TestCase):
         pub.verify(utils.encode_dss_signature(*numbers), signed,
                    ec.ECDSA(hashes.SHA256()))
 
+    def test_certifying_key_is_kept(self):
+        folder = f"{B}/sdk/tools/sdk/examples/sign"
+        for name in (f"{B}/certifier.key.der", f"{B}/programs/sign.elf",
+                     f"{folder}/certifier.S.o"):
+            self.assertEqual(os.stat(name).st_mode & 0o077, 0, name)
+
     def test_no_program(self):
         out = self.pkcs11("-L", SHOJI_TEST_SOCKET="/nowhere")
         self.assertIn("(empty)", out)

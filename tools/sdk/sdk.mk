@@ -39,9 +39,10 @@ $(B)/sdk/%.c.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SDK_CFLAGS) -MMD -MP -c -o $@ $<
 
+# What has a secret is nobody else's to read.
 $(B)/sdk/%.S.o: %.S
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(SDK_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)umask 077 && $(CC) $(SDK_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Programs are linked anew when they are to be of the other kind.
 $(B)/sdk/ldflags: FORCE
@@ -55,7 +56,7 @@ $(1)_objs := $$(patsubst %,$(B)/sdk/%.o,$$(wildcard $(2)/*.c $(2)/*.S)) \
 $(B)/programs/$(1).elf: $$($(1)_objs) $(SDK_LIB_OBJS) tools/sdk/program.ld \
 		$(B)/sdk/ldflags
 	@mkdir -p $$(@D)
-	$$(Q)$$(LD) $$(SDK_LDFLAGS) $$(SDK_LINK) -o $$@ \
+	$$(Q)umask 077 && $$(LD) $$(SDK_LDFLAGS) $$(SDK_LINK) -o $$@ \
 		$$(filter %.o,$$^) $$(filter %.a,$$^)
 -include $$(patsubst %.o,%.d,$$(filter %.o,$$($(1)_objs)))
 endef

@@ -1,4 +1,5 @@
-/* The key that certifies this program's keys, DER; see sdk.mk. */
+/* The key that certifies this program's keys, DER; see sdk.mk. It is in the
+ * object and in the program, which nobody else may read for that. */
 	.section .rodata.certifier, "a", @progbits
 	.globl certifier_key, certifier_key_end
 	.globl certifier_cert, certifier_cert_end
