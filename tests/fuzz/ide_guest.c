@@ -74,11 +74,21 @@ void guest_port(u8 which, u8 size, bool write, u32 count, u32 value)
 	};
 	static u8 buf[PORT_BURST_MAX];
 	struct port_io io = { ports[which & 15], size, write, count, buf };
+	bool hooked = false;
 
 	memset(buf, MARK, sizeof(buf));
 	if ((which & 15) != 0)
 		memcpy(buf, &value, 4);
-	port_access(&io);
+	for (u8 i = 0; i < size; i++)
+		hooked |=
+			port_bitmap()[(io.port + i) / 8] >> (io.port + i) % 8 &
+			1;
+	if (hooked)
+		port_access(&io);
+	else if (write)
+		hw_outs(io.port, size, buf, count);
+	else
+		hw_ins(io.port, size, buf, count);
 }
 
 static void write_prd(const u8 *p, u32 address)

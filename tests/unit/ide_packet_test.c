@@ -63,7 +63,12 @@ static void access_port(u16 port, u8 size, bool write, u32 count, void *data)
 {
 	struct port_io io = { port, size, write, count, data };
 
-	port_access(&io);
+	if (port_bitmap()[port / 8] >> port % 8 & 1)
+		port_access(&io);
+	else if (write)
+		hw_outs(port, size, data, count);
+	else
+		hw_ins(port, size, data, count);
 }
 
 static u32 in(u16 port, u8 size)

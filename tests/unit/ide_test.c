@@ -76,7 +76,12 @@ static void access_port(u16 port, u8 size, bool write, u32 count, void *data)
 	for (u8 i = 0; i < size; i++)
 		hooked |= port_bitmap()[(port + i) / 8] >> (port + i) % 8 & 1;
 	exits += hooked;
-	port_access(&io);
+	if (hooked)
+		port_access(&io);
+	else if (write)
+		hw_outs(port, size, data, count);
+	else
+		hw_ins(port, size, data, count);
 }
 
 static u32 in(u16 port, u8 size)
