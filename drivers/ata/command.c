@@ -1,6 +1,7 @@
 #include "drivers/ata/command.h"
 
 #include "core/lib/errors.h"
+#include "core/lib/range.h"
 
 #define PASS_NONDATA                         \
 	{                                    \
@@ -206,24 +207,25 @@ static int chs_to_lba(const u8 *reg, const struct ata_geometry *g, u64 *lba)
 	if (!sector || sector > g->sectors || head >= g->heads)
 		return -EINVAL;
 	*lba = ((u64)cylinder * g->heads + head) * g->sectors + sector - 1;
-	return *lba < BIT(28) ? 0 : -EINVAL;
+	return 0;
 }
 
 int ata_range(const struct ata_taskfile *tf, bool ext,
 	      const struct ata_geometry *geometry, u64 *lba, u32 *count)
 {
-	if (ext) {
-		*count = tf->cur[ATA_COUNT] | tf->hob[ATA_COUNT] << 8;
-		if (!*count)
-			*count = 65536;
-		*lba = lba24(tf->cur) | (u64)lba24(tf->hob) << 24;
-		return 0;
-	}
-	*count = tf->cur[ATA_COUNT] ? tf->cur[ATA_COUNT] : 256;
-	if (!(tf->cur[ATA_DEVICE] & ATA_LBA))
-		return chs_to_lba(tf->cur, geometry, lba);
-	*lba = lba24(tf->cur) | (u32)(tf->cur[ATA_DEVICE] & 0xF) << 24;
-	return 0;
+	u64 end = ext ? BIT(48) : BIT(28);
+
+	*count = tf->cur[ATA_COUNT] | (ext ? tf->hob[ATA_COUNT] << 8 : 0);
+	if (!*count)
+		*count = ext ? 65536 : 256;
+	*lba = lba24(tf->cur);
+	if (ext)
+		*lba |= (u64)lba24(tf->hob) << 24;
+	else if (tf->cur[ATA_DEVICE] & ATA_LBA)
+		*lba |= (u32)(tf->cur[ATA_DEVICE] & 0xF) << 24;
+	else if (chs_to_lba(tf->cur, geometry, lba))
+		return -EINVAL;
+	return range_ok(*lba, *count, end) ? 0 : -EINVAL;
 }
 
 static void set_lba24(u8 *reg, u32 lba)

@@ -106,7 +106,8 @@ enum ata_policy ata_decide(const struct ata_taskfile *tf, u8 code,
 
 /*
  * The sectors a user-data command addresses: @count is 1 to 65536. -EINVAL if
- * it uses CHS and the address does not exist in @geometry.
+ * it uses CHS and the address does not exist in @geometry, or if the last one
+ * has no address of the command's 28 or 48 bits.
  */
 int ata_range(const struct ata_taskfile *tf, bool ext,
 	      const struct ata_geometry *geometry, u64 *lba,

@@ -859,6 +859,27 @@ TEST(issued_twice)
 	clean();
 }
 
+/*
+ * A 28-bit command in chunks that ends past the last address: what is meant
+ * for sectors there, which are plain, must not come to those at the start.
+ */
+TEST(past_28_bits)
+{
+	machine(512);
+	the_dev.high = ~0ULL;
+	guest_start();
+	gap = 2;
+	ops[0] = (struct op){ BIT(28) - 1, 200, 0xCA, true, false, false };
+	make_fis(TABLE_LONG, &ops[0], 0);
+	make_header(0, TABLE_LONG, make_list(TABLE_LONG, DATA(0), 102400, 100),
+		    true);
+	memset(model.memory + DATA(0), 0x77, 204800);
+	EXPECT_EQ(command(0, false), 4);
+	gap = 0;
+	the_dev.high = HIGH_FIRST;
+	clean();
+}
+
 /* Nor may it go on with another device, where other sectors are protected. */
 TEST(swapped_in_mid_command)
 {
@@ -1042,7 +1063,7 @@ TEST_MAIN(CASE(asks_at_start), CASE(firmware_goes_on), CASE(random_commands),
 	  CASE(seen_by_one_register), CASE(start_too_early),
 	  CASE(reads_cut_off), CASE(errors_of_the_device),
 	  CASE(refused_commands), CASE(what_is_configured), CASE(hidden_memory),
-	  CASE(the_longest_list), CASE(issued_twice),
+	  CASE(the_longest_list), CASE(issued_twice), CASE(past_28_bits),
 	  CASE(swapped_in_mid_command), CASE(identify_is_adjusted),
 	  CASE(plugged), CASE(plugged_with_commands_waiting),
 	  CASE(a_device_that_does_not_answer), CASE(device_reset),

@@ -80,6 +80,30 @@ TEST(ranges)
 	EXPECT_EQ(count, 65536);
 }
 
+/* ATA-7, 6.2.1: there is no address after the last one. */
+TEST(ranges_that_end_too_late)
+{
+	struct ata_geometry g = { 16, 255 };
+	struct ata_taskfile tf = {
+		.cur = { 0, 0, 1, 0xFF, 0xFF, 0xFF, 0xEF },
+		.hob = { 0, 0, 0, 0xFF, 0xFF, 0xFF, 0 },
+	};
+	u64 lba;
+	u32 count;
+
+	EXPECT_EQ(ata_range(&tf, false, &g, &lba, &count), 0);
+	EXPECT_EQ(lba, BIT(28) - 1);
+	EXPECT_EQ(ata_range(&tf, true, &g, &lba, &count), 0);
+	EXPECT_EQ(lba, BIT(48) - 1);
+	tf.cur[ATA_COUNT] = 2;
+	EXPECT(ata_range(&tf, false, &g, &lba, &count));
+	EXPECT(ata_range(&tf, true, &g, &lba, &count));
+	tf.cur[ATA_DEVICE] = 0xAF; /* the last cylinder; as a disk lies */
+	EXPECT_EQ(ata_range(&tf, false, &g, &lba, &count), 0);
+	g.heads = 0xFFFF;
+	EXPECT(ata_range(&tf, false, &g, &lba, &count));
+}
+
 TEST(cylinder_head_sector)
 {
 	struct ata_geometry g = { 16, 63 }, none = { 0, 0 };
@@ -107,7 +131,8 @@ TEST(cylinder_head_sector)
 
 TEST(set_range_is_the_inverse)
 {
-	static const u64 lbas[] = { 0, 0xFFFFFFF, 0xABCDEF12345, BIT(48) - 1 };
+	static const u64 lbas[] = { 0, BIT(28) - 256, 0xABCDEF12345,
+				    BIT(48) - 65536 };
 	struct ata_geometry g = { 0, 0 };
 	struct ata_taskfile tf = { .cur[ATA_DEVICE] = 0xBF };
 	u64 lba;
@@ -174,5 +199,6 @@ TEST(long_strings_fit)
 }
 
 TEST_MAIN(CASE(user_data_commands), CASE(passed_commands), CASE(ranges),
-	  CASE(cylinder_head_sector), CASE(set_range_is_the_inverse),
-	  CASE(identity), CASE(long_strings_fit))
+	  CASE(ranges_that_end_too_late), CASE(cylinder_head_sector),
+	  CASE(set_range_is_the_inverse), CASE(identity),
+	  CASE(long_strings_fit))
