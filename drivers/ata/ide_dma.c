@@ -299,7 +299,8 @@ static u8 wait_end(struct ide_channel *ch)
 /*
  * The rest of a split write, with the guest waiting. Interrupts of these
  * commands are taken back at once: at worst the guest sees one more edge,
- * without a cause.
+ * without a cause. A part that takes too long goes on as a busy device's
+ * command does: the guest's next look at the status sees to what is left.
  */
 static u8 write_rest(struct ide_channel *ch, u8 st)
 {
@@ -317,9 +318,8 @@ static u8 write_rest(struct ide_channel *ch, u8 st)
 		hw_out(ch->bm + BMICX, 1, BMICX_SSBM);
 		st = wait_end(ch);
 		if (st & (ATA_BSY | ATA_DRQ)) {
-			log_limited(&ch->dropped, "ide: write timed out");
-			dma->length = dma->sent;
-			break;
+			log_limited(&ch->dropped, "ide: a write takes long");
+			return st;
 		}
 	}
 	engine_stop(ch);
@@ -363,7 +363,7 @@ static void read_end(struct ide_channel *ch)
 {
 	const struct ide_dma *dma = &ch->dma;
 
-	if (!engine_done(ch) || was_reset(ch))
+	if (was_reset(ch) || !engine_done(ch))
 		return;
 	if (dma->rq.mediated)
 		ch->filter->decode_sg(ch->unit[dma->rq.unit].dev, dma->rq.lba,

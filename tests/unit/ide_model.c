@@ -621,8 +621,10 @@ u32 hw_in(u16 port, u8 size)
 		return status(selected());
 	}
 	if (port >= MODEL_BM && port < MODEL_BM + 8) {
-		if (port == MODEL_BM + 2)
+		if (port == MODEL_BM + 2) {
+			model.polls++;
 			model_tick();
+		}
 		return bm_read(port - MODEL_BM, size);
 	}
 	if (port == MODEL_BASE)

@@ -557,6 +557,20 @@ TEST(error_in_a_split_write)
 	EXPECT(disks_right());
 }
 
+/* It does not fail, and none of it is forgotten, if a part takes long. */
+TEST(slow_split_write)
+{
+	struct op op = { 0, 50, 4000, 0, true, true, false, POLLED };
+
+	machine(true, false, 512);
+	model.max_busy = 100;
+	for (int i = 0; i < 20; i++) {
+		ch->spins = 1 + model_random() % 100;
+		EXPECT(do_dma(&op));
+	}
+	EXPECT(disks_right());
+}
+
 static void soft_reset(void)
 {
 	out(MODEL_CTL, 1, 4);
@@ -639,6 +653,23 @@ TEST(aborts_at_every_step)
 		}
 	}
 	EXPECT(disks_right());
+}
+
+/* Nobody waits for an engine whose device has been reset under it. */
+TEST(reset_without_a_stop)
+{
+	struct op op = { 0, 200, 200, 0, false, false, false, LINUX };
+
+	machine(true, false, 512);
+	dma_issue(&op);
+	EXPECT(model.dev[0].phase);
+	soft_reset();
+	EXPECT(model.running);
+	model.polls = 0;
+	EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x40);
+	EXPECT_EQ(model.polls, 0);
+	out(MODEL_BM, 1, 0);
+	EXPECT(do_dma(&op));
 }
 
 /* After a reset the memory of a read may be in other use. */
@@ -913,7 +944,8 @@ TEST(ports_that_move)
 TEST_MAIN(CASE(pio_all_forms), CASE(dma_all_forms),
 	  CASE(mixed_with_plain_sibling), CASE(large_sectors),
 	  CASE(split_writes), CASE(exits_of_a_read), CASE(media_errors),
-	  CASE(error_in_a_split_write), CASE(aborts_at_every_step),
+	  CASE(error_in_a_split_write), CASE(slow_split_write),
+	  CASE(aborts_at_every_step), CASE(reset_without_a_stop),
 	  CASE(reset_read_leaves_memory_alone),
 	  CASE(no_second_start_across_a_border), CASE(refused_commands),
 	  CASE(lists_into_hidden_memory), CASE(list_at_the_end_of_ram),
