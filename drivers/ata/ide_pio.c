@@ -32,9 +32,9 @@ static void pio_end(struct ide_channel *ch)
 
 static u32 unit_bytes(const struct ide_channel *ch)
 {
-	return ch->pio.kind == PIO_IDENTIFY
-		       ? ATA_IDENTIFY_BYTES
-		       : ch->unit[ch->pio.unit].sector_size;
+	return ch->pio.kind == PIO_READ || ch->pio.kind == PIO_WRITE
+		       ? ch->unit[ch->pio.unit].sector_size
+		       : ATA_IDENTIFY_BYTES;
 }
 
 static bool is_packet(const struct ide_channel *ch)

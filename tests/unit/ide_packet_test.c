@@ -370,6 +370,20 @@ TEST(refused_with_sense)
 	EXPECT(disc_right());
 }
 
+/* A drive that is no CD drive moves no user data; the rest it does. */
+TEST(other_drives)
+{
+	struct command c = transfer(0x28, 0, 1);
+
+	machine();
+	ch->unit[0].sector_size = 0;
+	for (int i = 0; i < 4; i++) {
+		c.dma = i & 1;
+		EXPECT_EQ(run(&c) & 1, 1);
+		EXPECT_EQ(sense(i & 2), 0x052400);
+	}
+}
+
 TEST(sense_is_of_the_last_command)
 {
 	struct command ready = { { 0x00 }, .limit = 8 };
@@ -658,7 +672,8 @@ TEST(ata_commands_are_refused)
 
 TEST_MAIN(CASE(user_data_all_forms), CASE(inquiry_passes), CASE(settings_pass),
 	  CASE(identify_is_adjusted), CASE(refused_with_sense),
-	  CASE(sense_is_of_the_last_command), CASE(media_change_is_told_first),
-	  CASE(odd_blocks), CASE(media_errors), CASE(aborts_at_every_step),
+	  CASE(other_drives), CASE(sense_is_of_the_last_command),
+	  CASE(media_change_is_told_first), CASE(odd_blocks),
+	  CASE(media_errors), CASE(aborts_at_every_step),
 	  CASE(reset_read_leaves_memory_alone), CASE(lists_into_hidden_memory),
 	  CASE(cdb_in_pieces), CASE(ata_commands_are_refused))
