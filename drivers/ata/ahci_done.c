@@ -128,25 +128,25 @@ static void packets_check(struct ahci_port *p, u32 busy)
 /*
  * The HBA says that slots are free which had commands. An NCQ command that
  * fails keeps its bit in PxSACT, others theirs in PxCI; but some HBAs clear
- * the latter, so the device's status counts as well. If the port is stopped,
- * it has been reset behind our back, and nothing has ended.
+ * the latter, so the device's status counts as well.
  */
 static void slots_end(struct ahci_port *p, u32 done)
 {
-	bool alive = ahci_read(p, PxCMD) & PxCMD_ST;
 	bool error = done & ~p->ncq && ahci_read(p, PxTFD) & (ATA_ERR | ATA_DF);
 
 	for (; done; done &= done - 1) {
 		u32 n = (u32)__builtin_ctz(done), bit = 1u << n;
 
-		if (alive && error && p->slot[n].packet)
+		if (error && p->slot[n].packet)
 			packet_failed(p, n);
-		slot_end(p, n, alive && (p->ncq & bit || !error));
+		slot_end(p, n, p->ncq & bit || !error);
 		p->active &= ~bit;
 		p->ncq &= ~bit;
 	}
 }
 
+/* In a stopped port, also if a reset behind our back has stopped it, nothing
+ * has ended: the guest's memory may be in other use by now. */
 static void commands_check(struct ahci_port *p)
 {
 	u32 plain = p->active & ~p->ncq;
@@ -154,6 +154,8 @@ static void commands_check(struct ahci_port *p)
 	u32 sact = p->ncq ? ahci_read(p, PxSACT) : 0;
 	u32 done = (plain & ~ci) | (p->ncq & ~sact);
 
+	if (done && !(ahci_read(p, PxCMD) & PxCMD_ST))
+		return;
 	/* A queued command that the device has taken (5.6.4). */
 	p->ci &= ~(p->ncq & ~ci);
 	if (p->packet && plain & ci)

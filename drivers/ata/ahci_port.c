@@ -81,6 +81,7 @@ void ahci_port_switch(struct ahci_port *p, enum ahci_mode mode)
 		log_limited(&p->trouble, "ahci: port %u.%u does not stop",
 			    p->id.controller, p->id.channel);
 		p->stuck = true;
+		p->identified = false;
 		return;
 	}
 	p->mode = mode;

@@ -1037,6 +1037,55 @@ TEST(device_reset)
 	clean();
 }
 
+/* One that the port could not be given for is asked again. */
+TEST(a_port_that_does_not_stop)
+{
+	machine(512);
+	model_plug(0, true, "OTHER");
+	out(PxSERR, ~0u);
+	guest_start();
+	one(0x60, 200, 1, true);
+	p->spins = 0;
+	out(PxSACT, 1);
+	out(PxCI, 1);
+	for (u32 i = 0; i < 1000 && !p->stuck; i++)
+		in(PxCI);
+	EXPECT(p->stuck);
+	p->spins = 100000;
+	guest_stop();
+	guest_start();
+	read_one(AHCI_PLAIN);
+	clean();
+}
+
+/* What a stopped port's commands were to be told is not: the memory of their
+ * list may be in other use. */
+TEST(stopped_in_mid_command)
+{
+	machine(512);
+	for (u32 lax = 0; lax < 2; lax++) {
+		model.lax = lax;
+		guest_start();
+		one(0x25, 200, 100, false);
+		make_list(TABLE(0), DATA(0), 51200, 60000);
+		model.lazy = 1000;
+		out(PxCI, 1);
+		out(PxCMD, 0);
+		model.lazy = 0;
+		wait_cmd(PxCMD_CR | PxCMD_FR);
+		memset(model.memory + LIST, 0x77, 1024);
+		for (u32 i = 0; i < 10; i++)
+			in(PxIS);
+		for (u32 i = 0; i < 1024; i++)
+			EXPECT_EQ(model.memory[LIST + i], 0x77);
+		guest_start();
+		EXPECT(burst(1000000));
+		guest_stop();
+		out(PxCMD, 0);
+	}
+	clean();
+}
+
 TEST(no_memory)
 {
 	hpa_t pa;
@@ -1067,4 +1116,5 @@ TEST_MAIN(CASE(asks_at_start), CASE(firmware_goes_on), CASE(random_commands),
 	  CASE(swapped_in_mid_command), CASE(identify_is_adjusted),
 	  CASE(plugged), CASE(plugged_with_commands_waiting),
 	  CASE(a_device_that_does_not_answer), CASE(device_reset),
-	  CASE(no_memory))
+	  CASE(no_memory), CASE(a_port_that_does_not_stop),
+	  CASE(stopped_in_mid_command))
