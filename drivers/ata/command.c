@@ -154,13 +154,15 @@ const struct ata_command *ata_command(u8 code)
 	return &commands[code];
 }
 
-/* ACS-2, 7.52 and 7.45: no log pages out (SCT); no address offset. ACS-4, 7.20:
- * of NCQ NON-DATA, what is about commands alone. */
+/* ACS-2, 7.52 and 7.45: no log pages out (SCT), no thresholds (retired, D7h);
+ * no address offset. ACS-4, 7.20: of NCQ NON-DATA, what is about commands
+ * alone. */
 static bool subcommand_refused(u8 code, u8 features)
 {
 	switch (code) {
 	case 0xB0:
-		return features < 0xD0 || features > 0xDB || features == 0xD6;
+		return features < 0xD0 || features > 0xDB ||
+		       (features & ~1) == 0xD6;
 	case 0xEF:
 		return features == 0x09 || features == 0x89;
 	case 0x63:

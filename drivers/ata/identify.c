@@ -74,21 +74,24 @@ static const struct {
 } unsupported[] = {
 	{ 48, ALWAYS, 0x0001 },	  /* trusted computing */
 	{ 59, NO_ERASE, 0xF000 }, /* sanitize */
-	{ 69, ALWAYS, 0x0F08 }, /* DMA of buffers and microcode, SET MAX; AMAC */
+	{ 69, ALWAYS,
+	  0x0F08 }, /* DMA of buffers and microcode, SET MAX; size */
 	{ 75, NO_NCQ, 0xFFFF },	  /* queue depth */
 	{ 76, NO_NCQ, 0x0100 },	  /* NCQ */
-	{ 76, ALWAYS, 0xB000 },	  /* its log, priority, unload */
+	{ 76, ALWAYS, 0x9800 },	  /* its log, priority, unload */
 	{ 77, ALWAYS, 0x00F0 },	  /* NCQ streaming, management, SEND FPDMA */
 	{ 82, ALWAYS, 0x3400 },	  /* READ and WRITE BUFFER, HPA */
 	{ 82, NO_ERASE, 0x0002 }, /* security */
-	{ 83, ALWAYS, 0x0907 }, /* microcode, queued, CFA, SET MAX security, DCO */
+	{ 83, ALWAYS,
+	  0x0907 }, /* microcode, queued, CFA, SET MAX security, DCO */
 	{ 84, ALWAYS, 0x0690 }, /* streaming, WRITE DMA QUEUED FUA */
 	{ 85, ALWAYS, 0x3400 }, /* the same, enabled */
 	{ 85, NO_ERASE, 0x0002 },
 	{ 86, ALWAYS, 0x0907 },
 	{ 87, ALWAYS, 0x0690 },
-	{ 119, ALWAYS, 0x001C }, /* WRITE UNCORRECTABLE, LOG DMA, microcode */
-	{ 120, ALWAYS, 0x001C },
+	/* WRITE UNCORRECTABLE, LOG DMA, microcode, the accessible size */
+	{ 119, ALWAYS, 0x011C },
+	{ 120, ALWAYS, 0x011C },
 	{ 128, NO_ERASE, 0xFFFF }, /* security */
 	{ 169, NO_TRIM, 0x0001 },
 	{ 206, ALWAYS, 0xFFFF }, /* SCT */

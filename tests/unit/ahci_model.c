@@ -99,7 +99,7 @@ static void identify(struct model_disk *d, u8 *buf)
 			i < (int)strlen(d->serial) ? (u8)d->serial[i] : ' ';
 	put_word(buf, 49, d->atapi ? 0x6B00 : 0x0B00);
 	put_word(buf, 75, 31);
-	put_word(buf, 76, 0x0106);
+	put_word(buf, 76, 0xFF06);
 	put_word(buf, 77, 0x0060);
 	put_word(buf, 83, 0x7FFF);
 	put_word(buf, 169, 1);

@@ -918,7 +918,7 @@ TEST(identify_is_adjusted)
 	one(0xEC, 0, 0, false);
 	EXPECT_EQ(command(0, false), 0);
 	EXPECT_EQ(load_le16(data + 2 * 75), 31);
-	EXPECT_EQ(load_le16(data + 2 * 76), 0x0106);
+	EXPECT_EQ(load_le16(data + 2 * 76), 0x6706);
 	EXPECT_EQ(load_le16(data + 2 * 77), 0);
 	EXPECT_EQ(load_le16(data + 2 * 169), 1);
 	clean();

@@ -759,6 +759,9 @@ TEST(refused_commands)
 	out(MODEL_BASE + 1, 1, 0xD6);
 	command_status(0xE0, 0xB0);
 	EXPECT_EQ(model.dev[0].command, 0);
+	out(MODEL_BASE + 1, 1, 0xD7);
+	command_status(0xE0, 0xB0);
+	EXPECT_EQ(model.dev[0].command, 0);
 	out(MODEL_BASE + 1, 1, 0xD0);
 	command_status(0xE0, 0xB0);
 	EXPECT_EQ(model.dev[0].command, 0xB0);
