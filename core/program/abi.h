@@ -128,15 +128,16 @@ enum program_call {
 	 * length is more than slot_size. */
 	PROGRAM_REPLY = 5,
 	/* To another program that the manifest names: RDI = its number, RSI =
-	 * type, RDX = data, R10 = length. RAX = an id above 0; -EPERM, -EBUSY
-	 * (it has no free buffer), -EINVAL. Does not wait. */
+	 * type, RDX = data, R10 = length. RAX = an id above 0; -EPERM, -ENOENT
+	 * (it does not run), -EBUSY (it has no free buffer), -EINVAL. Does not
+	 * wait. */
 	PROGRAM_SEND = 6,
 	/* The reply: RDI = id from PROGRAM_SEND, RSI = buffer, RDX = its size,
 	 * R10 = deadline. RAX = length, RDX = status; the id is gone. -EAGAIN:
 	 * not yet; -ENOSPC: the buffer is too small, RDX = the length, the id
 	 * stays; -EIO: the other program was stopped, -ENOENT: no such id. */
 	PROGRAM_WAIT = 7,
-	/* RDI = id from PROGRAM_SEND: gives it up. */
+	/* RDI = id from PROGRAM_SEND: gives it up. -ENOENT: no such id. */
 	PROGRAM_CANCEL = 8,
 	/* RDI = deadline: goes on then, at the earliest; 0 only gives others a
 	 * turn. */
