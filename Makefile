@@ -219,7 +219,9 @@ run: setup
 	$(Q)B=$(B) tools/run
 
 install:
-	$(Q)DESTDIR=$(DESTDIR) IMAGE=$(B)/shoji.elf tools/install install
+	$(Q)DESTDIR=$(DESTDIR) IMAGE=$(B)/shoji.elf \
+		WANTED='$(if $(filter file,$(origin CONFIG)),,$(CONFIG))' \
+		tools/install install
 
 uninstall:
 	$(Q)DESTDIR=$(DESTDIR) tools/install uninstall

@@ -29,11 +29,11 @@ def run(directory, what, **env):
         env={**os.environ, "DESTDIR": os.path.join(directory, "dest"), **env})
 
 
-def install(directory):
+def install(directory, **env):
     image = os.path.join(directory, "image")
     with open(image, "wb") as f:
         f.write(b"an image")
-    return run(directory, "install", IMAGE=image)
+    return run(directory, "install", IMAGE=image, **env)
 
 
 def files(directory):
@@ -66,6 +66,17 @@ def test_refuses_without_image(directory):
     got = run(directory, "install", IMAGE=os.path.join(directory, "none"))
     return (got.returncode == 1 and "run make first" in got.stderr and
             files(directory) == [])
+
+
+def test_refuses_another_configuration(directory):
+    """An image without a volume must not be taken for one with."""
+    with open(os.path.join(directory, "config.name"), "w") as f:
+        f.write("tools/default.toml\n")
+    got = install(directory, WANTED="my.toml")
+    return (got.returncode == 1 and "run make CONFIG=my.toml" in got.stderr and
+            files(directory) == [] and
+            install(directory, WANTED="tools/default.toml").returncode == 0 and
+            install(directory).stdout.endswith("from tools/default.toml\n"))
 
 
 def test_refuses_other_words(directory):

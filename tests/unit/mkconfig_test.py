@@ -314,6 +314,15 @@ def test_new_key(directory):
             .returncode == 0)
 
 
+def test_no_key_is_overwritten(directory):
+    write_file(directory, "old.key", b"in use", 0o600)
+    got = subprocess.run([MKCONFIG, "--new-key", "-o", "old.key"],
+                         cwd=directory, capture_output=True, text=True)
+    with open(os.path.join(directory, "old.key"), "rb") as f:
+        return (got.returncode == 1 and "is there already" in got.stderr
+                and f.read() == b"in use")
+
+
 def test_random_keys_pass(_):
     """No random key is ever called weak."""
     names = {"__name__": "mkconfig"}
