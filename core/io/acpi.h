@@ -4,8 +4,8 @@
  * sleeps or resets the machine.
  *
  * Pure: physical memory is read through a callback. The tables come from the
- * firmware, but nothing in them is taken on trust: every length is bounded and
- * every table whose checksum is wrong is ignored.
+ * firmware, but every length in them is bounded. A table whose checksum is wrong
+ * counts, as it does for OSes.
  */
 #ifndef CORE_IO_ACPI_H
 #define CORE_IO_ACPI_H

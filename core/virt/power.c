@@ -3,6 +3,7 @@
 #include "core/cpu/time.h"
 #include "core/io/pci.h"
 #include "core/io/port.h"
+#include "core/lib/errors.h"
 #include "core/lib/log.h"
 
 /* The upper bytes of PM1 control and status, 4.8.3.1 and 4.8.3.2. */
@@ -165,22 +166,28 @@ void power_init(const struct acpi *acpi, void (*wipe_fn)(void))
 		     reset_reg_fn);
 }
 
-/* PMBA of PIIX4's power management function (PIIX4 datasheet, 7.1.9) and PMBASE
- * of the ICHs' LPC bridge (ICH9, 13.1.14), then its enable bit. */
+/*
+ * PMBA of PIIX4's power management function (PIIX4 datasheet, 7.1.9); PMBASE of
+ * the ICHs' LPC bridge (ICH9, 13.1.14), with its enable bit behind it; the same
+ * in the power management controller of the 100 series and its successors.
+ */
 static void guard_function(void *ctx, struct pci_addr addr,
 			   const struct pci_id *id)
 {
 	int *err = ctx;
-	bool lpc = id->class >> 8 == 0x0601 && addr.dev == 0x1f;
+	u32 class = id->class >> 8;
+	bool ich = addr.dev == 0x1f && (class == 0x0601 || class == 0x0580);
 
-	if (id->vendor == 0x8086 && (id->device == 0x7113 || lpc) && !*err)
-		*err = pci_guard(addr, 0x40, lpc ? 8 : 4);
+	if (id->vendor == 0x8086 && (id->device == 0x7113 || ich) && !*err)
+		*err = pci_guard(addr, 0x40, ich ? 8 : 4);
 }
 
 int power_guard(void)
 {
 	int err = 0;
 
+	if (!power.acpi->pm1a_cnt)
+		return -ENOENT; /* nobody watches it */
 	pci_scan(guard_function, &err);
 	return err;
 }

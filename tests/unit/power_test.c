@@ -12,6 +12,7 @@
 #include "core/io/pci.h"
 #include "core/io/port.h"
 #include "core/lib/log.h"
+#include "core/lib/errors.h"
 #include "core/virt/power.h"
 #include "tests/unit/test.h"
 
@@ -76,12 +77,13 @@ void pci_config_write(struct pci_addr addr, u16 reg, u8 size, u32 value)
 	written = value;
 }
 
-static u16 guard_dev, guard_len;
+static u16 guard_dev, guard_fn, guard_len;
 
 int pci_guard(struct pci_addr addr, u16 reg, u16 len)
 {
 	EXPECT_EQ(reg, 0x40);
 	guard_dev = addr.dev;
+	guard_fn = addr.fn;
 	guard_len = len;
 	return 0;
 }
@@ -95,13 +97,22 @@ void pci_scan(void (*found)(void *ctx, struct pci_addr addr,
 		{ 0x8086, 0x7113, 0x068000 },
 		{ 0x1022, 0x7113, 0x068000 },
 	};
-	static const struct pci_id lpc = { 0x8086, 0x2918, 0x060100 };
+	static const struct pci_id ich[] = {
+		{ 0x8086, 0x2918, 0x060100 }, /* LPC bridge of the ICH9 */
+		{ 0x8086, 0x2922, 0x010601 },
+		{ 0x8086, 0xa121, 0x058000 }, /* PMC of the 100 series */
+		{ 0x8086, 0xa123, 0x0c0500 },
+	};
 
 	for (u8 i = 0; i < ARRAY_SIZE(ids); i++)
 		found(ctx, (struct pci_addr){ 0, 0, i, 0 }, &ids[i]);
 	EXPECT_EQ(guard_dev, 1);
 	EXPECT_EQ(guard_len, 4);
-	found(ctx, (struct pci_addr){ 0, 0, 0x1f, 0 }, &lpc);
+	for (u8 i = 0; i < ARRAY_SIZE(ich); i++) {
+		found(ctx, (struct pci_addr){ 0, 0, 0x1f, i }, &ich[i]);
+		EXPECT_EQ(guard_dev, 0x1f);
+		EXPECT_EQ(guard_fn, i < 2 ? 0 : 2);
+	}
 }
 
 static void wipe_keys(void)
@@ -291,9 +302,14 @@ TEST(resets_wipe)
 
 TEST(the_ports_stay)
 {
+	u16 port = acpi.pm1a_cnt;
+
 	EXPECT_EQ(power_guard(), 0);
-	EXPECT_EQ(guard_dev, 0x1f);
 	EXPECT_EQ(guard_len, 8);
+
+	acpi.pm1a_cnt = 0;
+	EXPECT_EQ(power_guard(), -ENOENT);
+	acpi.pm1a_cnt = port;
 }
 
 TEST(own_reset)
