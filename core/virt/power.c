@@ -169,7 +169,7 @@ void power_init(const struct acpi *acpi, void (*wipe_fn)(void))
 /*
  * PMBA of PIIX4's power management function (PIIX4 datasheet, 7.1.9); PMBASE of
  * the ICHs' LPC bridge (ICH9, 13.1.14), with its enable bit behind it; the same
- * in the power management controller of the 100 series and its successors.
+ * in the power management controller of the 100 and 200 series.
  */
 static void guard_function(void *ctx, struct pci_addr addr,
 			   const struct pci_id *id)
