@@ -115,12 +115,6 @@ static void take_low_page(void)
 	store_le16(low + BDA_EQUIPMENT_KB, (u16)(info.low_page / 1024));
 }
 
-static void log_what_is_ignored(void)
-{
-	if (info.cmdline[0])
-		log_line("unknown command line ignored: %.100s", info.cmdline);
-}
-
 /* ---- the move ------------------------------------------------------------ */
 
 static void require_cpu(void)
@@ -269,7 +263,6 @@ static void wipe_loader(void)
 static void in_hidden_memory(void)
 {
 	wipe_loader();
-	log_what_is_ignored();
 	shoji_main(&info, &acpi);
 }
 

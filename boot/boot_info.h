@@ -40,8 +40,7 @@ struct boot_info {
 
 	u8 boot_drive;	   /* as INT 13h numbers it */
 	char cmdline[256]; /* "" if none; cut if longer */
-	char loader[64];
-	u32 modules; /* that GRUB loaded */
+	u32 modules;	   /* that GRUB loaded */
 	/* The first of them; in hidden memory since the move, if there are
 	 * programs in the configuration. */
 	struct boot_module module[BOOT_MODULES_MAX];

@@ -7,7 +7,6 @@
 enum { /* 3.6, types of tags */
 	TAG_END = 0,
 	TAG_CMDLINE = 1,
-	TAG_LOADER = 2,
 	TAG_MODULE = 3,
 	TAG_BOOTDEV = 5,
 	TAG_MMAP = 6,
@@ -103,9 +102,6 @@ static int parse_tag(u32 type, const u8 *body, u32 len, struct boot_info *info)
 	case TAG_CMDLINE:
 		return parse_string(body, len, info->cmdline,
 				    sizeof(info->cmdline));
-	case TAG_LOADER:
-		return parse_string(body, len, info->loader,
-				    sizeof(info->loader));
 	case TAG_MODULE:
 		return parse_module(body, len, info);
 	case TAG_BOOTDEV:

@@ -7,16 +7,13 @@
 
 #include "boot/boot_info.h"
 
-/* What EAX holds at the entry point. */
-#define MULTIBOOT2_MAGIC 0x36d76289
-
 /* No information structure of GRUB is nearly as large. */
 #define MULTIBOOT_SIZE_MAX 65536
 
 /*
  * Reads the structure at @data, of which at most @limit bytes can be read, into
- * map, map_count, boot_drive, cmdline, loader and modules of @info. The boot
- * drive is 0x80 if the loader does not name one.
+ * map, map_count, boot_drive, cmdline and modules of @info. The boot drive is
+ * 0x80 if the loader does not name one.
  *
  * -EINVAL: malformed; -ENOENT: no memory map; -ENOSPC: more than E820_MAX
  * entries.

@@ -201,9 +201,7 @@ static void scan_aml(const struct acpi_mem *mem, const struct table *t,
 
 enum fadt_offset {
 	FADT_DSDT = 40,
-	FADT_SMI_CMD = 48,
 	FADT_PM1A_EVT = 56,
-	FADT_PM1B_EVT = 60,
 	FADT_PM1A_CNT = 64,
 	FADT_PM1B_CNT = 68,
 	FADT_FLAGS = 112,
@@ -211,7 +209,6 @@ enum fadt_offset {
 	FADT_RESET_VALUE = 128,
 	FADT_X_DSDT = 140,
 	FADT_X_PM1A_EVT = 148,
-	FADT_X_PM1B_EVT = 160,
 	FADT_X_PM1A_CNT = 172,
 	FADT_X_PM1B_CNT = 184,
 	FADT_READ = 196,
@@ -244,9 +241,7 @@ static void parse_fadt(const struct acpi_mem *mem, const struct table *t,
 	if (table_read(mem, t, 0, f, (u32)min_u64(t->len, sizeof(f))))
 		return;
 	acpi->fadt = true;
-	acpi->smi_cmd = load_le16(f + FADT_SMI_CMD);
 	acpi->pm1a_evt = fadt_port(f, FADT_PM1A_EVT, FADT_X_PM1A_EVT);
-	acpi->pm1b_evt = fadt_port(f, FADT_PM1B_EVT, FADT_X_PM1B_EVT);
 	acpi->pm1a_cnt = fadt_port(f, FADT_PM1A_CNT, FADT_X_PM1A_CNT);
 	acpi->pm1b_cnt = fadt_port(f, FADT_PM1B_CNT, FADT_X_PM1B_CNT);
 	acpi->reset = gas_load(f + FADT_RESET_REG);

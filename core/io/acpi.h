@@ -52,9 +52,7 @@ struct acpi {
 
 	/* FADT. A port of 0: the machine has none. */
 	bool fadt;
-	u16 smi_cmd;
 	u16 pm1a_evt; /* status; enable follows */
-	u16 pm1b_evt;
 	u16 pm1a_cnt;
 	u16 pm1b_cnt;
 	bool reset_valid;

@@ -103,7 +103,6 @@ static void machine_with(u8 revision)
 	table(0x7ffe0000, "DSDT", dsdt, sizeof(dsdt));
 	memset(fadt, 0, sizeof(fadt));
 	store_le32(fadt + 40 - 36, 0x7ffe0000);
-	store_le32(fadt + 48 - 36, 0xb2);
 	store_le32(fadt + 56 - 36, 0x600);
 	store_le32(fadt + 64 - 36, 0x604);
 	store_le32(fadt + 112 - 36, 0x84a5 | 1 << 10);
@@ -130,9 +129,7 @@ static void expect_machine(const struct acpi *a)
 	EXPECT_EQ(a->ecam_first_bus, 0);
 	EXPECT_EQ(a->ecam_last_bus, 255);
 	EXPECT(a->fadt);
-	EXPECT_EQ(a->smi_cmd, 0xb2);
 	EXPECT_EQ(a->pm1a_evt, 0x600);
-	EXPECT_EQ(a->pm1b_evt, 0);
 	EXPECT_EQ(a->pm1a_cnt, 0x604);
 	EXPECT_EQ(a->pm1b_cnt, 0);
 	EXPECT(a->reset_valid);
