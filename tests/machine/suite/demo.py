@@ -1,6 +1,7 @@
 """What `make run` shows, without a terminal."""
 
 import os
+import re
 import subprocess
 
 from case import TOP, case
@@ -8,6 +9,12 @@ from case import TOP, case
 SEEN = ("with a random demo key", "AES-256-XTS", "second pass, under Shoji",
         "What the guest reads in sector", "as it lies in the disk image",
         "/secret: a secret, written at", '"a secret" not found')
+
+
+def dump_after(text, words):
+    """The four lines of the dump that follows @words."""
+    return re.findall(r"^0000.*$", text.split(words)[1].replace("\r", ""),
+                      re.M)[:4]
 
 
 @case(weight=20)
@@ -25,3 +32,6 @@ def demo(t):
         text = f.read()
     for words in SEEN:
         t.true(f"not shown: {words}", words in text)
+    t.equal("the sector in the image, decrypted",
+            dump_after(text, "the same, decrypted"),
+            dump_after(text, "What the guest reads"))
