@@ -12,6 +12,7 @@
 #include <asm/prctl.h>
 
 #include "core/emul/exec.h"
+#include "core/lib/range.h"
 #include "tests/unit/test.h"
 
 /* Fixed and below 2 GiB, so that every addressing form can reach it. */
@@ -225,7 +226,7 @@ struct trial {
 	unsigned int n;
 	unsigned int opsize;
 	u8 rex, opcode, modrm;
-	bool p67, gs, memory;
+	bool p67, gs, memory, locked;
 	unsigned int rip_disp; /* where a RIP-relative displacement lies */
 	u64 rip_target;
 	struct emul_cpu cpu;
@@ -335,7 +336,9 @@ static bool solve(struct trial *t, int base, int index, unsigned int scale,
 
 static bool generate_memory(struct trial *t)
 {
-	u64 ea = middle() - (t->gs ? GS_BASE : 0);
+	/* Linux lets a program wait for each lock across cache lines. */
+	u64 at = t->locked ? align_down(middle(), 8) : middle();
+	u64 ea = at - (t->gs ? GS_BASE : 0);
 	unsigned int mod = below(3), rm = below(8), sib = below(256);
 	int base = (int)(rm | (t->rex & 1) << 3), index = -1;
 	unsigned int scale = 1 << (sib >> 6);
@@ -446,6 +449,8 @@ static void generate_string(struct trial *t)
 
 static bool generate(struct trial *t, const struct kind *k)
 {
+	bool lock;
+
 	*t = (struct trial){ .kind = k };
 	for (int i = 0; i < 16; i++)
 		t->cpu.gpr[i] = random_value();
@@ -459,8 +464,10 @@ static bool generate(struct trial *t, const struct kind *k)
 		if (below(3))
 			emit(t, below(4) ? 0xf3 : 0xf2, 1);
 	}
-	if (k->flags & LOCK && t->memory && !below(4))
+	lock = k->flags & LOCK && t->memory && !below(4);
+	if (lock)
 		emit(t, 0xf0, 1);
+	t->locked = lock || (!k->map && k->opcode == 0x86); /* XCHG */
 	if (t->rex)
 		emit(t, t->rex, 1);
 	if (k->map)
