@@ -163,7 +163,7 @@ setup:
 layers:
 	$(Q)tools/check-layers
 
-C_FILES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+C_FILES := $(shell find boot core crypto drivers tests tools -name '*.[ch]')
 format:
 	$(Q)clang-format --dry-run -Werror $(C_FILES)
 
