@@ -162,7 +162,8 @@ static void cdb_write(struct ide_channel *ch, const u8 *src, u32 len)
 
 /*
  * What the guest writes goes by the command in progress, not by the device
- * selected: a busy device does not heed a selection.
+ * selected: a busy device does not heed a selection. Nothing is for a device
+ * that transfers by DMA.
  */
 static void data_out(struct ide_channel *ch, const struct port_io *io)
 {
@@ -172,8 +173,9 @@ static void data_out(struct ide_channel *ch, const struct port_io *io)
 		pio_write(ch, io->data, io->count * io->size);
 	else if (ch->pio.kind == PIO_CDB)
 		cdb_write(ch, io->data, io->count * io->size);
-	else if (!ch->unit[unit].dev ||
-		 (ch->pio.kind == PIO_PLAIN_OUT && ch->pio.unit == unit))
+	else if (!ch->dma.active &&
+		 (!ch->unit[unit].dev ||
+		  (ch->pio.kind == PIO_PLAIN_OUT && ch->pio.unit == unit)))
 		hw_outs(ch->base, io->size, io->data, io->count);
 }
 

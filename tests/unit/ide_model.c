@@ -372,6 +372,7 @@ static u16 pio_word_in(struct model_device *d)
 
 static void pio_word_out(struct model_device *d, u16 v)
 {
+	model.stray += d->phase == M_DMA_OUT;
 	if (d->phase != M_PIO_OUT || !(d->status & DRQ))
 		return;
 	d->buf[d->pos++] = (u8)v;

@@ -929,6 +929,24 @@ TEST(command_while_busy)
 	EXPECT(disks_right());
 }
 
+/* ATA-7 volume 2, 5.2.7: not by PIO. The device does not heed the selection
+ * of its sibling, for which data would pass. */
+TEST(pio_beside_dma)
+{
+	struct op op = { 0, 200, 8, 0, true, false, false, LINUX };
+
+	machine(true, false, 512);
+	model.max_busy = 1;
+	dma_issue(&op);
+	out(MODEL_BASE + 6, 1, 0xF0);
+	burst(MODEL_BASE, 2, true, model.memory + DATA, 512);
+	EXPECT_EQ(model.stray, 0);
+	out(MODEL_BASE + 6, 1, 0xE0);
+	remember(&op, model.memory + list_base());
+	EXPECT_EQ(dma_finish(&op), 0x40);
+	EXPECT(disks_right());
+}
+
 TEST(ports_that_move)
 {
 	struct op op = { 0, 200, 4, 0, true, false, false, LINUX };
@@ -954,4 +972,4 @@ TEST_MAIN(CASE(pio_all_forms), CASE(dma_all_forms),
 	  CASE(lists_into_hidden_memory), CASE(list_at_the_end_of_ram),
 	  CASE(list_longer_or_shorter), CASE(atapi_sibling),
 	  CASE(identify_is_adjusted), CASE(wide_register_access),
-	  CASE(command_while_busy), CASE(ports_that_move))
+	  CASE(command_while_busy), CASE(pio_beside_dma), CASE(ports_that_move))
