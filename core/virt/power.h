@@ -25,9 +25,10 @@
 void power_init(const struct acpi *acpi, void (*wipe)(void));
 
 /*
- * Keeps the guest from moving the registers of sleep to other ports, on
- * QEMU's chipsets and Intel's up to the 200 series: after pci_set_ecam(), if there are keys. -ENOENT
- * if ACPI does not tell where they are, else errors as of pci_guard().
+ * Keeps the guest from moving the registers of sleep to other ports, on QEMU's
+ * chipsets and Intel's up to the 200 series: after pci_set_ecam(), if there are
+ * keys. -ENOENT if ACPI does not tell where they are, else errors as of
+ * pci_guard().
  */
 int power_guard(void) must_check;
 
