@@ -21,7 +21,7 @@ struct svm {
 	bool nmi_masked; /* an NMI was injected, its IRET not yet through */
 	/* That IRET is the next instruction, and executed in a single step. */
 	bool iret_step;
-	bool step_tf; /* the guest's own TF and DR6 before it */
+	u64 step_flags; /* the guest's own TF and IF before it, and DR6 */
 	u64 step_dr6;
 };
 

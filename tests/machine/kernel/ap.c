@@ -259,6 +259,25 @@ static void nmi_flood(enum work work, u32 count, const char *name)
 	check(set && n && n <= count, name, "%u of %u", n, count);
 }
 
+/* The timer's interrupt comes around the IRET of the handler. */
+static void nmi_interrupted(u32 count)
+{
+	bool set = set_work(SPIN);
+	u32 i;
+
+	for (i = 0; i < count && set; i++) {
+		u32 was = nmi_count[id];
+		u64 ipis = ipi_count[id];
+
+		nmi_timer = 2000 * (i + 1);
+		ipi(id, NMI_IPI);
+		set = WAIT_FOR(nmi_count[id] != was) &&
+		      WAIT_FOR(ipi_count[id] != ipis) && runs(id);
+	}
+	nmi_timer = 0;
+	check(set, "nmi-interrupted", "%u of %u", i, count);
+}
+
 static void all_nmis(u32 count)
 {
 	u64 old[2] = { idt64[2 * UD], idt64[2 * UD + 1] };
@@ -274,6 +293,7 @@ static void all_nmis(u32 count)
 	nmi_flood(SPIN, 10 * count, "nmi-flood");
 	nmi_flood(SPIN_CLI, 10 * count, "nmi-flood-cli");
 	nmi_flood(HALT, 10 * count, "nmi-flood-hlt");
+	nmi_interrupted(count);
 
 	/* Events that Shoji injects, and an NMI at the same time. */
 	idt64[2 * UD] = (at & 0xffff) | SEL_CODE64 << 16 | 0xee01ULL << 32 |

@@ -157,7 +157,7 @@ extern u64 idt32[], idt64[];
 
 /* mode.S */
 void mode_enter(void);
-extern volatile u32 nmi_count[APS], nmi_hold, ud_count;
+extern volatile u32 nmi_count[APS], nmi_hold, nmi_timer, ud_count;
 extern volatile u64 ipi_count[APS];
 extern volatile u64 saved_rsp;
 

@@ -155,7 +155,19 @@ nmi64:
 	je	2f
 	pause
 	jmp	1b
-2:	pop	%rax
+2:	cmpl	$0, nmi_timer
+	je	3f
+	push	%rcx
+	mov	nmi_timer, %ecx
+	mov	$0xfee003e0, %eax
+	movl	$0xb, (%rax)
+	mov	$0xfee00320, %eax
+	movl	$0x50, (%rax)
+	mov	$0xfee00380, %eax
+	sti
+	mov	%ecx, (%rax)
+	pop	%rcx
+3:	pop	%rax
 	iretq
 
 	/* #UD where a test expects it, by an instruction of 3 bytes */
@@ -440,7 +452,7 @@ ap_stacks:
 	.skip	APS * AP_STACK
 
 	.data
-	.globl saved_rsp, nmi_count, ipi_count, nmi_hold, ud_count
+	.globl saved_rsp, nmi_count, ipi_count, nmi_hold, nmi_timer, ud_count
 	.balign 8
 ipi_count:
 	.fill	APS, 8, 0
@@ -454,6 +466,9 @@ legacy_pointer:
 nmi_count:
 	.fill	APS, 4, 0
 nmi_hold:
+	.long	0
+	/* its handler lets interrupts in, starts the timer, and ends */
+nmi_timer:
 	.long	0
 ud_count:
 	.long	0
