@@ -11,53 +11,30 @@
 
 #define CPUID_FEATURES		  0x01
 #define CPUID_01_EBX_APIC_ID(ebx) ((ebx) >> 24)
-#define CPUID_01_ECX_PCLMUL	  BIT(1)
 #define CPUID_01_ECX_DTES64	  BIT(2)
 #define CPUID_01_ECX_MONITOR	  BIT(3)
 #define CPUID_01_ECX_DS_CPL	  BIT(4)
 #define CPUID_01_ECX_VMX	  BIT(5)
 #define CPUID_01_ECX_SMX	  BIT(6)
-#define CPUID_01_ECX_PCID	  BIT(17)
-#define CPUID_01_ECX_X2APIC	  BIT(21)
-#define CPUID_01_ECX_TSC_DEADLINE BIT(24)
-#define CPUID_01_ECX_AES	  BIT(25)
 #define CPUID_01_ECX_XSAVE	  BIT(26)
 #define CPUID_01_ECX_OSXSAVE	  BIT(27)
-#define CPUID_01_ECX_AVX	  BIT(28)
 #define CPUID_01_ECX_RDRAND	  BIT(30)
 #define CPUID_01_ECX_HYPERVISOR	  BIT(31)
-#define CPUID_01_EDX_MSR	  BIT(5)
 #define CPUID_01_EDX_MCE	  BIT(7)
-#define CPUID_01_EDX_APIC	  BIT(9)
-#define CPUID_01_EDX_SEP	  BIT(11)
-#define CPUID_01_EDX_MTRR	  BIT(12)
-#define CPUID_01_EDX_PGE	  BIT(13)
-#define CPUID_01_EDX_PAT	  BIT(16)
 #define CPUID_01_EDX_DS		  BIT(21)
-#define CPUID_01_EDX_FXSR	  BIT(24)
-#define CPUID_01_EDX_SSE	  BIT(25)
-#define CPUID_01_EDX_SSE2	  BIT(26)
 
 #define CPUID_STRUCTURED	  0x07
 #define CPUID_07_EBX_FSGSBASE	  BIT(0)
 #define CPUID_07_EBX_SGX	  BIT(2)
 #define CPUID_07_EBX_SMEP	  BIT(7)
-#define CPUID_07_EBX_INVPCID	  BIT(10)
-#define CPUID_07_EBX_AVX512F	  BIT(16)
 #define CPUID_07_EBX_RDSEED	  BIT(18)
 #define CPUID_07_EBX_SMAP	  BIT(20)
 #define CPUID_07_EBX_PT		  BIT(25)
-#define CPUID_07_ECX_UMIP	  BIT(2)
-#define CPUID_07_ECX_PKU	  BIT(3)
 #define CPUID_07_ECX_OSPKE	  BIT(4)
-#define CPUID_07_ECX_WAITPKG	  BIT(5)
-#define CPUID_07_ECX_CET_SS	  BIT(7)
 #define CPUID_07_ECX_TME	  BIT(13)
-#define CPUID_07_ECX_LA57	  BIT(16)
 /* AVX512_VBMI, VBMI2, GFNI, VAES, VPCLMULQDQ, VNNI, BITALG, VPOPCNTDQ */
 #define CPUID_07_ECX_VECTOR    (BIT(1) | BIT(6) | BITS(12, 8) | BIT(14))
 #define CPUID_07_EDX_MD_CLEAR  BIT(10)
-#define CPUID_07_EDX_CET_IBT   BIT(20)
 #define CPUID_07_EDX_IBPB      BIT(26)
 #define CPUID_07_EDX_L1D_FLUSH BIT(28)
 
@@ -67,24 +44,16 @@
 #define CPUID_XSTATE	       0x0d
 /* Subleaf 0, edx:eax: the bits XCR0 may have; ecx: area for all of them. */
 /* Subleaf 1: */
-#define CPUID_0D1_EAX_XSAVEOPT	    BIT(0)
 #define CPUID_0D1_EAX_XSAVEC	    BIT(1)
-#define CPUID_0D1_EAX_XGETBV1	    BIT(2)
-#define CPUID_0D1_EAX_XSAVES	    BIT(3)
 #define CPUID_0D1_ECX_PT	    BIT(8)
-
-#define CPUID_HYPERVISOR	    0x40000000
 
 #define CPUID_EXT_MAX		    0x80000000 /* eax: highest extended leaf */
 #define CPUID_EXT_FEATURES	    0x80000001
 #define CPUID_80000001_ECX_SVM	    BIT(2)
 #define CPUID_80000001_ECX_SKINIT   BIT(12)
 #define CPUID_80000001_EDX_NX	    BIT(20)
-#define CPUID_80000001_EDX_FFXSR    BIT(25)
 #define CPUID_80000001_EDX_1G	    BIT(26)
 #define CPUID_80000001_EDX_RDTSCP   BIT(27)
-#define CPUID_80000001_EDX_LM	    BIT(29)
-#define CPUID_BRAND		    0x80000002 /* to 0x80000004 */
 #define CPUID_ADDR_SIZES	    0x80000008 /* eax: 7-0 physical, 15-8 linear */
 #define CPUID_80000008_EBX_INVLPGB  BIT(3)
 #define CPUID_80000008_EBX_IBPB	    BIT(12)
@@ -92,18 +61,9 @@
 
 #define CPUID_SVM		    0x8000000a /* ebx: number of ASIDs */
 #define CPUID_SVM_EDX_NP	    BIT(0)
-#define CPUID_SVM_EDX_LBR	    BIT(1)
-#define CPUID_SVM_EDX_LOCK	    BIT(2)
 #define CPUID_SVM_EDX_NRIPS	    BIT(3)
-#define CPUID_SVM_EDX_TSC_RATE	    BIT(4)
-#define CPUID_SVM_EDX_VMCB_CLEAN    BIT(5)
 #define CPUID_SVM_EDX_FLUSH_ASID    BIT(6)
 #define CPUID_SVM_EDX_DECODE	    BIT(7)
-#define CPUID_SVM_EDX_PAUSE	    BIT(10)
-#define CPUID_SVM_EDX_AVIC	    BIT(13)
-#define CPUID_SVM_EDX_VMSAVE_VIRT   BIT(15)
-#define CPUID_SVM_EDX_VGIF	    BIT(16)
-#define CPUID_SVM_EDX_VNMI	    BIT(25)
 #define CPUID_ENCRYPTION	    0x8000001f /* SME, SEV */
 #define CPUID_8000001F_EAX_SME	    BIT(0)
 #define CPUID_8000001F_EBX_BITS	    BITS(11, 6) /* of addresses, used up */

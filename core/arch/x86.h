@@ -213,16 +213,6 @@ static inline void lidt(const struct descriptor_table *t)
 	asm volatile("lidt %0" : : "m"(*t));
 }
 
-static inline void sgdt(struct descriptor_table *t)
-{
-	asm volatile("sgdt %0" : "=m"(*t));
-}
-
-static inline void sidt(struct descriptor_table *t)
-{
-	asm volatile("sidt %0" : "=m"(*t));
-}
-
 static inline void ltr(u16 selector)
 {
 	asm volatile("ltr %0" : : "r"(selector) : "memory");
@@ -369,16 +359,6 @@ static inline void xrstor64(const void *area, u64 mask)
 		     : "memory");
 }
 
-static inline void fninit(void)
-{
-	asm volatile("fninit" : : : "memory");
-}
-
-static inline void clts(void)
-{
-	asm volatile("clts" : : : "memory");
-}
-
 static inline void ldmxcsr(u32 v)
 {
 	asm volatile("ldmxcsr %0" : : "m"(v));
@@ -404,14 +384,6 @@ static inline void vmload(hpa_t vmcb)
 static inline void vmsave(hpa_t vmcb)
 {
 	asm volatile("vmsave %%rax" : : "a"(vmcb) : "memory");
-}
-
-static inline void invlpga(u64 linear, u32 asid)
-{
-	asm volatile("invlpga %%rax, %%ecx"
-		     :
-		     : "a"(linear), "c"(asid)
-		     : "memory");
 }
 
 /* ---- VT-x (SDM vol. 3, 31); true if the instruction succeeded ----------- */

@@ -19,8 +19,6 @@ enum apic_reg {
 	APIC_DFR = 0x0e0, /* xAPIC only */
 	APIC_SVR = 0x0f0,
 	APIC_ISR = 0x100, /* 8 of them */
-	APIC_TMR = 0x180,
-	APIC_IRR = 0x200,
 	APIC_ESR = 0x280,
 	APIC_LVT_CMCI = 0x2f0,
 	APIC_ICR = 0x300,
@@ -32,9 +30,7 @@ enum apic_reg {
 	APIC_LVT_LINT1 = 0x360,
 	APIC_LVT_ERROR = 0x370,
 	APIC_TIMER_INITIAL = 0x380,
-	APIC_TIMER_CURRENT = 0x390,
 	APIC_TIMER_DIVIDE = 0x3e0,
-	APIC_SELF_IPI = 0x3f0,	  /* x2APIC only */
 	APIC_EXT_FEATURE = 0x400, /* AMD: APM vol. 2, 16.3.5 */
 	APIC_EXT_LVT = 0x500,
 };

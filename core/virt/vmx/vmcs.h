@@ -206,7 +206,6 @@ enum exit_reason {
 
 /* IA32_VMX_BASIC */
 #define BASIC_REVISION	    BITS(30, 0)
-#define BASIC_MEMORY_TYPE   BITS(53, 50)
 #define BASIC_INOUT_INFO    BIT(54)
 #define BASIC_TRUE_CONTROLS BIT(55)
 
