@@ -5,6 +5,7 @@
 #include "core/arch/msr.h"
 #include "core/arch/regs.h"
 #include "core/arch/x86.h"
+#include "core/cpu/apic.h"
 #include "core/cpu/traps.h"
 #include "core/io/msr.h"
 #include "core/lib/log.h"
@@ -176,8 +177,11 @@ static enum verdict msr_apic_base(struct vcpu *v, struct msr_io *io)
 	return PASS;
 }
 
+/* In another mode it is no register: the hardware gives #GP. */
 static enum verdict msr_x2apic_icr(struct vcpu *v, struct msr_io *io)
 {
+	if (apic_mode() != APIC_X2APIC)
+		return PASS;
 	return startup_icr(v, io->value) ? DONE : PASS;
 }
 

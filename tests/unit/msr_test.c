@@ -137,6 +137,16 @@ TEST(by_vendor)
 	EXPECT(hw.read);
 }
 
+/* The fake's APIC is not in x2APIC mode: the hardware's #GP. */
+TEST(x2apic_icr_in_xapic_mode)
+{
+	struct vcpu *v = start(false);
+
+	hw.fails = true;
+	EXPECT(writes_gp(v, MSR_X2APIC_ICR, 0x1000004500));
+	EXPECT(hw.written);
+}
+
 TEST(execute_disable_stays)
 {
 	struct vcpu *v = start(true);
@@ -200,5 +210,5 @@ TEST(traps)
 }
 
 TEST_MAIN(CASE(passes), CASE(hides_vmx), CASE(hides_svm), CASE(by_vendor),
-	  CASE(execute_disable_stays), CASE(reaches_past_the_nested_table),
-	  CASE(efer), CASE(traps))
+	  CASE(x2apic_icr_in_xapic_mode), CASE(execute_disable_stays),
+	  CASE(reaches_past_the_nested_table), CASE(efer), CASE(traps))
