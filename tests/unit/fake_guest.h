@@ -45,7 +45,7 @@ struct fake {
 	u64 reg[FAKE_CPUS][VREG_COUNT];
 	struct vseg seg[FAKE_CPUS][VSEG_COUNT];
 	u32 flushes[FAKE_CPUS];
-	u8 ram[FAKE_RAM];
+	u8 ram[FAKE_RAM] __attribute__((aligned(PAGE_SIZE)));
 	u32 device_writes;
 	u32 self;	    /* the CPU that runs */
 	struct cpuid id[3]; /* of leaves 80000001h, 80000008h, 80000021h */
