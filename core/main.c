@@ -319,12 +319,13 @@ static void banner(void)
 		banner_volume(&config.volumes[i]);
 }
 
-/* With one CPU there is none to start; but an INIT to itself restarts it in
- * the firmware, with the keys in memory, where AMD-V does not hold it off (in
+/* With one CPU there is none to start; but one that the firmware does not list
+ * would come up without Shoji, and an INIT to itself restarts it in the
+ * firmware, with the keys in memory, where AMD-V does not hold it off (in
  * QEMU). */
 static bool watch_icr(void)
 {
-	return guest.cpus > 1 || (guest.ops == &svm_ops && have_secrets());
+	return guest.cpus > 1 || have_secrets();
 }
 
 static noreturn void boot_cpu(struct cpu *c)
