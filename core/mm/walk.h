@@ -37,9 +37,9 @@ struct walk_mem {
 /*
  * Translates @linear, which is canonical, for @access (access bits may be
  * combined) and, unless it faults, sets the accessed and dirty flags. For what
- * the CPU itself does (descriptors, TSS), @user and RFLAGS.AC are clear. 0 and *@gpa; WALK_FAULT and
- * *@error_code, the #PF error code (SDM vol. 3, 4.7); or -EFAULT when a table
- * lies outside of memory.
+ * the CPU itself does (descriptors, TSS), @user and RFLAGS.AC are clear. 0 and
+ * *@gpa; WALK_FAULT and *@error_code, the #PF error code (SDM vol. 3, 4.7); or
+ * -EFAULT when a table lies outside of memory.
  */
 int walk_linear(const struct walk_cpu *cpu, const struct walk_mem *mem,
 		u64 linear, unsigned int access, gpa_t *gpa,

@@ -18,10 +18,11 @@
  * are kept.
  *
  * Buffers are named by the caller's linear (virtual) addresses and used with the
- * caller's rights, but for protection keys, which are not looked at. A page that is not there or does not allow the access raises
- * #PF at the instruction, as for any other instruction, so pages are brought in
- * by the guest's kernel and a wild pointer is the caller's own fault; the call
- * has had no effect then. -EFAULT: the page is not ordinary memory.
+ * caller's rights, but for protection keys, which are not looked at. A page that
+ * is not there or does not allow the access raises #PF at the instruction, as for
+ * any other instruction, so pages are brought in by the guest's kernel and a wild
+ * pointer is the caller's own fault; the call has had no effect then. -EFAULT:
+ * the page is not ordinary memory.
  *
  * A call never takes longer than one slice (500 us unless configured) beyond its
  * own copying, and comes back at once when an interrupt waits. With interrupts
