@@ -163,9 +163,9 @@ setup:
 layers:
 	$(Q)tools/check-layers
 
-C_FILES := $(shell find boot core crypto drivers tests tools -name '*.[ch]')
 format:
-	$(Q)clang-format --dry-run -Werror $(C_FILES)
+	$(Q)find boot core crypto drivers tests tools -name '*.[ch]' | \
+		xargs clang-format --dry-run -Werror
 
 # The same image by the other compiler, for its warnings.
 clang:
