@@ -111,10 +111,6 @@ static int read_entry(struct walk *w, unsigned int level, gpa_t table)
 	index &= is_pdpte(w, level) ? 3 : w->pae ? 511 : 1023;
 	w->at[i] = NOT_IN_MEMORY;
 	w->entry[i] = 0;
-	if (is_pdpte(w, level) && w->cpu->use_pdpte) {
-		w->entry[i] = w->cpu->pdpte[index];
-		return 0;
-	}
 	at = table + index * size;
 	error = w->mem->read(w->mem->ctx, at, &w->entry[i], size);
 	if (error)

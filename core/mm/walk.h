@@ -1,7 +1,8 @@
 /*
  * A walk of the guest's own page tables (SDM vol. 3, 4; APM vol. 2, 5): not
- * paged, 32-bit with PSE-36, PAE, 4- and 5-level. Pure but for the accesses it
- * asks for.
+ * paged, 32-bit with PSE-36, PAE, 4- and 5-level. PAE's four upper entries are
+ * read at each walk; an Intel CPU keeps those that it found when CR3 was loaded.
+ * Pure but for the accesses it asks for.
  */
 #ifndef CORE_MM_WALK_H
 #define CORE_MM_WALK_H
@@ -10,10 +11,8 @@
 
 struct walk_cpu {
 	u64 cr0, cr3, cr4, efer, rflags;
-	u64 pdpte[4];	/* PAE: the CPU's loaded ones, see use_pdpte */
-	bool use_pdpte; /* else they are read through CR3 */
-	bool user;	/* CPL 3 */
-	u8 maxphyaddr;	/* of the CPU, CPUID 80000008h */
+	bool user;     /* CPL 3 */
+	u8 maxphyaddr; /* of the CPU, CPUID 80000008h */
 };
 
 enum walk_access {

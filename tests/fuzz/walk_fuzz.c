@@ -12,6 +12,8 @@
 #include "core/lib/range.h"
 #include "core/mm/walk.h"
 
+#define HEADER 51 /* registers, linear address, three bytes of choices */
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct space {
@@ -84,20 +86,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int rc;
 
 	memset(&in, 0, sizeof(in));
-	if (size < sizeof(in) - 8)
+	if (size < HEADER)
 		return 0;
 	memcpy(&in.cpu.cr0, data, 5 * 8);
-	memcpy(in.cpu.pdpte, data + 40, 32);
-	memcpy(&in.linear, data + 72, 8);
-	in.access = data[80] & 3;
-	in.cpu.user = data[80] & 4;
-	in.cpu.use_pdpte = data[80] & 8;
-	s.fail_at = data[81] & 31;
-	in.cpu.maxphyaddr = 32 + data[82] % 21;
-	in.cpu.cr0 |= data[80] & 16 ? 0 : CR0_PG;
+	memcpy(&in.linear, data + 40, 8);
+	in.access = data[48] & 3;
+	in.cpu.user = data[48] & 4;
+	s.fail_at = data[49] & 31;
+	in.cpu.maxphyaddr = 32 + data[50] % 21;
+	in.cpu.cr0 |= data[48] & 16 ? 0 : CR0_PG;
 	in.cpu.cr4 |= in.cpu.efer & EFER_LMA ? CR4_PAE : 0;
-	size -= 83;
-	memcpy(s.ram, data + 83, min_u64(size, sizeof(s.ram)));
+	size -= HEADER;
+	memcpy(s.ram, data + HEADER, min_u64(size, sizeof(s.ram)));
 	for (size_t i = size; size && i < sizeof(s.ram); i++)
 		s.ram[i] = s.ram[i - size];
 

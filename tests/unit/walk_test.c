@@ -180,20 +180,6 @@ TEST(pae)
 	EXPECT_EQ(error_code, PF_P | PF_RSVD);
 }
 
-TEST(pae_loaded_pdptes)
-{
-	reset(CR4_PAE, 0);
-	cpu.cr3 = 0xfffffff0; /* not looked at */
-	cpu.use_pdpte = true;
-	cpu.pdpte[2] = 0x2000 | PTE_P;
-	put(0x2000, 0x3000 | PWU);
-	put(0x3000, 0x7000 | PWU);
-	EXPECT_EQ(walk(0x80000010, WALK_READ), 0);
-	EXPECT_EQ(gpa, 0x7010);
-	EXPECT_EQ(walk(0x40000010, WALK_READ), WALK_FAULT);
-	EXPECT_EQ(error_code, 0);
-}
-
 TEST(four_levels)
 {
 	reset_long(0x5000 | PWU | BITS(58, 52));
@@ -349,8 +335,7 @@ TEST(tables_at_zero)
 }
 
 TEST_MAIN(CASE(not_paged), CASE(two_levels), CASE(pse_36), CASE(pae),
-	  CASE(pae_loaded_pdptes), CASE(four_levels),
-	  CASE(upper_half_and_five_levels), CASE(user_rights),
-	  CASE(write_protect), CASE(no_execute), CASE(smep), CASE(smap),
-	  CASE(tables_outside_of_memory), CASE(races_of_other_cpus),
+	  CASE(four_levels), CASE(upper_half_and_five_levels),
+	  CASE(user_rights), CASE(write_protect), CASE(no_execute), CASE(smep),
+	  CASE(smap), CASE(tables_outside_of_memory), CASE(races_of_other_cpus),
 	  CASE(tables_at_zero))
