@@ -5,6 +5,7 @@
 #include "core/arch/regs.h"
 #include "core/arch/x86.h"
 #include "core/config.h"
+#include "core/cpu/apic.h"
 #include "core/io/acpi.h"
 #include "core/lib/bytes.h"
 #include "core/lib/errors.h"
@@ -92,12 +93,12 @@ static void read_acpi(void)
 {
 	const struct acpi_mem mem = { .read = read_physical };
 
-	if (acpi_parse(&mem, 0, &acpi))
+	if (acpi_parse(&mem, &acpi))
 		log_line("no ACPI tables: one CPU, no sleep states");
 	if (acpi.cpus_left_out)
 		boot_stop("this machine has more than 64 CPUs");
 	if (!acpi.cpu_count) {
-		acpi.apic_ids[0] = cpuid(CPUID_FEATURES).ebx >> 24;
+		acpi.apic_ids[0] = apic_id();
 		acpi.cpu_count = 1;
 	}
 }

@@ -277,13 +277,11 @@ static u64 rsdp_search(const struct acpi_mem *mem, u64 start, u64 len, u8 *rsdp)
 	return 0;
 }
 
-static u64 rsdp_find(const struct acpi_mem *mem, u64 given, u8 rsdp[36])
+static u64 rsdp_find(const struct acpi_mem *mem, u8 rsdp[36])
 {
 	u8 ebda[2] = { 0 };
 	u64 pa = 0;
 
-	if (given && rsdp_at(mem, given, rsdp))
-		return given;
 	if (!mem_read(mem, 0x40e, ebda, sizeof(ebda)) && load_le16(ebda))
 		pa = rsdp_search(mem, (u64)load_le16(ebda) << 4, 1024, rsdp);
 	return pa ? pa : rsdp_search(mem, 0xe0000, 0x20000, rsdp);
@@ -314,7 +312,7 @@ static const struct {
 	{ "SSDT", scan_aml },
 };
 
-int acpi_parse(const struct acpi_mem *mem, u64 rsdp_pa, struct acpi *acpi)
+int acpi_parse(const struct acpi_mem *mem, struct acpi *acpi)
 {
 	u8 rsdp[36];
 	struct table root;
@@ -323,8 +321,7 @@ int acpi_parse(const struct acpi_mem *mem, u64 rsdp_pa, struct acpi *acpi)
 	u32 off = TABLE_HEADER;
 
 	memset(acpi, 0, sizeof(*acpi));
-	acpi->rsdp = rsdp_find(mem, rsdp_pa, rsdp);
-	if (!acpi->rsdp)
+	if (!rsdp_find(mem, rsdp))
 		return -ENOENT;
 	if (root_open(mem, rsdp, &root, &size))
 		return -EINVAL;

@@ -38,8 +38,6 @@ struct acpi_sleep { /* \_Sx: what to write to SLP_TYP to get there */
 };
 
 struct acpi {
-	u64 rsdp; /* physical address */
-
 	/* MADT: enabled CPUs in its order, each id once. */
 	u32 apic_ids[ACPI_CPUS_MAX];
 	u32 cpu_count;
@@ -64,12 +62,10 @@ struct acpi {
 };
 
 /*
- * Fills @acpi. @rsdp: its physical address if the boot loader gave one, or 0:
- * then it is looked for as 5.2.5.1 says. A table that is missing or broken
- * leaves its fields 0. -ENOENT if there is no RSDP, -EINVAL if neither RSDT
- * nor XSDT can be used.
+ * Fills @acpi, from the root pointer where 5.2.5.1 says that it is. A table that
+ * is missing or broken leaves its fields 0. -ENOENT if there is no root pointer,
+ * -EINVAL if neither RSDT nor XSDT can be used.
  */
-int acpi_parse(const struct acpi_mem *mem, u64 rsdp,
-	       struct acpi *acpi) must_check;
+int acpi_parse(const struct acpi_mem *mem, struct acpi *acpi) must_check;
 
 #endif

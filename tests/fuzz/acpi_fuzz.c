@@ -112,7 +112,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		make(image, data[0], data + 1, size - 1);
 	else if (size > 1)
 		memcpy(image, data + 1, size - 1 < SIZE ? size - 1 : SIZE);
-	if (!acpi_parse(&mem, size && data[0] & 16 ? 0 : BASE, &acpi)) {
+	if (!acpi_parse(&mem, &acpi)) {
 		if (acpi.cpu_count > ACPI_CPUS_MAX)
 			abort();
 		for (u32 i = 0; i < 6; i++)
