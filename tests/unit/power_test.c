@@ -11,8 +11,8 @@
 #include "core/cpu/time.h"
 #include "core/io/pci.h"
 #include "core/io/port.h"
-#include "core/lib/log.h"
 #include "core/lib/errors.h"
+#include "core/lib/log.h"
 #include "core/virt/power.h"
 #include "tests/unit/test.h"
 

@@ -403,9 +403,9 @@ TEST(stopped_for_good)
 
 static bool unasked; /* in the background */
 
-/* A system call of the second program. */
-static struct mail_sender caller; /* whose call it is */
+static struct mail_sender caller; /* for whom it runs */
 
+/* A system call of the second program. */
 static s64 asks(u64 number, u64 a, u64 b, u64 c, u64 d)
 {
 	struct slice s = { .all = &all,

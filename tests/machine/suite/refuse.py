@@ -8,13 +8,13 @@ from case import Fail, Volume, case, shoji_image
 MAGIC = b"SHOJICFG"
 
 
-def refuses(t, sentence, cpu=None, mem=256, elf=None, volumes=()):
+def refuses(t, sentence, mem=256, elf=None, volumes=(), **more):
     if t.bare:
         return
     screen = t.vendor == "amd"          # QEMU can be asked for it
     disk = t.boot_disk("true", volumes, shoji=elf)
     result = t.run([disk], until=f"{sentence}|shoji: Stopped|Linux version",
-                   expect="text", cpu=cpu, mem=mem, screen=screen)
+                   expect="text", mem=mem, screen=screen, **more)
     if "Linux version" in result.console:
         raise Fail("the guest was started")
     for where in [result.shoji] + [result.screen] * screen:
@@ -50,6 +50,11 @@ def no_unrestricted_guest(t):
 @case(name="refuse-memory")
 def memory(t):
     refuses(t, "not enough memory: 4 MiB", mem=6)
+
+
+@case(name="refuse-cpus")
+def cpus(t):
+    refuses(t, "this machine has more than 64 CPUs", cpus=65)
 
 
 @case(name="refuse-no-device")
