@@ -43,8 +43,8 @@ static inline void *shoji_data(const struct program_message *m)
 int shoji_reply(const struct program_message *m, size_t length,
 		uint64_t status);
 
-/* The same, and then *@m is the next message, as by shoji_receive(); at half the
- * cost of both. -PROGRAM_EINVAL: the length is more than slot_size; *@m is still
+/* The same, and then *@m is the next message, as by shoji_receive(), in one
+ * system call. -PROGRAM_EINVAL: the length is more than slot_size; *@m is still
  * to be answered. */
 int shoji_reply_receive(struct program_message *m, size_t length,
 			uint64_t status, uint64_t deadline);
