@@ -1,5 +1,6 @@
 #include "boot/boot.h"
 #include "core/lib/range.h"
+#include "drivers/ata/command.h"
 
 #define KIB	      1024ULL
 #define GIB	      (1ULL << 30)
@@ -7,8 +8,8 @@
 
 #define BASE_MEMORY   (1280 * KIB) /* tables of every machine */
 #define CPU_MEMORY    (184 * KIB)  /* stacks, VMCB or VMCS, running ahead */
-#define BOUNCE_MEMORY (2048 * KIB) /* by default, and what IDE needs */
-#define DEVICE_MEMORY (320 * KIB)  /* beside it: the lists of its commands */
+#define BOUNCE_MEMORY (ATA_BOUNCE_KIB * KIB) /* IDE needs no more */
+#define DEVICE_MEMORY (320 * KIB) /* beside it: the lists of its commands */
 
 static bool is_clear(const struct boot_info *info, u64 start, u64 size)
 {

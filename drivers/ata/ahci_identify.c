@@ -7,8 +7,7 @@
 #include "core/lib/string.h"
 #include "drivers/ata/ahci.h"
 
-#define BOUNCE_KIB 2048 /* the default */
-#define SG_PAGES   (AHCI_PRDS * sizeof(struct sg_seg) / PAGE_SIZE + 1)
+#define SG_PAGES (AHCI_PRDS * sizeof(struct sg_seg) / PAGE_SIZE + 1)
 
 void ahci_identify_begin(struct ahci_port *p)
 {
@@ -32,7 +31,8 @@ void ahci_identify_begin(struct ahci_port *p)
  * twice: a guest can have the device identified as often as it likes. */
 static int protect(struct ahci_port *p)
 {
-	u32 kib = p->options->bounce_kib ? p->options->bounce_kib : BOUNCE_KIB;
+	u32 kib = p->options->bounce_kib ? p->options->bounce_kib
+					 : ATA_BOUNCE_KIB;
 	hpa_t pa;
 
 	if (p->table)

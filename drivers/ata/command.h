@@ -32,6 +32,8 @@ enum ata_policy {
 	ATA_CDB,      /* PACKET to a packet device: see packet.h */
 };
 
+#define ATA_BOUNCE_KIB 2048 /* for a bounce_kib of 0 */
+
 /* What the configuration says of protected devices; all 0: the default. */
 struct ata_options {
 	bool no_trim;	/* sectors are never given back to the device */
