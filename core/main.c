@@ -2,12 +2,13 @@
  * The boot order, written out, from the final page tables to the guest's first
  * instruction; and the wiring of filters to drivers.
  *
- * Mutable state at file scope, all of it: the page pool (core/mm/pool.c), the
- * guest's memory map (core/mm/gmem.c), the log's ring and sinks (core/lib/
- * log.c), the array of CPUs (core/cpu/cpu.c), the IDT (core/cpu/traps.c), the
- * consoles and panic()'s settings (core/cpu), the hook lists (core/io), the
- * volumes and their keys (crypto/disk/disk.c), the cipher's path (crypto/xts.c),
- * the IDE and AHCI controllers (drivers/ata), the registers of sleep and reset
+ * Mutable state at file scope, all of it: what the boot code found
+ * (boot/boot.c, constant here), the page pool (core/mm/pool.c), the guest's
+ * memory map (core/mm/gmem.c), the log's ring and sinks (core/lib/log.c), the
+ * array of CPUs (core/cpu/cpu.c), the IDT (core/cpu/traps.c), the consoles and
+ * panic()'s settings (core/cpu), the hook lists (core/io), the volumes and
+ * their keys (crypto/disk/disk.c), the cipher's path (crypto/xts.c), the IDE
+ * and AHCI controllers (drivers/ata), the registers of sleep and reset
  * (core/virt/power.c), the keyboard controller's state (core/virt/kbc.c), the
  * guest's pointer in core/virt/nested.c, what VT-x can do and its MSR bitmap
  * (core/virt/vmx/check.c, ept.c, vmcs.c), the permission maps of programs
