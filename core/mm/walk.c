@@ -5,36 +5,47 @@
 #include "core/arch/regs.h"
 #include "core/lib/errors.h"
 #include "core/lib/range.h"
+#include "core/mm/gmem.h"
 
 #define LEVELS_MAX 5
 
 /* An entry that another CPU keeps changing is walked this many times. */
-#define RETRY_MAX     16
+#define RETRY_MAX  16
 
-#define WALK_AGAIN    2
-#define NOT_IN_MEMORY (~0ULL)
+#define WALK_AGAIN 2
+
+/* An entry that lacks a flag. */
+struct change {
+	void *at;
+	u64 old, value;
+};
 
 struct walk {
 	const struct walk_cpu *cpu;
-	const struct walk_mem *mem;
 	u64 linear;
 	unsigned int access;
-	bool pae; /* 8-byte entries: PAE and 4-level */
-	bool lma;
-	/* what was used, top first; PDPTEs have no A flag to set */
-	unsigned int count;
-	u64 entry[LEVELS_MAX];
-	gpa_t at[LEVELS_MAX];
-	u64 rights; /* PTE_W and PTE_U if all levels grant it, PTE_NX if one
-		     * takes it */
+
+	/* The tables of this mode. A level is named by the lowest bit of the
+	 * linear address that picks its entry. */
+	gpa_t root;
+	unsigned int size; /* of an entry */
+	unsigned int top,
+		top_page;   /* levels: the first, the first with pages */
+	u64 reserved;	    /* in every entry, */
+	u64 reserved_table; /* in one of a table, */
+	u64 reserved_page;  /* in one of a page, below its address */
+
+	u64 all, any; /* bits that all entries have, that any has */
 	gpa_t gpa;
+	struct change *changes;
+	unsigned int change_count;
 	u32 error;
 };
 
 static int fault(struct walk *w, u32 error)
 {
 	const struct walk_cpu *cpu = w->cpu;
-	bool nxe = w->pae && cpu->efer & EFER_NXE;
+	bool nxe = cpu->cr4 & CR4_PAE && cpu->efer & EFER_NXE;
 
 	if (w->access & WALK_WRITE)
 		error |= PF_W;
@@ -46,127 +57,100 @@ static int fault(struct walk *w, u32 error)
 	return WALK_FAULT;
 }
 
-static bool is_pdpte(const struct walk *w, unsigned int level)
-{
-	return level == 3 && !w->lma;
-}
-
-/* Is @entry a page's, above level 1? */
-static bool is_large(const struct walk *w, unsigned int level, u64 entry)
-{
-	if (!(entry & PTE_PS) || is_pdpte(w, level))
-		return false;
-	if (!w->pae)
-		return level == 2 && w->cpu->cr4 & CR4_PSE;
-	return level == 2 || level == 3;
-}
-
-static unsigned int level_shift(const struct walk *w, unsigned int level)
-{
-	return PAGE_SHIFT + (level - 1) * (w->pae ? 9 : 10);
-}
-
 /* SDM vol. 3, table 4-4, with PSE-36 up to 40 bits. */
-static u64 reserved_32(const struct walk *w, unsigned int level, u64 entry)
+static int use_32_bit(struct walk *w)
 {
-	u64 width = min_u64(max_u64(w->cpu->maxphyaddr, 32), 40);
-
-	return is_large(w, level, entry) ? BITS(21, width - 19) : 0;
-}
-
-/* Tables 4-8 to 4-11 and 4-14 to 4-20. */
-static u64 reserved_64(const struct walk *w, unsigned int level, u64 entry)
-{
-	u64 width = min_u64(max_u64(w->cpu->maxphyaddr, 32), 52);
-	u64 high = width < 52 ? BITS(51, width) : 0;
-
-	if (!w->lma)
-		high |= BITS(62, 52);
-	/* Bit 5 is reserved too, but QEMU sets it, as an A flag. */
-	if (is_pdpte(w, level))
-		return high | BIT(63) | BITS(8, 6) | BITS(2, 1);
-	if (!(w->cpu->efer & EFER_NXE))
-		high |= PTE_NX;
-	if (level > 3)
-		high |= PTE_PS;
-	if (is_large(w, level, entry))
-		high |= BITS(level_shift(w, level) - 1, 13);
-	return high;
-}
-
-static u64 reserved(const struct walk *w, unsigned int level, u64 entry)
-{
-	return w->pae ? reserved_64(w, level, entry)
-		      : reserved_32(w, level, entry);
-}
-
-/* Reads the entry of @level from @table into the next of w->entry. */
-static int read_entry(struct walk *w, unsigned int level, gpa_t table)
-{
-	u64 index = w->linear >> level_shift(w, level);
-	unsigned int size = w->pae ? 8 : 4, i = w->count++;
-	gpa_t at;
-	int error;
-
-	index &= is_pdpte(w, level) ? 3 : w->pae ? 511 : 1023;
-	w->at[i] = NOT_IN_MEMORY;
-	w->entry[i] = 0;
-	at = table + index * size;
-	error = w->mem->read(w->mem->ctx, at, &w->entry[i], size);
-	if (error)
-		return -EFAULT;
-	if (!is_pdpte(w, level))
-		w->at[i] = at;
+	w->root = w->cpu->cr3 & BITS(31, 12);
+	w->size = 4;
+	w->top = 22;
+	w->top_page = w->cpu->cr4 & CR4_PSE ? 22 : PAGE_SHIFT;
+	w->reserved_page = ~0ULL << (min_u64(w->cpu->maxphyaddr, 40) - 19);
 	return 0;
 }
 
-static void take_rights(struct walk *w, unsigned int level, u64 entry)
+/* Tables 4-14 to 4-20. */
+static int use_64_bit(struct walk *w)
 {
-	if (is_pdpte(w, level))
-		return;
-	w->rights &= entry | ~(PTE_W | PTE_U);
-	w->rights |= entry & (w->pae ? PTE_NX : 0);
+	w->root = w->cpu->cr3 & PTE_ADDR;
+	w->size = 8;
+	w->top = w->cpu->cr4 & CR4_LA57 ? 48 : 39;
+	w->top_page = 30;
+	w->reserved = BIT(52) - BIT(w->cpu->maxphyaddr);
+	if (!(w->cpu->efer & EFER_NXE))
+		w->reserved |= PTE_NX;
+	w->reserved_table = PTE_PS;
+	w->reserved_page = ~BITS(12, 0);
+	return 0;
 }
 
-static gpa_t page_address(const struct walk *w, unsigned int level, u64 entry)
+/* Tables 4-8 to 4-11: below four entries without rights and flags. */
+static int use_pae(struct walk *w)
 {
-	u64 offset_mask = BIT(level_shift(w, level)) - 1;
-	u64 page = entry & PTE_ADDR & ~offset_mask;
+	const u64 *at = gmem_ptr(
+		(w->cpu->cr3 & BITS(31, 5)) + (w->linear >> 30) * 8, 8);
+	u64 entry;
 
-	if (!w->pae && level == 2)
-		page |= (entry & BITS(20, 13)) << (32 - 13);
-	return page | (w->linear & offset_mask);
+	if (!at)
+		return -EFAULT;
+	entry = __atomic_load_n(at, __ATOMIC_RELAXED);
+	use_64_bit(w);
+	w->root = entry & PTE_ADDR;
+	w->top = 21;
+	w->reserved |= BITS(62, 52);
+	if (!(entry & PTE_P))
+		return fault(w, 0);
+	/* Bit 5 is reserved too, but QEMU sets it, as an A flag. */
+	if (entry & (w->reserved | BIT(63) | BITS(8, 6) | BITS(2, 1)))
+		return fault(w, PF_P | PF_RSVD);
+	return 0;
+}
+
+static void want_flags(struct walk *w, void *at, u64 entry, u64 flags)
+{
+	if ((entry & flags) != flags)
+		w->changes[w->change_count++] =
+			(struct change){ at, entry, entry | flags };
 }
 
 /* Down to the page's own entry. */
 static int descend(struct walk *w)
 {
-	unsigned int level = 2;
-	u64 table = w->cpu->cr3 & BITS(31, 12), entry;
-	int error;
+	unsigned int level = w->top;
+	u64 table = w->root, entry, offset;
+	void *at;
 
-	if (w->lma) {
-		level = w->cpu->cr4 & CR4_LA57 ? 5 : 4;
-		table = w->cpu->cr3 & PTE_ADDR;
-	} else if (w->pae) {
-		level = 3;
-		table = w->cpu->cr3 & BITS(31, 5);
-	}
-	for (;; level--) {
-		error = read_entry(w, level, table);
-		if (error)
-			return error;
-		entry = w->entry[w->count - 1];
+	for (;; level -= w->size == 8 ? 9 : 10) {
+		at = gmem_ptr(table + ((w->linear >> level) * w->size &
+				       (PAGE_SIZE - 1)),
+			      w->size);
+		if (!at)
+			return -EFAULT;
+		entry = w->size == 8
+				? __atomic_load_n((u64 *)at, __ATOMIC_RELAXED)
+				: __atomic_load_n((u32 *)at, __ATOMIC_RELAXED);
 		if (!(entry & PTE_P))
 			return fault(w, 0);
-		if (entry & reserved(w, level, entry))
+		if (entry & w->reserved)
 			return fault(w, PF_P | PF_RSVD);
-		take_rights(w, level, entry);
-		if (level == 1 || is_large(w, level, entry))
+		w->all &= entry;
+		w->any |= entry;
+		if (level == PAGE_SHIFT ||
+		    (entry & PTE_PS && level <= w->top_page))
 			break;
+		if (entry & w->reserved_table)
+			return fault(w, PF_P | PF_RSVD);
+		want_flags(w, at, entry, PTE_A);
 		table = entry & PTE_ADDR;
 	}
-	w->gpa = page_address(w, level, entry);
+	offset = BIT(level) - 1;
+	if (entry & offset & w->reserved_page)
+		return fault(w, PF_P | PF_RSVD);
+	want_flags(w, at, entry,
+		   w->access & WALK_WRITE ? PTE_A | PTE_D : PTE_A);
+	/* PSE-36 has the address's bits 39:32 at 20:13, else they are clear. */
+	w->gpa = (entry & PTE_ADDR & ~offset) |
+		 (entry & offset & BITS(20, 13)) << (32 - 13) |
+		 (w->linear & offset);
 	return 0;
 }
 
@@ -174,13 +158,13 @@ static int descend(struct walk *w)
 static bool supervisor_may(const struct walk *w)
 {
 	const struct walk_cpu *cpu = w->cpu;
-	bool user_page = w->rights & PTE_U;
+	bool user_page = w->all & PTE_U;
 	bool data = !(w->access & WALK_FETCH) || w->access & WALK_WRITE;
 
 	if (data && user_page && cpu->cr4 & CR4_SMAP &&
 	    !(cpu->rflags & RFLAGS_AC))
 		return false;
-	if (w->access & WALK_WRITE && !(w->rights & PTE_W) && cpu->cr0 & CR0_WP)
+	if (w->access & WALK_WRITE && !(w->all & PTE_W) && cpu->cr0 & CR0_WP)
 		return false;
 	if (w->access & WALK_FETCH && user_page && cpu->cr4 & CR4_SMEP)
 		return false;
@@ -189,30 +173,31 @@ static bool supervisor_may(const struct walk *w)
 
 static bool may(const struct walk *w)
 {
-	if (w->access & WALK_FETCH && w->rights & PTE_NX)
+	if (w->access & WALK_FETCH && w->any & PTE_NX)
 		return false;
 	if (!w->cpu->user)
 		return supervisor_may(w);
-	return w->rights & PTE_U &&
-	       (!(w->access & WALK_WRITE) || w->rights & PTE_W);
+	return w->all & PTE_U && (!(w->access & WALK_WRITE) || w->all & PTE_W);
 }
 
 /* SDM vol. 3, 4.8. */
 static int set_accessed_dirty(struct walk *w)
 {
-	for (unsigned int i = 0; i < w->count; i++) {
-		bool leaf = i == w->count - 1;
-		u64 old = w->entry[i], entry = old | PTE_A;
-		int rc;
+	for (unsigned int i = 0; i < w->change_count; i++) {
+		struct change *c = &w->changes[i];
+		u32 old = c->old;
+		bool done;
 
-		if (leaf && w->access & WALK_WRITE)
-			entry |= PTE_D;
-		if (w->at[i] == NOT_IN_MEMORY || entry == old)
-			continue;
-		rc = w->mem->cmpxchg(w->mem->ctx, w->at[i], old, entry,
-				     w->pae ? 8 : 4);
-		if (rc)
-			return rc > 0 ? WALK_AGAIN : -EFAULT;
+		if (w->size == 8)
+			done = __atomic_compare_exchange_n(
+				(u64 *)c->at, &c->old, c->value, false,
+				__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		else
+			done = __atomic_compare_exchange_n(
+				(u32 *)c->at, &old, (u32)c->value, false,
+				__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		if (!done)
+			return WALK_AGAIN;
 	}
 	return 0;
 }
@@ -221,40 +206,42 @@ static int walk_once(struct walk *w)
 {
 	int rc;
 
-	w->count = 0;
-	w->rights = PTE_W | PTE_U;
-	rc = descend(w);
-	if (rc)
-		return rc;
-	if (!may(w))
-		return fault(w, PF_P);
-	return set_accessed_dirty(w);
+	if (w->cpu->efer & EFER_LMA)
+		rc = use_64_bit(w);
+	else if (w->cpu->cr4 & CR4_PAE)
+		rc = use_pae(w);
+	else
+		rc = use_32_bit(w);
+	if (!rc)
+		rc = descend(w);
+	if (!rc && !may(w))
+		rc = fault(w, PF_P);
+	return rc ? rc : set_accessed_dirty(w);
 }
 
-int walk_linear(const struct walk_cpu *cpu, const struct walk_mem *mem,
-		u64 linear, unsigned int access, gpa_t *gpa, u32 *error_code)
+int walk_linear(const struct walk_cpu *cpu, u64 linear, unsigned int access,
+		gpa_t *gpa, u32 *error_code)
 {
-	struct walk w = {
-		.cpu = cpu,
-		.mem = mem,
-		.access = access,
-		.lma = cpu->efer & EFER_LMA,
-		.pae = cpu->cr4 & CR4_PAE,
-	};
 	int rc = WALK_AGAIN;
 
-	w.linear = w.lma ? linear : linear & BITS(31, 0);
-	if (!(cpu->cr0 & CR0_PG)) {
-		*gpa = w.linear;
+	if (!(cpu->efer & EFER_LMA))
+		linear &= BITS(31, 0);
+	*gpa = linear;
+	if (!(cpu->cr0 & CR0_PG))
 		return 0;
-	}
-	for (int i = 0; i < RETRY_MAX && rc == WALK_AGAIN; i++)
+	for (int i = 0; i < RETRY_MAX && rc == WALK_AGAIN; i++) {
+		struct change changes[LEVELS_MAX];
+		struct walk w = {
+			.cpu = cpu,
+			.linear = linear,
+			.access = access,
+			.all = ~0ULL,
+			.changes = changes,
+		};
+
 		rc = walk_once(&w);
-	if (rc == WALK_AGAIN)
-		return -EFAULT;
-	if (rc == WALK_FAULT)
-		*error_code = w.error;
-	else if (!rc)
 		*gpa = w.gpa;
-	return rc;
+		*error_code = w.error;
+	}
+	return rc == WALK_AGAIN ? -EFAULT : rc;
 }

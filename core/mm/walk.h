@@ -12,23 +12,13 @@
 struct walk_cpu {
 	u64 cr0, cr3, cr4, efer, rflags;
 	bool user;     /* CPL 3 */
-	u8 maxphyaddr; /* of the CPU, CPUID 80000008h */
+	u8 maxphyaddr; /* of the CPU, CPUID 80000008h: 32 to 52 */
 };
 
 enum walk_access {
 	WALK_READ = 0,
 	WALK_WRITE = 1,
 	WALK_FETCH = 2
-};
-
-/* Guest memory by physical address: 0 or -EFAULT. cmpxchg stores @new_value if
- * the entry (of @size 4 or 8 bytes) still is @old, else it should return 1 and
- * the walk begins anew; used to set A and D. */
-struct walk_mem {
-	int (*read)(void *ctx, gpa_t gpa, void *dst, size_t len);
-	int (*cmpxchg)(void *ctx, gpa_t gpa, u64 old, u64 new_value,
-		       unsigned int size);
-	void *ctx;
 };
 
 #define WALK_FAULT 1
@@ -40,8 +30,7 @@ struct walk_mem {
  * *@gpa; WALK_FAULT and *@error_code, the #PF error code (SDM vol. 3, 4.7); or
  * -EFAULT when a table lies outside of memory.
  */
-int walk_linear(const struct walk_cpu *cpu, const struct walk_mem *mem,
-		u64 linear, unsigned int access, gpa_t *gpa,
-		u32 *error_code) must_check;
+int walk_linear(const struct walk_cpu *cpu, u64 linear, unsigned int access,
+		gpa_t *gpa, u32 *error_code) must_check;
 
 #endif

@@ -36,43 +36,6 @@ u8 guest_code_bits(struct vcpu *v)
 
 /* ---- paging ------------------------------------------------------------- */
 
-static int walk_read(void *ctx, gpa_t gpa, void *dst, size_t len)
-{
-	const void *entry = gmem_ptr(gpa, len);
-
-	(void)ctx;
-	if (!entry)
-		return -EFAULT;
-	copy_whole(dst, entry, len);
-	return 0;
-}
-
-static int walk_cmpxchg(void *ctx, gpa_t gpa, u64 old, u64 new_value,
-			unsigned int size)
-{
-	void *p = gmem_ptr(gpa, size);
-	u32 old32 = old;
-	bool done;
-
-	(void)ctx;
-	if (!p)
-		return -EFAULT;
-	if (size == 8)
-		done = __atomic_compare_exchange_n((u64 *)p, &old, new_value,
-						   false, __ATOMIC_SEQ_CST,
-						   __ATOMIC_SEQ_CST);
-	else
-		done = __atomic_compare_exchange_n(
-			(u32 *)p, &old32, (u32)new_value, false,
-			__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-	return !done;
-}
-
-static const struct walk_mem walk_mem = {
-	.read = walk_read,
-	.cmpxchg = walk_cmpxchg,
-};
-
 int guest_translate(struct vcpu *v, u64 linear, unsigned int access, gpa_t *gpa,
 		    struct guest_mem_fault *fault)
 {
@@ -93,7 +56,7 @@ int guest_translate(struct vcpu *v, u64 linear, unsigned int access, gpa_t *gpa,
 		cpu.rflags &= ~RFLAGS_AC;
 		access &= ~(unsigned int)GUEST_SYSTEM;
 	}
-	rc = walk_linear(&cpu, &walk_mem, linear, access, gpa, &error);
+	rc = walk_linear(&cpu, linear, access, gpa, &error);
 	if (!rc)
 		return 0;
 	/* Tables outside of memory read as ones: reserved bits are set. */

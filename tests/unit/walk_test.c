@@ -7,44 +7,30 @@
 #include <string.h>
 
 #include "core/arch/regs.h"
+#include "core/mm/gmem.h"
 #include "core/mm/walk.h"
 #include "tests/unit/test.h"
 
 #define PWU (PTE_P | PTE_W | PTE_U)
 
-static u8 ram[0x10000];
+static u8 ram[0x10000] __attribute__((aligned(8)));
 static struct walk_cpu cpu;
 static gpa_t gpa;
 static u32 error_code;
-static unsigned int races; /* so many cmpxchg find another value */
+/* Another CPU changes the entry here as often, once it has been read. */
+static gpa_t race_at;
+static unsigned int races;
 
-static int mem_read(void *ctx, gpa_t at, void *dst, size_t len)
+void *gmem_ptr(gpa_t at, u64 len)
 {
 	if (at > sizeof(ram) - len)
-		return -EFAULT;
-	memcpy(dst, ram + at, len);
-	return 0;
-}
-
-static int mem_cmpxchg(void *ctx, gpa_t at, u64 old, u64 new_value,
-		       unsigned int size)
-{
-	u64 now = 0;
-
-	if (at > sizeof(ram) - size)
-		return -EFAULT;
-	if (races) {
+		return NULL;
+	if (races && at >= race_at + PAGE_SIZE) {
 		races--;
-		return 1;
+		ram[race_at + 1] ^= 0x0e; /* bits 11:9 are ignored */
 	}
-	memcpy(&now, ram + at, size);
-	if (now != old)
-		return 1;
-	memcpy(ram + at, &new_value, size);
-	return 0;
+	return ram + at;
 }
-
-static const struct walk_mem mem = { mem_read, mem_cmpxchg, NULL };
 
 static void put(gpa_t at, u64 entry)
 {
@@ -76,7 +62,7 @@ static int walk(u64 linear, unsigned int access)
 {
 	gpa = ~0ULL;
 	error_code = ~0U;
-	return walk_linear(&cpu, &mem, linear, access, &gpa, &error_code);
+	return walk_linear(&cpu, linear, access, &gpa, &error_code);
 }
 
 static void reset(u64 cr4, u64 efer)
@@ -315,12 +301,24 @@ TEST(tables_outside_of_memory)
 TEST(races_of_other_cpus)
 {
 	reset_long(0x5000 | PWU);
+	race_at = 0x3008;
 	races = 3;
 	EXPECT_EQ(walk(LINEAR, WALK_WRITE), 0);
+	EXPECT_EQ(races, 0);
+	EXPECT_EQ(entry_at(0x3008), 0x4e27); /* keeps what the other wrote */
 	EXPECT_EQ(entry_at(0x4008), 0x5067);
 	reset_long(0x5000 | PWU);
 	races = 1000; /* hostile */
 	EXPECT_EQ(walk(LINEAR, WALK_WRITE), -EFAULT);
+	reset(0, 0);
+	put32(0x1004, 0x2000 | PWU);
+	put32(0x2004, 0x5000 | PWU);
+	race_at = 0x1004;
+	races = 1;
+	EXPECT_EQ(walk(0x401000, WALK_READ), 0);
+	EXPECT_EQ(races, 0);
+	EXPECT_EQ(entry32_at(0x1004), 0x2e27);
+	EXPECT_EQ(entry32_at(0x2004), 0x5027);
 }
 
 TEST(tables_at_zero)
