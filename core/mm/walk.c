@@ -28,17 +28,15 @@ struct walk {
 	/* The tables of this mode. A level is named by the lowest bit of the
 	 * linear address that picks its entry. */
 	gpa_t root;
-	unsigned int size; /* of an entry */
-	unsigned int top,
-		top_page;   /* levels: the first, the first with pages */
-	u64 reserved;	    /* in every entry, */
-	u64 reserved_table; /* in one of a table, */
-	u64 reserved_page;  /* in one of a page, below its address */
+	unsigned int top, top_page; /* the first level, the first with pages */
+	u64 reserved;		    /* in every entry, */
+	u64 reserved_table;	    /* in one of a table, */
+	u64 reserved_page;	    /* in one of a page, below its address */
 
 	u64 all, any; /* bits that all entries have, that any has */
+	struct change change[LEVELS_MAX];
+	unsigned int changes;
 	gpa_t gpa;
-	struct change *changes;
-	unsigned int change_count;
 	u32 error;
 };
 
@@ -58,21 +56,20 @@ static int fault(struct walk *w, u32 error)
 }
 
 /* SDM vol. 3, table 4-4, with PSE-36 up to 40 bits. */
-static int use_32_bit(struct walk *w)
+static void use_32_bit(struct walk *w)
 {
 	w->root = w->cpu->cr3 & BITS(31, 12);
-	w->size = 4;
 	w->top = 22;
 	w->top_page = w->cpu->cr4 & CR4_PSE ? 22 : PAGE_SHIFT;
+	w->reserved = 0;
+	w->reserved_table = 0;
 	w->reserved_page = ~0ULL << (min_u64(w->cpu->maxphyaddr, 40) - 19);
-	return 0;
 }
 
 /* Tables 4-14 to 4-20. */
-static int use_64_bit(struct walk *w)
+static void use_64_bit(struct walk *w)
 {
 	w->root = w->cpu->cr3 & PTE_ADDR;
-	w->size = 8;
 	w->top = w->cpu->cr4 & CR4_LA57 ? 48 : 39;
 	w->top_page = 30;
 	w->reserved = BIT(52) - BIT(w->cpu->maxphyaddr);
@@ -80,20 +77,18 @@ static int use_64_bit(struct walk *w)
 		w->reserved |= PTE_NX;
 	w->reserved_table = PTE_PS;
 	w->reserved_page = ~BITS(12, 0);
-	return 0;
 }
 
-/* Tables 4-8 to 4-11: below four entries without rights and flags. */
+/* Tables 4-8 to 4-11: the same below four entries without rights and flags. */
 static int use_pae(struct walk *w)
 {
-	const u64 *at = gmem_ptr(
-		(w->cpu->cr3 & BITS(31, 5)) + (w->linear >> 30) * 8, 8);
+	gpa_t at = (w->cpu->cr3 & BITS(31, 5)) + (w->linear >> 30) * 8;
+	const u64 *p = gmem_ptr(at, 8);
 	u64 entry;
 
-	if (!at)
+	if (!p)
 		return -EFAULT;
-	entry = __atomic_load_n(at, __ATOMIC_RELAXED);
-	use_64_bit(w);
+	entry = __atomic_load_n(p, __ATOMIC_RELAXED);
 	w->root = entry & PTE_ADDR;
 	w->top = 21;
 	w->reserved |= BITS(62, 52);
@@ -108,42 +103,43 @@ static int use_pae(struct walk *w)
 static void want_flags(struct walk *w, void *at, u64 entry, u64 flags)
 {
 	if ((entry & flags) != flags)
-		w->changes[w->change_count++] =
+		w->change[w->changes++] =
 			(struct change){ at, entry, entry | flags };
 }
 
-/* Down to the page's own entry. */
-static int descend(struct walk *w)
+/* Down to the page's own entry. Compiled once for either @size of entries: a
+ * walk is part of many exits. */
+__attribute__((always_inline)) static inline int descend(struct walk *w,
+							 unsigned int size)
 {
-	unsigned int level = w->top;
+	u64 reserved_table = w->reserved | w->reserved_table;
 	u64 table = w->root, entry, offset;
+	unsigned int level = w->top;
 	void *at;
 
-	for (;; level -= w->size == 8 ? 9 : 10) {
-		at = gmem_ptr(table + ((w->linear >> level) * w->size &
-				       (PAGE_SIZE - 1)),
-			      w->size);
+	for (;; level -= size == 8 ? 9 : 10) {
+		u64 slot = (w->linear >> level) * size & (PAGE_SIZE - 1);
+
+		at = gmem_ptr(table + slot, size);
 		if (!at)
 			return -EFAULT;
-		entry = w->size == 8
+		entry = size == 8
 				? __atomic_load_n((u64 *)at, __ATOMIC_RELAXED)
 				: __atomic_load_n((u32 *)at, __ATOMIC_RELAXED);
 		if (!(entry & PTE_P))
 			return fault(w, 0);
-		if (entry & w->reserved)
-			return fault(w, PF_P | PF_RSVD);
 		w->all &= entry;
 		w->any |= entry;
 		if (level == PAGE_SHIFT ||
 		    (entry & PTE_PS && level <= w->top_page))
 			break;
-		if (entry & w->reserved_table)
+		if (entry & reserved_table)
 			return fault(w, PF_P | PF_RSVD);
 		want_flags(w, at, entry, PTE_A);
 		table = entry & PTE_ADDR;
 	}
 	offset = BIT(level) - 1;
-	if (entry & offset & w->reserved_page)
+	if (entry & (w->reserved | (w->reserved_page & offset)))
 		return fault(w, PF_P | PF_RSVD);
 	want_flags(w, at, entry,
 		   w->access & WALK_WRITE ? PTE_A | PTE_D : PTE_A);
@@ -181,14 +177,14 @@ static bool may(const struct walk *w)
 }
 
 /* SDM vol. 3, 4.8. */
-static int set_accessed_dirty(struct walk *w)
+static int set_flags(struct walk *w, unsigned int size)
 {
-	for (unsigned int i = 0; i < w->change_count; i++) {
-		struct change *c = &w->changes[i];
+	for (unsigned int i = 0; i < w->changes; i++) {
+		struct change *c = &w->change[i];
 		u32 old = c->old;
 		bool done;
 
-		if (w->size == 8)
+		if (size == 8)
 			done = __atomic_compare_exchange_n(
 				(u64 *)c->at, &c->old, c->value, false,
 				__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
@@ -204,44 +200,47 @@ static int set_accessed_dirty(struct walk *w)
 
 static int walk_once(struct walk *w)
 {
-	int rc;
+	bool pae = w->cpu->cr4 & CR4_PAE;
+	int rc = 0;
 
-	if (w->cpu->efer & EFER_LMA)
-		rc = use_64_bit(w);
-	else if (w->cpu->cr4 & CR4_PAE)
-		rc = use_pae(w);
+	w->all = ~0ULL;
+	w->any = 0;
+	w->changes = 0;
+	if (pae)
+		use_64_bit(w);
 	else
-		rc = use_32_bit(w);
+		use_32_bit(w);
+	if (pae && !(w->cpu->efer & EFER_LMA))
+		rc = use_pae(w);
 	if (!rc)
-		rc = descend(w);
+		rc = pae ? descend(w, 8) : descend(w, 4);
 	if (!rc && !may(w))
 		rc = fault(w, PF_P);
-	return rc ? rc : set_accessed_dirty(w);
+	return rc ? rc : set_flags(w, pae ? 8 : 4);
 }
 
 int walk_linear(const struct walk_cpu *cpu, u64 linear, unsigned int access,
 		gpa_t *gpa, u32 *error_code)
 {
+	struct walk w;
 	int rc = WALK_AGAIN;
 
 	if (!(cpu->efer & EFER_LMA))
 		linear &= BITS(31, 0);
-	*gpa = linear;
-	if (!(cpu->cr0 & CR0_PG))
+	if (!(cpu->cr0 & CR0_PG)) {
+		*gpa = linear;
 		return 0;
-	for (int i = 0; i < RETRY_MAX && rc == WALK_AGAIN; i++) {
-		struct change changes[LEVELS_MAX];
-		struct walk w = {
-			.cpu = cpu,
-			.linear = linear,
-			.access = access,
-			.all = ~0ULL,
-			.changes = changes,
-		};
-
-		rc = walk_once(&w);
-		*gpa = w.gpa;
-		*error_code = w.error;
 	}
-	return rc == WALK_AGAIN ? -EFAULT : rc;
+	w.cpu = cpu;
+	w.linear = linear;
+	w.access = access;
+	for (int i = 0; i < RETRY_MAX && rc == WALK_AGAIN; i++)
+		rc = walk_once(&w);
+	if (rc == WALK_AGAIN)
+		return -EFAULT;
+	if (rc == WALK_FAULT)
+		*error_code = w.error;
+	else if (!rc)
+		*gpa = w.gpa;
+	return rc;
 }

@@ -113,6 +113,12 @@ TEST(two_levels)
 	EXPECT_EQ(error_code, 0);
 	EXPECT_EQ(walk(0x1000, WALK_WRITE), WALK_FAULT);
 	EXPECT_EQ(error_code, PF_W);
+	cpu.efer = EFER_NXE; /* means nothing to entries of 4 bytes */
+	EXPECT_EQ(walk(0x1000, WALK_FETCH), WALK_FAULT);
+	EXPECT_EQ(error_code, 0);
+	cpu.cr3 |= 0x18; /* PWT, PCD */
+	EXPECT_EQ(walk(0xc06a5123, WALK_READ), 0);
+	EXPECT_EQ(gpa, 0xabcde123);
 }
 
 TEST(pse_36)
@@ -161,9 +167,27 @@ TEST(pae)
 	EXPECT_EQ(walk(0xc0201456, WALK_READ), 0);
 	EXPECT_EQ(walk(0xc0201456, WALK_FETCH), WALK_FAULT);
 	EXPECT_EQ(error_code, PF_P | PF_I);
-	put(0x1038, 0x2000 | PTE_P | PTE_W);
-	EXPECT_EQ(walk(0xc0201456, WALK_READ), WALK_FAULT);
-	EXPECT_EQ(error_code, PF_P | PF_RSVD);
+}
+
+TEST(upper_pae)
+{
+	static const u64 reserved[] = { PTE_W,	PTE_U,	 BIT(6),  BIT(7),
+					BIT(8), BIT(40), BIT(52), BIT(63) };
+
+	reset(CR4_PAE, EFER_NXE);
+	put(0x2008, 0x80600000 | PWU | PTE_PS);
+	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++) {
+		put(0x1018, 0x2000 | PTE_P | reserved[i]);
+		EXPECT_EQ(walk(0xc0201456, WALK_READ), WALK_FAULT);
+		EXPECT_EQ(error_code, PF_P | PF_RSVD);
+	}
+	put(0x1018, 0x2000 | PTE_P | PTE_A);
+	EXPECT_EQ(walk(0xc0201456, WALK_READ), 0);
+	put(0x1018, 0x2000);
+	EXPECT_EQ(walk(0xc0201456, WALK_FETCH), WALK_FAULT);
+	EXPECT_EQ(error_code, PF_I);
+	cpu.cr3 = 0x7f000000;
+	EXPECT_EQ(walk(0xc0201456, WALK_READ), -EFAULT);
 }
 
 TEST(four_levels)
@@ -184,13 +208,14 @@ TEST(four_levels)
 	put(0x2008, 0xc0000000 | BIT(29) | PWU | PTE_PS);
 	EXPECT_EQ(walk(LINEAR + 0xabc, WALK_READ), WALK_FAULT);
 	EXPECT_EQ(error_code, PF_P | PF_RSVD);
-	put(0x1008, 0x2000 | PWU | PTE_PS);
+	put(0x1008, PWU | PTE_PS);
 	EXPECT_EQ(walk(LINEAR + 0xabc, WALK_READ), WALK_FAULT);
 	EXPECT_EQ(error_code, PF_P | PF_RSVD);
 	reset_long(BIT(40) | PWU); /* beyond MAXPHYADDR */
 	EXPECT_EQ(walk(LINEAR, WALK_READ), WALK_FAULT);
 	EXPECT_EQ(error_code, PF_P | PF_RSVD);
 	cpu.maxphyaddr = 52;
+	cpu.cr3 |= 0x123; /* PCID */
 	EXPECT_EQ(walk(LINEAR, WALK_READ), 0);
 	EXPECT_EQ(gpa, BIT(40));
 }
@@ -333,7 +358,7 @@ TEST(tables_at_zero)
 }
 
 TEST_MAIN(CASE(not_paged), CASE(two_levels), CASE(pse_36), CASE(pae),
-	  CASE(four_levels), CASE(upper_half_and_five_levels),
+	  CASE(upper_pae), CASE(four_levels), CASE(upper_half_and_five_levels),
 	  CASE(user_rights), CASE(write_protect), CASE(no_execute), CASE(smep),
 	  CASE(smap), CASE(tables_outside_of_memory), CASE(races_of_other_cpus),
 	  CASE(tables_at_zero))
