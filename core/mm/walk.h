@@ -7,6 +7,7 @@
 #ifndef CORE_MM_WALK_H
 #define CORE_MM_WALK_H
 
+#include "core/arch/regs.h"
 #include "core/lib/types.h"
 
 struct walk_cpu {
@@ -22,6 +23,13 @@ enum walk_access {
 };
 
 #define WALK_FAULT 1
+
+static inline bool walk_canonical(const struct walk_cpu *cpu, u64 linear)
+{
+	unsigned int unused = cpu->cr4 & CR4_LA57 ? 7 : 16;
+
+	return (s64)(linear << unused) >> unused == (s64)linear;
+}
 
 /*
  * Translates @linear, which is canonical, for @access (access bits may be

@@ -1,8 +1,8 @@
 /*
- * Running ahead: after an access to a hooked port or page, the few instructions
- * up to the next one are executed here instead of by another entry and exit. A
- * disk driver writes a command's registers one after the other; this turns six
- * exits into one.
+ * Running ahead: an access to a hooked port or page, and then the few
+ * instructions up to the next one are executed here instead of by another entry
+ * and exit. A disk driver writes a command's registers one after the other;
+ * this turns six exits into one.
  *
  * Only kernel code in 64-bit mode without CET, only instructions that the
  * executor knows, RDTSC(P), ports of drivers, reads of others, ordinary memory,
@@ -24,14 +24,15 @@
 #include "core/mm/gmem.h"
 #include "core/mm/pool.h"
 
-#define STEPS_MAX  192 /* without an access to a hook */
-#define TOTAL_MAX  768 /* steps in one go: tens of microseconds */
-#define PAGES	   32
-#define DECODED	   1024
-#define PLACES	   128
-#define FAILURES   4 /* in a row, before a place is left alone for a while */
-#define TIMES	   64
-#define PAGE_VALID 0x800 /* neither address nor access */
+#define STEPS_MAX    192 /* without an access to a hook */
+#define TOTAL_MAX    768 /* steps in one go: tens of microseconds */
+#define PAGES	     32
+#define DECODED	     1024
+#define PLACES	     128
+#define FAILURES     4 /* in a row, before a place is left alone for a while */
+#define TIMES	     64
+#define ACCESSES_MAX 255
+#define PAGE_VALID   0x800 /* neither address nor access */
 
 /* A translation, kept for one go as a TLB would keep it. */
 struct page {
@@ -57,23 +58,18 @@ struct decoded {
 struct ahead {
 	struct vcpu *v;
 	struct emul_cpu cpu; /* what v holds, up to date between two goes */
+	struct emul_mem mem;
+	struct walk_cpu paging;
 	struct page pages[PAGES];
-	u64 fs, gs; /* bases */
+	struct page *code; /* where the last instruction was */
+	u64 fs, gs;	   /* bases */
 	bool has_rdtscp;
-	bool moves;   /* the instruction is a MOV */
-	bool touched; /* it has been to a hooked page */
+	unsigned int steps; /* of this go, complete */
+	bool moves;	    /* the instruction is a MOV */
+	bool touched;	    /* it has been to a hooked page */
 	struct place places[PLACES];
 	struct decoded decoded[DECODED];
 };
-
-void guest_ahead_init(struct vcpu *v)
-{
-	v->ahead = pool_alloc_run(align_up(sizeof(*v->ahead), PAGE_SIZE) /
-				  PAGE_SIZE);
-	if (v->ahead)
-		v->ahead->has_rdtscp = cpuid(CPUID_EXT_FEATURES).edx &
-				       CPUID_80000001_EDX_RDTSCP;
-}
 
 /* ---- memory ------------------------------------------------------------- */
 
@@ -84,8 +80,8 @@ static bool translate(struct ahead *a, struct page *p, u64 linear,
 	gpa_t gpa;
 
 	*p = (struct page){ 0 };
-	if (guest_linear64(a->v, SEG_DS, linear, PAGE_SIZE, &linear, &fault) ||
-	    guest_translate(a->v, linear, access, &gpa, &fault))
+	if (!walk_canonical(&a->paging, linear) ||
+	    guest_walk(&a->paging, linear, access, &gpa, &fault))
 		return false;
 	if (mmio_hooked(gpa))
 		p->device = gpa;
@@ -97,17 +93,22 @@ static bool translate(struct ahead *a, struct page *p, u64 linear,
 	return true;
 }
 
+static bool is_of(const struct page *p, u64 linear, unsigned int access)
+{
+	return p->key == (align_down(linear, PAGE_SIZE) | access | PAGE_VALID);
+}
+
 /* The page in which [linear, linear + size) lies, or NULL. */
 static inline struct page *find(struct ahead *a, u64 linear, u32 size,
 				unsigned int access)
 {
-	u64 n = linear / PAGE_SIZE, page = n * PAGE_SIZE;
+	u64 n = linear / PAGE_SIZE;
 	struct page *p = &a->pages[(n ^ n / PAGES ^ access) % PAGES];
 
-	if (!range_ok(linear - page, size, PAGE_SIZE))
+	if (!range_ok(linear % PAGE_SIZE, size, PAGE_SIZE))
 		return NULL;
-	if (p->key != (page | access | PAGE_VALID) &&
-	    !translate(a, p, page, access))
+	if (!is_of(p, linear, access) &&
+	    !translate(a, p, align_down(linear, PAGE_SIZE), access))
 		return NULL;
 	return p;
 }
@@ -187,27 +188,46 @@ static bool allowed(const struct insn *in)
 	       in->op != INSN_XCHG;
 }
 
+/* The code at RIP; *@len: up to where it is on the same page. It is @copy, with
+ * zeros behind it, if that is less than INSN_MAX. NULL if it is a device. */
+static const u8 *fetch(struct ahead *a, u8 *copy, size_t *len)
+{
+	u64 rip = a->cpu.rip, at = rip % PAGE_SIZE;
+
+	if (!is_of(a->code, rip, WALK_FETCH)) {
+		struct page *p = find(a, rip, 1, WALK_FETCH);
+
+		if (!p || !p->host)
+			return NULL;
+		a->code = p;
+	}
+	*len = min_u64(INSN_MAX, PAGE_SIZE - at);
+	if (*len == INSN_MAX)
+		return a->code->host + at;
+	memset(copy, 0, INSN_MAX);
+	memcpy(copy, a->code->host + at, *len);
+	return copy;
+}
+
 /* The instruction at RIP if it can be executed here, or NULL. */
 static const struct insn *decode(struct ahead *a)
 {
-	u64 rip = a->cpu.rip;
+	u64 rip = a->cpu.rip, first, last;
 	struct decoded *d = &a->decoded[(rip ^ rip >> 10) % DECODED];
-	/* Not near the end of a page, either. */
-	struct page *p = find(a, rip, INSN_MAX, WALK_FETCH);
 	u8 bytes[INSN_MAX];
-	const u8 *code;
-	u64 first, last;
+	size_t len;
+	const u8 *code = fetch(a, bytes, &len);
 
-	if (!p || !p->host)
+	if (!code)
 		return NULL;
-	code = p->host + rip % PAGE_SIZE;
 	first = load_le64(code);
 	last = load_le64(code + INSN_MAX - 8);
 	if (d->first == first && d->last == last)
-		return &d->in;
-	memcpy(bytes, &first, 8);
-	memcpy(bytes + INSN_MAX - 8, &last, 8);
-	if (insn_decode(&d->in, bytes, INSN_MAX, 64) || !allowed(&d->in)) {
+		return d->in.length <= len ? &d->in : NULL;
+	/* Another CPU may change them: what is decoded is what was compared. */
+	store_le64(bytes, first);
+	store_le64(bytes + INSN_MAX - 8, last);
+	if (insn_decode(&d->in, bytes, len, 64) || !allowed(&d->in)) {
 		*d = (struct decoded){ 0 };
 		return NULL;
 	}
@@ -255,7 +275,7 @@ static int step_tsc(struct ahead *a, const struct insn *in)
 }
 
 /* One step: <0 to stop, 1 if it was an access to a hook. */
-static int step(struct ahead *a, const struct emul_mem *mem)
+static int step(struct ahead *a)
 {
 	const struct insn *in = decode(a);
 
@@ -267,7 +287,25 @@ static int step(struct ahead *a, const struct emul_mem *mem)
 		return step_tsc(a, in);
 	a->moves = in->op == INSN_MOV || in->op == INSN_MOVZX;
 	a->touched = false;
-	return insn_execute(in, &a->cpu, mem) ? -1 : a->touched;
+	return insn_execute(in, &a->cpu, &a->mem) ? -1 : a->touched;
+}
+
+/* ---- goes --------------------------------------------------------------- */
+
+void guest_ahead_init(struct vcpu *v)
+{
+	struct ahead *a = pool_alloc_run(
+		align_up(sizeof(*v->ahead), PAGE_SIZE) / PAGE_SIZE);
+
+	v->ahead = a;
+	if (!a)
+		return;
+	a->v = v;
+	a->cpu.bits = a->cpu.stack_bits = 64;
+	a->mem = (struct emul_mem){ ahead_read, ahead_write, ahead_probe, a };
+	a->code = a->pages;
+	a->has_rdtscp =
+		cpuid(CPUID_EXT_FEATURES).edx & CPUID_80000001_EDX_RDTSCP;
 }
 
 static u64 segment_base(struct vcpu *v, unsigned int seg)
@@ -280,15 +318,21 @@ static u64 segment_base(struct vcpu *v, unsigned int seg)
 
 static void take_state(struct ahead *a, struct vcpu *v)
 {
-	a->v = v;
 	a->cpu.rip = v->rip;
 	a->cpu.rflags = v->rflags;
-	a->cpu.bits = a->cpu.stack_bits = 64;
 	memcpy(a->cpu.gpr, v->gpr, sizeof(v->gpr));
 	a->fs = segment_base(v, SEG_FS);
 	a->gs = segment_base(v, SEG_GS);
+	a->paging = guest_paging(v);
 	for (unsigned int i = 0; i < PAGES; i++)
 		a->pages[i].key = 0;
+}
+
+static void put_state(const struct ahead *a, struct vcpu *v)
+{
+	memcpy(v->gpr, a->cpu.gpr, sizeof(v->gpr));
+	v->rip = a->cpu.rip;
+	v->rflags = a->cpu.rflags;
 }
 
 static bool wanted(struct vcpu *v)
@@ -298,25 +342,23 @@ static bool wanted(struct vcpu *v)
 
 /* Returns the accesses to hooks, at most @limit. One of them may have asked
  * something of this CPU. */
-static u8 run(struct ahead *a, struct vcpu *v, u8 limit)
+static unsigned int run(struct ahead *a, unsigned int limit)
 {
-	struct emul_mem mem = { ahead_read, ahead_write, ahead_probe, a };
-	unsigned int end = STEPS_MAX;
-	u8 accesses = 0;
+	unsigned int end = STEPS_MAX, accesses = 0;
 
-	take_state(a, v);
-	for (unsigned int n = 0; n < end; n++) {
-		int rc = step(a, &mem);
+	a->steps = 0;
+	while (a->steps < end) {
+		int rc = step(a);
 
+		if (rc < 0)
+			break;
+		a->steps++;
 		if (rc == 0)
 			continue;
-		if (rc < 0 || ++accesses == limit || wanted(v))
+		if (++accesses == limit || wanted(a->v))
 			break;
-		end = min_u64(n + STEPS_MAX, TOTAL_MAX);
+		end = min_u64(a->steps + STEPS_MAX, TOTAL_MAX);
 	}
-	memcpy(v->gpr, a->cpu.gpr, sizeof(v->gpr));
-	v->rip = a->cpu.rip;
-	v->rflags = a->cpu.rflags;
 	return accesses;
 }
 
@@ -333,7 +375,7 @@ static bool possible(struct vcpu *v)
 
 /* What a go of @n accesses says of its place. One go may have been cut short by
  * chance: the number comes down by one at a time. */
-static void learn(struct place *p, u8 n)
+static void learn(struct place *p, unsigned int n)
 {
 	if (n) {
 		p->failures = 0;
@@ -349,16 +391,55 @@ static void learn(struct place *p, u8 n)
 	p->times = TIMES;
 }
 
-void guest_run_ahead(struct vcpu *v, u64 rip, u16 where)
+static struct place *place(struct vcpu *v, u64 rip, u16 where)
 {
 	u64 hash = rip ^ rip >> 7 ^ where ^ v->gpr[GPR_RSP] >> 3;
+
+	return &v->ahead->places[hash % PLACES];
+}
+
+/* The accesses to run to from there, as far as is known. */
+static unsigned int expected(const struct place *p)
+{
+	return p->times ? p->accesses : ACCESSES_MAX;
+}
+
+void guest_run_ahead(struct vcpu *v, u64 rip, u16 where)
+{
+	struct ahead *a = v->ahead;
 	struct place *p;
 
 	if (!possible(v))
 		return;
-	p = &v->ahead->places[hash % PLACES];
-	if (p->times && !p->accesses)
+	p = place(v, rip, where);
+	if (!expected(p)) {
 		p->times--;
-	else
-		learn(p, run(v->ahead, v, p->times ? p->accesses : 0xff));
+		return;
+	}
+	take_state(a, v);
+	learn(p, run(a, expected(p)));
+	put_state(a, v);
+}
+
+bool guest_emulate_ahead(struct vcpu *v, u16 where, bool further)
+{
+	struct ahead *a = v->ahead;
+	unsigned int more, n;
+	struct place *p;
+
+	if (!possible(v))
+		return false;
+	p = place(v, v->rip, where);
+	more = further ? expected(p) : 0;
+	take_state(a, v);
+	n = run(a, 1 + more);
+	if (!a->steps)
+		return false;
+	put_state(a, v);
+	guest_retired(v);
+	if (more)
+		learn(p, max_u64(n, 1) - 1);
+	else if (further)
+		p->times--;
+	return true;
 }

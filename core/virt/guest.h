@@ -93,9 +93,6 @@ size_t guest_fetch(struct vcpu *v, u8 *bytes);
 int guest_linear(struct vcpu *v, unsigned int seg, u64 offset, u32 size,
 		 unsigned int access, u64 *linear,
 		 struct guest_mem_fault *fault) must_check;
-/* The same in 64-bit code, where segments have neither. */
-int guest_linear64(struct vcpu *v, unsigned int seg, u64 offset, u32 size,
-		   u64 *linear, struct guest_mem_fault *fault) must_check;
 
 /* With the access bits of walk.h: as the CPU itself reads descriptors. */
 #define GUEST_SYSTEM 0x100
@@ -110,6 +107,10 @@ int guest_mem(struct vcpu *v, u64 linear, void *data, u32 size,
 /* Through the guest's page tables; EMUL_MEM_FAULT and *@fault if they say so. */
 int guest_translate(struct vcpu *v, u64 linear, unsigned int access, gpa_t *gpa,
 		    struct guest_mem_fault *fault) must_check;
+/* The same in two steps; without GUEST_SYSTEM. */
+struct walk_cpu guest_paging(struct vcpu *v);
+int guest_walk(const struct walk_cpu *cpu, u64 linear, unsigned int access,
+	       gpa_t *gpa, struct guest_mem_fault *fault) must_check;
 
 /* Would an access to these bytes fault? Sets A and D as the access would. */
 int guest_probe(struct vcpu *v, u64 linear, u32 size, unsigned int access,
@@ -138,6 +139,10 @@ void guest_ahead_init(struct vcpu *v);
 /* ahead.c: after the access by the instruction that was at @rip; @where it went
  * tells apart what one instruction does for many. */
 void guest_run_ahead(struct vcpu *v, u64 rip, u16 where);
+/* ahead.c: as guest_emulate(), and with @further also guest_run_ahead().
+ * False, and nothing is done, unless it is of the instructions and in the mode
+ * of running ahead. */
+bool guest_emulate_ahead(struct vcpu *v, u16 where, bool further) must_check;
 void guest_io(struct vcpu *v, const struct vmexit *exit); /* portio.c */
 void guest_task_switch(struct vcpu *v,
 		       const struct vmexit *exit); /* taskio.c */

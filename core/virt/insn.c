@@ -36,10 +36,9 @@ u8 guest_code_bits(struct vcpu *v)
 
 /* ---- paging ------------------------------------------------------------- */
 
-int guest_translate(struct vcpu *v, u64 linear, unsigned int access, gpa_t *gpa,
-		    struct guest_mem_fault *fault)
+struct walk_cpu guest_paging(struct vcpu *v)
 {
-	struct walk_cpu cpu = {
+	return (struct walk_cpu){
 		.cr0 = get(v, VREG_CR0),
 		.cr3 = get(v, VREG_CR3),
 		.cr4 = get(v, VREG_CR4),
@@ -48,23 +47,35 @@ int guest_translate(struct vcpu *v, u64 linear, unsigned int access, gpa_t *gpa,
 		.user = get(v, VREG_CPL) == 3,
 		.maxphyaddr = v->guest->maxphyaddr,
 	};
+}
+
+int guest_walk(const struct walk_cpu *cpu, u64 linear, unsigned int access,
+	       gpa_t *gpa, struct guest_mem_fault *fault)
+{
 	u32 error = 0;
-	int rc;
+	int rc = walk_linear(cpu, linear, access, gpa, &error);
+
+	if (!rc)
+		return 0;
+	/* Tables outside of memory read as ones: reserved bits are set. */
+	if (rc != WALK_FAULT)
+		error = PF_P | PF_RSVD | (access & WALK_WRITE ? PF_W : 0) |
+			(cpu->user ? PF_U : 0);
+	*fault = (struct guest_mem_fault){ true, VECTOR_PF, error, linear };
+	return EMUL_MEM_FAULT;
+}
+
+int guest_translate(struct vcpu *v, u64 linear, unsigned int access, gpa_t *gpa,
+		    struct guest_mem_fault *fault)
+{
+	struct walk_cpu cpu = guest_paging(v);
 
 	if (access & GUEST_SYSTEM) {
 		cpu.user = false;
 		cpu.rflags &= ~RFLAGS_AC;
 		access &= ~(unsigned int)GUEST_SYSTEM;
 	}
-	rc = walk_linear(&cpu, linear, access, gpa, &error);
-	if (!rc)
-		return 0;
-	/* Tables outside of memory read as ones: reserved bits are set. */
-	if (rc != WALK_FAULT)
-		error = PF_P | PF_RSVD | (access & WALK_WRITE ? PF_W : 0) |
-			(cpu.user ? PF_U : 0);
-	*fault = (struct guest_mem_fault){ true, VECTOR_PF, error, linear };
-	return EMUL_MEM_FAULT;
+	return guest_walk(&cpu, linear, access, gpa, fault);
 }
 
 /* ---- physical accesses -------------------------------------------------- */
@@ -170,22 +181,18 @@ static bool type_allows(const struct vseg *s, unsigned int access)
 	return !code || rw;
 }
 
-static bool canonical(struct vcpu *v, u64 linear)
+/* In 64-bit code segments have neither type nor limit. */
+static int linear64(struct vcpu *v, unsigned int seg, u64 offset, u32 size,
+		    u64 *linear, struct guest_mem_fault *fault)
 {
-	unsigned int unused = get(v, VREG_CR4) & CR4_LA57 ? 7 : 16;
-
-	return (s64)(linear << unused) >> unused == (s64)linear;
-}
-
-int guest_linear64(struct vcpu *v, unsigned int seg, u64 offset, u32 size,
-		   u64 *linear, struct guest_mem_fault *fault)
-{
+	struct walk_cpu cpu = { .cr4 = get(v, VREG_CR4) };
 	struct vseg s = { 0 };
 
 	if (seg == SEG_FS || seg == SEG_GS)
 		v->guest->ops->get_seg(v, seg, &s);
 	*linear = offset + s.base;
-	if (!canonical(v, *linear) || !canonical(v, *linear + size - 1))
+	if (!walk_canonical(&cpu, *linear) ||
+	    !walk_canonical(&cpu, *linear + size - 1))
 		return seg_fault(seg, fault);
 	return 0;
 }
@@ -197,7 +204,7 @@ int guest_linear(struct vcpu *v, unsigned int seg, u64 offset, u32 size,
 	struct vseg s;
 
 	if (guest_code_bits(v) == 64)
-		return guest_linear64(v, seg, offset, size, linear, fault);
+		return linear64(v, seg, offset, size, linear, fault);
 	v->guest->ops->get_seg(v, seg, &s);
 	if (!in_limit(&s, offset, size) ||
 	    (protected_mode(v) && !type_allows(&s, access)))

@@ -199,13 +199,16 @@ static bool allowed(struct guest *g, const struct vmexit *exit)
 void guest_nested_fault(struct vcpu *v, const struct vmexit *exit)
 {
 	static struct log_limit limit;
-	u64 rip = v->rip;
+	gpa_t gpa = exit->fault.gpa;
+	bool access = !exit->fault.exec && !exit->fault.table;
+	bool hooked = mmio_hooked(gpa);
+	bool apic = align_down(gpa, PAGE_SIZE) == v->guest->apic_base;
 
-	if (allowed(v->guest, exit)) {
+	if (!(hooked && access) && allowed(v->guest, exit)) {
 		v->guest->ops->flush_nested(v);
 		return;
 	}
-	if (!mmio_hooked(exit->fault.gpa) && map_late(v, exit->fault.gpa))
+	if (!hooked && map_late(v, gpa))
 		return;
 	/* No instruction did this: an event's frame does not fit the stack, or
 	 * its gate cannot be read. Never again for the same event. */
@@ -215,16 +218,15 @@ void guest_nested_fault(struct vcpu *v, const struct vmexit *exit)
 	}
 	/* An emulated instruction cannot fetch from, or keep its page tables
 	 * in, a device that is mediated. */
-	if (exit->fault.exec || exit->fault.table) {
+	if (!access) {
 		log_limited(&limit, "fetch or walk on gpa 0x%llx: #GP",
-			    (unsigned long long)exit->fault.gpa);
+			    (unsigned long long)gpa);
 		guest_fault(v, VECTOR_GP);
 		return;
 	}
-	guest_emulate(v, exit);
 	/* Nobody writes to the local APIC many times in a row. */
-	if (align_down(exit->fault.gpa, PAGE_SIZE) != v->guest->apic_base)
-		guest_run_ahead(v, rip, exit->fault.gpa % PAGE_SIZE);
+	if (!guest_emulate_ahead(v, gpa % PAGE_SIZE, !apic))
+		guest_emulate(v, exit);
 }
 
 /* ---- start -------------------------------------------------------------- */

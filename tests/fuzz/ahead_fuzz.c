@@ -1,7 +1,7 @@
 /*
- * Running ahead: any code and registers behind accesses to a hooked port, one
- * round after the other, so that what an earlier one has left is met. The
- * guest's memory is all that may change.
+ * Running ahead: any code and registers behind accesses to a hooked port, or
+ * from a trapped access on, one round after the other, so that what an earlier
+ * one has left is met. The guest's memory is all that may change.
  *
  * runs: 500
  * units: tests/unit/fake_guest.c core/virt/portio.c core/virt/ahead.c core/virt/run.c core/virt/insn.c core/io/port.c core/mm/walk.c core/emul/decode.c core/emul/exec.c core/emul/flow.c core/emul/string.c
@@ -72,7 +72,13 @@ static void one_round(struct vcpu *v, const u8 *data)
 	v->rflags = RFLAGS_FIXED | RFLAGS_IF | (data[8] & RFLAGS_CF);
 	v->event.valid = false;
 	memcpy(fake.ram + CODE, data + 9, ROUND - 9);
-	guest_io(v, &exit);
+	if (!(data[8] & 2)) {
+		guest_io(v, &exit);
+	} else { /* the first one's access was trapped */
+		v->rip = CODE;
+		if (!guest_emulate_ahead(v, 0, data[8] & 4) && v->rip != CODE)
+			abort();
+	}
 	if (v->event.valid)
 		abort();
 }

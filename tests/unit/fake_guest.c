@@ -274,6 +274,12 @@ __attribute__((weak)) void guest_run_ahead(struct vcpu *v, u64 rip, u16 where)
 {
 }
 
+__attribute__((weak)) bool guest_emulate_ahead(struct vcpu *v, u16 where,
+					       bool further)
+{
+	return false;
+}
+
 __attribute__((weak)) void startup_init_signal(struct vcpu *v)
 {
 	abort();

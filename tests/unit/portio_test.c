@@ -568,6 +568,102 @@ TEST(left_alone)
 	EXPECT_EQ(ahead(v, nop, 1), 1);
 }
 
+/* ---- the trapped access itself ---- */
+
+/* @code at 1000h, its device at (%rsi); returns RIP at the end, from there. */
+static u64 trapped(struct vcpu *v, const u8 *code, size_t len, bool further)
+{
+	memset(fake.ram + 0x1000, 0xcc, 64);
+	memcpy(fake.ram + 0x1000, code, len);
+	fake_page(0x6000, FAKE_DEVICE | PTE_P | PTE_W);
+	v->gpr[GPR_RSI] = 0x6000;
+	v->rip = 0x1000;
+	if (!v->ahead)
+		guest_ahead_init(v);
+	v->rflags |= RFLAGS_RF;
+	fake.reg[0][VREG_INTERRUPTIBILITY] = 1;
+	if (!guest_emulate_ahead(v, 0, further))
+		return ~0ULL;
+	EXPECT_EQ(v->rflags & RFLAGS_RF, 0);
+	EXPECT_EQ(fake.reg[0][VREG_INTERRUPTIBILITY], 0);
+	return v->rip - 0x1000;
+}
+
+TEST(executes_the_trapped_access)
+{
+	static const u8 code[] = {
+		0x89, 0x06, /* mov %eax, (%rsi) */
+		0xff, 0xc0, /* inc %eax */
+		0x89, 0x06,
+	};
+	struct vcpu *v = start(64);
+
+	EXPECT_EQ(trapped(v, code, sizeof(code), false), 2);
+	EXPECT_EQ(fake.device_writes, 1);
+	EXPECT_EQ(v->gpr[GPR_RAX], 0);
+	EXPECT_EQ(trapped(v, code, sizeof(code), true), 6);
+	EXPECT_EQ(fake.device_writes, 3);
+	EXPECT_EQ(v->gpr[GPR_RAX], 1);
+}
+
+/* It learns of what follows, and goes on with the access alone. */
+TEST(nothing_follows_the_trapped_access)
+{
+	static const u8 code[] = { 0x89, 0x06, 0x90 };
+	struct vcpu *v = start(64);
+
+	for (int i = 0; i < 5; i++)
+		EXPECT_EQ(trapped(v, code, sizeof(code), true), 3);
+	for (int i = 0; i < 64; i++)
+		EXPECT_EQ(trapped(v, code, sizeof(code), true), 2);
+	EXPECT_EQ(trapped(v, code, sizeof(code), true), 3);
+	EXPECT_EQ(fake.device_writes, 70);
+}
+
+/* What is not for it has not been begun. */
+TEST(leaves_the_trapped_access)
+{
+	static const u8 move[] = { 0x89, 0x06 }, and[] = { 0x21, 0x06 };
+	static const u8 rep[] = { 0xf3, 0xaa };
+	struct vcpu *v = start(64);
+
+	EXPECT_EQ(trapped(v, and, sizeof(and), true), ~0ULL);
+	EXPECT_EQ(trapped(v, rep, sizeof(rep), true), ~0ULL);
+	v->kick = 1;
+	EXPECT_EQ(trapped(v, move, sizeof(move), true), ~0ULL);
+	v = start(32);
+	EXPECT_EQ(trapped(v, move, sizeof(move), true), ~0ULL);
+	EXPECT_EQ(v->rip, 0x1000);
+	EXPECT_EQ(fake.device_writes, 0);
+}
+
+/* The last instruction of a page is executed, one that leaves it is not: also
+ * when one of the same bytes, with zeros behind them, has been decoded. */
+TEST(end_of_a_page)
+{
+	static const u8 add[] = { 0x48, 0x05, 0x12, 0x34, 0, 0 };
+	static const u8 store[] = { 0x89, 0x06 };
+	struct vcpu *v = start(64);
+
+	trapped(v, store, sizeof(store), false);
+	memset(fake.ram + 0x1ff0, 0, 32);
+	memcpy(fake.ram + 0x1ffe, store, sizeof(store));
+	v->rip = 0x1ffe;
+	EXPECT(guest_emulate_ahead(v, 0, false));
+	EXPECT_EQ(v->rip, 0x2000);
+	EXPECT_EQ(fake.device_writes, 2);
+	memset(fake.ram + 0x1ff0, 0, 16);
+	memcpy(fake.ram + 0x1ffc, add, 4);
+	v->rip = 0x17fe; /* kept at the same place as 1ffch */
+	memcpy(fake.ram + v->rip, add, sizeof(add));
+	memset(fake.ram + v->rip + 6, 0, 16);
+	EXPECT(guest_emulate_ahead(v, 0, false));
+	EXPECT_EQ(v->gpr[GPR_RAX], 0x3412);
+	v->rip = 0x1ffc;
+	EXPECT(!guest_emulate_ahead(v, 0, false));
+	EXPECT_EQ(v->rip, 0x1ffc);
+}
+
 TEST_MAIN(CASE(in_keeps_the_rest_of_rax), CASE(out_gives_the_low_bytes),
 	  CASE(burst_of_a_sector), CASE(burst_ends_with_the_page),
 	  CASE(nothing_to_repeat), CASE(address_size_16), CASE(address_size_32),
@@ -577,4 +673,7 @@ TEST_MAIN(CASE(in_keeps_the_rest_of_rax), CASE(out_gives_the_low_bytes),
 	  CASE(stops), CASE(passes), CASE(passes_known_ports),
 	  CASE(learns_where_to_stop), CASE(moves_to_devices),
 	  CASE(stops_for_requests), CASE(changed_code), CASE(undecodable_code),
-	  CASE(does_not_begin), CASE(ends), CASE(left_alone))
+	  CASE(does_not_begin), CASE(ends), CASE(left_alone),
+	  CASE(executes_the_trapped_access),
+	  CASE(nothing_follows_the_trapped_access),
+	  CASE(leaves_the_trapped_access), CASE(end_of_a_page))

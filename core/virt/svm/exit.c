@@ -118,7 +118,6 @@ void svm_decode_exit(struct svm *svm, struct vmcb *b, struct vmexit *exit)
 	exit->insn_len =
 		svm->features & CPUID_SVM_EDX_NRIPS ? b->nrip - b->rip : 0;
 	decode_delivering(b, &exit->delivering);
-	exit->kind = find_kind(b->exitcode);
 
 	switch (b->exitcode) {
 	case VMEXIT_CODE_EXCP ... VMEXIT_CODE_EXCP + 31:
@@ -137,6 +136,9 @@ void svm_decode_exit(struct svm *svm, struct vmcb *b, struct vmexit *exit)
 		break;
 	case VMEXIT_CODE_NPF:
 		decode_npf(svm, b, exit);
+		break;
+	default:
+		exit->kind = find_kind(b->exitcode);
 		break;
 	}
 }
