@@ -630,17 +630,3 @@ int insn_decode(struct insn *in, const u8 *bytes, size_t len, unsigned int bits)
 	in->length = (u8)d.pos;
 	return d.error;
 }
-
-u64 insn_address(const struct insn *in, const struct emul_cpu *cpu)
-{
-	const struct insn_mem *m = &in->mem;
-	u64 address = m->disp;
-
-	if (m->base == INSN_REG_RIP)
-		address += cpu->rip + in->length;
-	else if (m->base != INSN_NO_REG)
-		address += cpu->gpr[m->base];
-	if (m->index != INSN_NO_REG)
-		address += cpu->gpr[m->index] * m->scale;
-	return address & mask_bytes(in->addr_size);
-}

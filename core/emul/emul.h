@@ -47,7 +47,7 @@ struct emul_cpu {
 
 /*
  * Memory as the instruction sees it, by segment and offset; the callee adds
- * the base, checks limit, rights and paging. 0, or nonzero to stop (the
+ * the base, checks limit, rights and paging. 0, or EMUL_MEM_FAULT to stop (the
  * callee has noted the fault to inject); then no state has changed, but for
  * the iterations of a REP that were already completed.
  */

@@ -4,133 +4,95 @@
 #include "core/lib/bytes.h"
 #include "core/lib/errors.h"
 
-void exec_set_gpr(struct emul *e, u8 reg, unsigned int size, u64 value)
-{
-	u64 mask = mask_bytes(size);
-	u64 kept = size < 4 ? e->cpu->gpr[reg] & ~mask : 0;
-
-	e->cpu->gpr[reg] = kept | (value & mask);
-}
-
-int exec_read(struct emul *e, u8 seg, u64 offset, unsigned int size, u64 *value)
-{
-	u64 v = 0;
-
-	if (e->mem->read(e->mem->ctx, seg, offset, &v, size))
-		return EMUL_MEM_FAULT;
-	*value = v;
-	return 0;
-}
-
-int exec_write(struct emul *e, u8 seg, u64 offset, unsigned int size, u64 value)
-{
-	if (e->mem->write(e->mem->ctx, seg, offset, &value, size))
-		return EMUL_MEM_FAULT;
-	return 0;
-}
-
 int exec_load_other(struct emul *e, const struct insn_operand *o, u64 *value)
 {
-	*value = 0;
 	switch (o->kind) {
-	case OPND_HIGH:
-		*value = (e->cpu->gpr[o->reg] >> 8) & 0xff;
-		return 0;
+	case OPND_MEM:
+		return exec_read(e, e->in->mem.seg, e->address, o->size, value);
 	case OPND_IMM:
 		*value = e->in->imm;
 		return 0;
-	case OPND_MEM:
-		return exec_read(e, e->in->mem.seg, e->address, o->size, value);
+	case OPND_HIGH:
+		*value = e->cpu->gpr[o->reg] >> 8;
+		return 0;
 	}
 	return -ENOSYS;
 }
 
-int exec_store(struct emul *e, const struct insn_operand *o, u64 value)
+int exec_store_other(struct emul *e, const struct insn_operand *o, u64 value)
 {
 	switch (o->kind) {
-	case OPND_REG:
-		exec_set_gpr(e, o->reg, o->size, value);
-		return 0;
+	case OPND_MEM:
+		return exec_write(e, e->in->mem.seg, e->address, o->size,
+				  value);
 	case OPND_HIGH:
 		e->cpu->gpr[o->reg] = (e->cpu->gpr[o->reg] & ~0xff00ULL) |
 				      (value & 0xff) << 8;
 		return 0;
-	case OPND_MEM:
-		return exec_write(e, e->in->mem.seg, e->address, o->size,
-				  value);
 	}
 	return -ENOSYS;
 }
 
-int exec_load_rmw(struct emul *e, const struct insn_operand *o, u64 *value)
+/* The top bits are moved to bit 63, and from there to where the flags are. */
+void exec_flags(struct emul *e, u64 result, u64 carries)
 {
-	const struct emul_mem *m = e->mem;
-
-	if (o->kind == OPND_MEM &&
-	    m->probe_write(m->ctx, e->in->mem.seg, e->address, o->size))
-		return EMUL_MEM_FAULT;
-	return exec_load(e, o, value);
-}
-
-void exec_flags(struct emul *e, u64 result, u64 carries, unsigned int size,
-		u64 mask)
-{
-	unsigned int top = 8 * size - 1;
-	u64 carry = carries >> top & 1, before = carries >> (top - 1) & 1;
-	u64 flags = (carry ? RFLAGS_CF : 0) |
-		    (carry != before ? RFLAGS_OF : 0) |
-		    (carries & 8 ? RFLAGS_AF : 0) |
-		    (result & mask_bytes(size) ? 0 : RFLAGS_ZF) |
-		    (result >> top & 1 ? RFLAGS_SF : 0) |
+	unsigned int shift = 64 - 8 * e->in->size;
+	u64 r = result << shift, c = carries << shift;
+	u64 flags = c >> 63 | (carries << 1 & RFLAGS_AF) | (r ? 0 : RFLAGS_ZF) |
+		    (r >> 56 & RFLAGS_SF) | ((c ^ c << 1) >> 52 & RFLAGS_OF) |
 		    (__builtin_parity(result & 0xff) ? 0 : RFLAGS_PF);
 
-	e->cpu->rflags = (e->cpu->rflags & ~mask) | (flags & mask);
+	e->rflags = (e->rflags & ~(u64)FLAGS_STATUS) | flags;
 }
 
-static u64 alu(struct emul *e, enum insn_op op, u64 a, u64 b)
+/* a - b is a + ~b + 1, whose carries are the opposite of borrows. */
+u64 exec_add(struct emul *e, u64 a, u64 b, bool carry, bool subtract)
 {
-	bool with_carry = op == INSN_ADC || op == INSN_SBB;
-	u64 carry = with_carry && e->cpu->rflags & RFLAGS_CF;
-	u64 result = 0, carries = 0;
+	u64 invert = subtract ? ~0ULL : 0, result;
 
-	switch (op) {
-	case INSN_ADD:
-	case INSN_ADC:
-		result = a + b + carry;
-		carries = (a & b) | ((a | b) & ~result);
-		break;
-	case INSN_SUB:
-	case INSN_CMP:
-	case INSN_SBB:
-		result = a - b - carry;
-		carries = (~a & b) | ((~a | b) & result);
-		break;
-	case INSN_AND:
-	case INSN_TEST:
-		result = a & b;
-		break;
-	case INSN_OR:
-		result = a | b;
-		break;
-	default:
-		result = a ^ b;
-		break;
-	}
-	exec_flags(e, result, carries, e->in->size, FLAGS_STATUS);
+	b ^= invert;
+	result = a + b + (carry ^ subtract);
+	exec_flags(e, result, ((a & b) | ((a | b) & ~result)) ^ invert);
 	return result;
 }
 
-static int exec_alu(struct emul *e)
+static inline int load_both(struct emul *e, u64 *a, u64 *b)
+{
+	int error = exec_load_rmw(e, &e->in->dst, a);
+
+	return error ? error : exec_load(e, &e->in->src, b);
+}
+
+static int exec_arithmetic(struct emul *e)
+{
+	const struct insn *in = e->in;
+	bool subtract = in->op == INSN_SUB || in->op == INSN_SBB;
+	bool carry = (in->op == INSN_ADC || in->op == INSN_SBB) &&
+		     e->rflags & RFLAGS_CF;
+	u64 a, b;
+	int error = load_both(e, &a, &b);
+
+	if (error)
+		return error;
+	return exec_store(e, &in->dst, exec_add(e, a, b, carry, subtract));
+}
+
+static int exec_logic(struct emul *e)
 {
 	const struct insn *in = e->in;
 	u64 a, b;
-	int error = exec_load_rmw(e, &in->dst, &a);
+	int error = load_both(e, &a, &b);
 
-	if (!error)
-		error = exec_load(e, &in->src, &b);
 	if (error)
 		return error;
-	return exec_store(e, &in->dst, alu(e, in->op, a, b));
+	if (in->op == INSN_AND)
+		a &= b;
+	else if (in->op == INSN_OR)
+		a |= b;
+	else
+		a ^= b;
+	exec_flags(e, a, 0);
+	return exec_store(e, &in->dst, a);
 }
 
 static int exec_compare(struct emul *e)
@@ -143,31 +105,44 @@ static int exec_compare(struct emul *e)
 		error = exec_load(e, &in->src, &b);
 	if (error)
 		return error;
-	alu(e, in->op, a, b);
+	if (in->op == INSN_CMP)
+		exec_add(e, a, b, false, true);
+	else
+		exec_flags(e, a & b, 0);
 	return 0;
 }
 
 static int exec_mov(struct emul *e)
 {
+	u64 value;
+	int error = exec_load(e, &e->in->src, &value);
+
+	if (error)
+		return error;
+	return exec_store(e, &e->in->dst, value);
+}
+
+static int exec_extend(struct emul *e)
+{
 	const struct insn *in = e->in;
+	unsigned int shift = 64 - 8 * in->src.size;
 	u64 value;
 	int error = exec_load(e, &in->src, &value);
 
 	if (error)
 		return error;
-	if (in->op == INSN_MOVSX && value >> (8 * in->src.size - 1))
-		value |= ~mask_bytes(in->src.size);
-	return exec_store(e, &in->dst, value);
+	value <<= shift;
+	return exec_store(e, &in->dst,
+			  in->op == INSN_MOVSX ? (u64)((s64)value >> shift)
+					       : value >> shift);
 }
 
 static int exec_xchg(struct emul *e)
 {
 	const struct insn *in = e->in;
 	u64 a, b;
-	int error = exec_load_rmw(e, &in->dst, &a);
+	int error = load_both(e, &a, &b);
 
-	if (!error)
-		error = exec_load(e, &in->src, &b);
 	if (!error)
 		error = exec_store(e, &in->dst, b);
 	if (error)
@@ -209,8 +184,8 @@ static int exec_bit(struct emul *e)
 		error = exec_load_rmw(e, &in->dst, &value);
 	if (error)
 		return error;
-	e->cpu->rflags &= ~RFLAGS_CF;
-	e->cpu->rflags |= (value >> bit) & 1 ? RFLAGS_CF : 0;
+	e->rflags &= ~RFLAGS_CF;
+	e->rflags |= (value >> bit) & 1 ? RFLAGS_CF : 0;
 	switch (in->op) {
 	case INSN_BTS:
 		return exec_store(e, &in->dst, value | BIT(bit));
@@ -223,54 +198,69 @@ static int exec_bit(struct emul *e)
 	}
 }
 
+/* What is not here is never executed. */
 static exec_fn *const functions[INSN_COUNT] = {
-	[INSN_ADD] = exec_alu,	    [INSN_OR] = exec_alu,
-	[INSN_ADC] = exec_alu,	    [INSN_SBB] = exec_alu,
-	[INSN_AND] = exec_alu,	    [INSN_SUB] = exec_alu,
-	[INSN_XOR] = exec_alu,	    [INSN_CMP] = exec_compare,
-	[INSN_TEST] = exec_compare, [INSN_MOV] = exec_mov,
-	[INSN_MOVZX] = exec_mov,    [INSN_MOVSX] = exec_mov,
-	[INSN_XCHG] = exec_xchg,    [INSN_BT] = exec_bit,
-	[INSN_BTS] = exec_bit,	    [INSN_BTR] = exec_bit,
-	[INSN_BTC] = exec_bit,	    [INSN_INC] = flow_incdec,
-	[INSN_DEC] = flow_incdec,   [INSN_NOT] = flow_not,
-	[INSN_NEG] = flow_neg,	    [INSN_SHL] = flow_shift,
-	[INSN_SHR] = flow_shift,    [INSN_SAR] = flow_shift,
-	[INSN_MUL] = flow_mul,	    [INSN_IMUL] = flow_imul,
-	[INSN_IMUL3] = flow_imul,   [INSN_LEA] = flow_lea,
-	[INSN_PUSH] = flow_push,    [INSN_POP] = flow_pop,
-	[INSN_SETCC] = flow_setcc,  [INSN_JCC] = flow_jcc,
-	[INSN_JMP] = flow_jmp,	    [INSN_CALL] = flow_call,
-	[INSN_RET] = flow_ret,	    [INSN_NOP] = flow_nop,
-	[INSN_FENCE] = flow_fence,
-	/* MOVS, STOS and LODS: string.c; of the rest nothing is executed */
+	[INSN_ADD] = exec_arithmetic, [INSN_OR] = exec_logic,
+	[INSN_ADC] = exec_arithmetic, [INSN_SBB] = exec_arithmetic,
+	[INSN_AND] = exec_logic,      [INSN_SUB] = exec_arithmetic,
+	[INSN_XOR] = exec_logic,      [INSN_CMP] = exec_compare,
+	[INSN_TEST] = exec_compare,   [INSN_MOV] = exec_mov,
+	[INSN_MOVZX] = exec_extend,   [INSN_MOVSX] = exec_extend,
+	[INSN_XCHG] = exec_xchg,      [INSN_BT] = exec_bit,
+	[INSN_BTS] = exec_bit,	      [INSN_BTR] = exec_bit,
+	[INSN_BTC] = exec_bit,	      [INSN_MOVS] = string_exec,
+	[INSN_STOS] = string_exec,    [INSN_LODS] = string_exec,
+	[INSN_INC] = flow_incdec,     [INSN_DEC] = flow_incdec,
+	[INSN_NOT] = flow_not,	      [INSN_NEG] = flow_neg,
+	[INSN_SHL] = flow_shift,      [INSN_SHR] = flow_shift,
+	[INSN_SAR] = flow_shift,      [INSN_MUL] = flow_mul,
+	[INSN_IMUL] = flow_imul,      [INSN_IMUL3] = flow_imul,
+	[INSN_LEA] = flow_lea,	      [INSN_PUSH] = flow_push,
+	[INSN_POP] = flow_pop,	      [INSN_SETCC] = flow_setcc,
+	[INSN_JCC] = flow_jcc,	      [INSN_JMP] = flow_jmp,
+	[INSN_CALL] = flow_call,      [INSN_RET] = flow_ret,
+	[INSN_NOP] = flow_nop,	      [INSN_FENCE] = flow_fence,
 };
+
+/* Without the segment's base. */
+static u64 operand_address(const struct emul *e)
+{
+	const struct insn_mem *m = &e->in->mem;
+	u64 address = m->disp;
+
+	if (m->base < ARRAY_SIZE(e->cpu->gpr))
+		address += e->cpu->gpr[m->base];
+	else if (m->base == INSN_REG_RIP)
+		address += e->rip;
+	if (m->index != INSN_NO_REG)
+		address += e->cpu->gpr[m->index] * m->scale;
+	return address & mask_bytes(e->in->addr_size);
+}
 
 int insn_execute(const struct insn *in, struct emul_cpu *cpu,
 		 const struct emul_mem *mem)
 {
-	struct emul e = { .cpu = cpu, .in = in, .mem = mem };
-	/* What may have changed before a fault. */
-	u64 rip = cpu->rip, rflags = cpu->rflags, rsp = cpu->gpr[GPR_RSP];
+	struct emul e = {
+		.cpu = cpu,
+		.in = in,
+		.mem = mem,
+		.rip = cpu->rip + in->length,
+		.rflags = cpu->rflags & ~RFLAGS_RF,
+	};
 	int error;
 
-	if (in->op >= INSN_MOVS && in->op <= INSN_LODS)
-		return string_exec(cpu, in, mem);
 	if (!functions[in->op])
 		return -ENOSYS;
-	if (in->dst.kind == OPND_MEM || in->src.kind == OPND_MEM)
-		e.address = insn_address(in, cpu);
-	cpu->rip += in->length;
 	if (cpu->bits != 64)
-		cpu->rip &= mask_bytes(4);
-	cpu->rflags &= ~RFLAGS_RF;
+		e.rip &= mask_bytes(4);
+	if ((in->dst.kind | in->src.kind) & OPND_MEM)
+		e.address = operand_address(&e);
 	error = functions[in->op](&e);
-	if (error) {
-		cpu->rip = rip;
-		cpu->rflags = rflags;
-		cpu->gpr[GPR_RSP] = rsp;
-	}
-	return error;
+	if (error)
+		return error == EXEC_AGAIN ? 0 : error;
+	cpu->rip = e.rip;
+	cpu->rflags = e.rflags;
+	return 0;
 }
 
 int emul_step(struct emul_cpu *cpu, const u8 *bytes, size_t len,

@@ -10,56 +10,98 @@
 	(RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
 
 struct emul {
-	/* Changed as the instruction goes. RIP already is the next one's; it,
-	 * the flags and RSP are put back after a fault, other registers are
-	 * only changed when none can come any more. */
+	/* Registers only change when no fault can come any more. */
 	struct emul_cpu *cpu;
 	const struct insn *in;
 	const struct emul_mem *mem;
+	/* Taken over at the end; RIP already is the next instruction's. */
+	u64 rip, rflags;
 	u64 address; /* of the memory operand */
 };
 
-/* 0, EMUL_MEM_FAULT or -ENOSYS; a fault leaves memory as it was. */
+/* What an exec_fn may return besides 0, EMUL_MEM_FAULT and -ENOSYS: RIP stays,
+ * the guest will execute the instruction again. */
+enum {
+	EXEC_AGAIN = EMUL_MEM_FAULT + 1
+};
+
+/* A fault leaves memory as it was, but for completed iterations of a REP. */
 typedef int exec_fn(struct emul *e);
 
 /* Of the register in its low @size bytes; a 4-byte write clears the rest. */
-void exec_set_gpr(struct emul *e, u8 reg, unsigned int size, u64 value);
+static inline void exec_set_gpr(struct emul *e, u8 reg, unsigned int size,
+				u64 value)
+{
+	u64 *gpr = &e->cpu->gpr[reg], mask = mask_bytes(size);
 
-/* What is no OPND_REG, for exec_load(). */
+	if (size < 4)
+		*gpr = (*gpr & ~mask) | (value & mask);
+	else
+		*gpr = value & mask;
+}
+
+/* What is no OPND_REG, for exec_load() and exec_store(). */
 int exec_load_other(struct emul *e, const struct insn_operand *o,
 		    u64 *value) must_check;
+int exec_store_other(struct emul *e, const struct insn_operand *o,
+		     u64 value) must_check;
 
-/* Of @in->dst and @in->src; a value is what lies in its low .size bytes. */
-static inline int exec_load(struct emul *e, const struct insn_operand *o,
-			    u64 *value)
+/* Of @in->dst and @in->src; a value is what lies in its low .size bytes, above
+ * them may be anything. */
+static inline must_check int exec_load(struct emul *e,
+				       const struct insn_operand *o, u64 *value)
 {
 	if (o->kind != OPND_REG)
 		return exec_load_other(e, o, value);
-	*value = e->cpu->gpr[o->reg] & mask_bytes(o->size);
+	*value = e->cpu->gpr[o->reg];
 	return 0;
 }
 
-int exec_store(struct emul *e, const struct insn_operand *o,
-	       u64 value) must_check;
+static inline must_check int exec_store(struct emul *e,
+					const struct insn_operand *o, u64 value)
+{
+	if (o->kind != OPND_REG)
+		return exec_store_other(e, o, value);
+	exec_set_gpr(e, o->reg, o->size, value);
+	return 0;
+}
 
 /* Loads the destination, and makes sure that exec_store() can follow. */
-int exec_load_rmw(struct emul *e, const struct insn_operand *o,
-		  u64 *value) must_check;
+static inline must_check int exec_load_rmw(struct emul *e,
+					   const struct insn_operand *o,
+					   u64 *value)
+{
+	const struct emul_mem *m = e->mem;
 
-/* Sets the flags in @mask for a result of @size bytes; @carries has the carry
- * or borrow out of each bit. */
-void exec_flags(struct emul *e, u64 result, u64 carries, unsigned int size,
-		u64 mask);
+	if (o->kind == OPND_MEM &&
+	    m->probe_write(m->ctx, e->in->mem.seg, e->address, o->size))
+		return EMUL_MEM_FAULT;
+	return exec_load(e, o, value);
+}
+
+/* Sets the flags for a result of the instruction's size; @carries has the
+ * carry or borrow out of each bit. */
+void exec_flags(struct emul *e, u64 result, u64 carries);
+
+/* @a + @b + @carry, or @a - @b - @carry, with flags. */
+u64 exec_add(struct emul *e, u64 a, u64 b, bool carry, bool subtract);
 
 /* Memory by segment and offset, in the low @size bytes of a value. */
-int exec_read(struct emul *e, u8 seg, u64 offset, unsigned int size,
-	      u64 *value) must_check;
-int exec_write(struct emul *e, u8 seg, u64 offset, unsigned int size,
-	       u64 value) must_check;
+static inline must_check int exec_read(struct emul *e, u8 seg, u64 offset,
+				       unsigned int size, u64 *value)
+{
+	*value = 0;
+	return e->mem->read(e->mem->ctx, seg, offset, value, size);
+}
 
-/* string.c: executes at most EMUL_REP_MAX iterations on @cpu itself. */
-int string_exec(struct emul_cpu *cpu, const struct insn *in,
-		const struct emul_mem *mem) must_check;
+static inline must_check int exec_write(struct emul *e, u8 seg, u64 offset,
+					unsigned int size, u64 value)
+{
+	return e->mem->write(e->mem->ctx, seg, offset, &value, size);
+}
+
+/* string.c */
+exec_fn string_exec;
 
 /* flow.c */
 exec_fn flow_incdec, flow_not, flow_neg, flow_shift, flow_lea, flow_push,

@@ -18,23 +18,18 @@ int flow_fence(struct emul *e)
 	return 0;
 }
 
+/* CF stays. */
 int flow_incdec(struct emul *e)
 {
 	const struct insn *in = e->in;
-	u64 a, result, carries;
+	u64 carry = e->rflags & RFLAGS_CF, a;
 	int error = exec_load_rmw(e, &in->dst, &a);
 
 	if (error)
 		return error;
-	if (in->op == INSN_INC) {
-		result = a + 1;
-		carries = a & ~result;
-	} else {
-		result = a - 1;
-		carries = ~a & result;
-	}
-	exec_flags(e, result, carries, in->size, FLAGS_STATUS & ~RFLAGS_CF);
-	return exec_store(e, &in->dst, result);
+	a = exec_add(e, a, 1, false, in->op == INSN_DEC);
+	e->rflags = (e->rflags & ~RFLAGS_CF) | carry;
+	return exec_store(e, &in->dst, a);
 }
 
 int flow_not(struct emul *e)
@@ -49,15 +44,12 @@ int flow_not(struct emul *e)
 
 int flow_neg(struct emul *e)
 {
-	const struct insn *in = e->in;
-	u64 a, result;
-	int error = exec_load_rmw(e, &in->dst, &a);
+	u64 a;
+	int error = exec_load_rmw(e, &e->in->dst, &a);
 
 	if (error)
 		return error;
-	result = -a;
-	exec_flags(e, result, a | result, in->size, FLAGS_STATUS);
-	return exec_store(e, &in->dst, result);
+	return exec_store(e, &e->in->dst, exec_add(e, 0, a, false, true));
 }
 
 /*
@@ -79,6 +71,7 @@ int flow_shift(struct emul *e)
 	if (error)
 		return error;
 	count &= in->size == 8 ? 63 : 31;
+	a &= mask_bytes(in->size);
 	extended = (s64)(a << (63 - top)) >> (63 - top);
 	if (!count) {
 		result = a;
@@ -96,8 +89,8 @@ int flow_shift(struct emul *e)
 		overflow = false;
 	}
 	if (count) {
-		exec_flags(e, result, 0, in->size, FLAGS_STATUS);
-		e->cpu->rflags |=
+		exec_flags(e, result, 0);
+		e->rflags |=
 			(carry ? RFLAGS_CF : 0) | (overflow ? RFLAGS_OF : 0);
 	}
 	return exec_store(e, &in->dst, result);
@@ -106,8 +99,8 @@ int flow_shift(struct emul *e)
 /* CF and OF: is there more than what was stored? The others are undefined. */
 static void multiply_flags(struct emul *e, bool more)
 {
-	e->cpu->rflags &= ~(RFLAGS_CF | RFLAGS_OF);
-	e->cpu->rflags |= more ? RFLAGS_CF | RFLAGS_OF : 0;
+	e->rflags &= ~(RFLAGS_CF | RFLAGS_OF);
+	e->rflags |= more ? RFLAGS_CF | RFLAGS_OF : 0;
 }
 
 int flow_mul(struct emul *e)
@@ -119,7 +112,7 @@ int flow_mul(struct emul *e)
 
 	if (error)
 		return error;
-	product = (unsigned __int128)a * factor;
+	product = (unsigned __int128)a * (factor & mask_bytes(size));
 	if (size == 1) {
 		exec_set_gpr(e, GPR_RAX, 2, (u64)product);
 	} else {
@@ -165,23 +158,32 @@ static int push(struct emul *e, u64 value)
 {
 	unsigned int width = stack_size(e), size = e->in->size;
 	u64 rsp;
+	int error;
 
 	if (!width)
 		return -ENOSYS;
 	rsp = (e->cpu->gpr[GPR_RSP] - size) & mask_bytes(width);
-	exec_set_gpr(e, GPR_RSP, width, rsp);
-	return exec_write(e, SEG_SS, rsp, size, value);
+	error = exec_write(e, SEG_SS, rsp, size, value);
+	if (!error)
+		exec_set_gpr(e, GPR_RSP, width, rsp);
+	return error;
 }
 
-static int pop(struct emul *e, u64 *value)
+/* What lies on top; drop() takes it away. */
+static int top(struct emul *e, u64 *value)
 {
-	unsigned int width = stack_size(e), size = e->in->size;
-	u64 rsp = e->cpu->gpr[GPR_RSP];
+	unsigned int width = stack_size(e);
 
 	if (!width)
 		return -ENOSYS;
-	exec_set_gpr(e, GPR_RSP, width, rsp + size);
-	return exec_read(e, SEG_SS, rsp & mask_bytes(width), size, value);
+	return exec_read(e, SEG_SS, e->cpu->gpr[GPR_RSP] & mask_bytes(width),
+			 e->in->size, value);
+}
+
+static void drop(struct emul *e, u16 more)
+{
+	exec_set_gpr(e, GPR_RSP, stack_size(e),
+		     e->cpu->gpr[GPR_RSP] + e->in->size + more);
 }
 
 int flow_push(struct emul *e)
@@ -194,13 +196,15 @@ int flow_push(struct emul *e)
 	return push(e, value);
 }
 
+/* Into a register: 8F is not decoded. */
 int flow_pop(struct emul *e)
 {
 	u64 value;
-	int error = pop(e, &value);
+	int error = top(e, &value);
 
 	if (error)
 		return error;
+	drop(e, 0);
 	return exec_store(e, &e->in->dst, value);
 }
 
@@ -214,48 +218,51 @@ static int jump(struct emul *e, u64 target)
 	} else {
 		target &= mask_bytes(e->in->size);
 	}
-	e->cpu->rip = target;
+	e->rip = target;
 	return 0;
 }
 
-/* SDM vol. 2, B.1.4.7: pairs of a condition and its opposite. */
+/* SDM vol. 2, B.1.4.7: pairs of a condition and its opposite. Less is SF != OF,
+ * which are four bits apart. */
 static bool condition(u64 flags, u8 cond)
 {
 	static const u16 any_of[8] = {
 		RFLAGS_OF, RFLAGS_CF, RFLAGS_ZF, RFLAGS_CF | RFLAGS_ZF,
 		RFLAGS_SF, RFLAGS_PF, 0,	 RFLAGS_ZF,
 	};
-	bool less = cond >= 12 && !(flags & RFLAGS_SF) != !(flags & RFLAGS_OF);
+	bool less = cond >= 12 && (flags ^ flags << 4) & RFLAGS_OF;
 
 	return (flags & any_of[cond >> 1] || less) != (cond & 1);
 }
 
 int flow_jmp(struct emul *e)
 {
-	u64 target;
-	int error = exec_load(e, &e->in->dst, &target);
+	u64 target = e->rip + e->in->imm;
 
-	if (error)
-		return error;
-	if (e->in->dst.kind == OPND_IMM)
-		target += e->cpu->rip;
+	if (e->in->dst.kind != OPND_IMM) {
+		int error = exec_load(e, &e->in->dst, &target);
+
+		if (error)
+			return error;
+	}
 	return jump(e, target);
 }
 
 int flow_jcc(struct emul *e)
 {
-	return condition(e->cpu->rflags, e->in->cond) ? flow_jmp(e) : 0;
+	if (!condition(e->rflags, e->in->cond))
+		return 0;
+	return jump(e, e->rip + e->in->imm);
 }
 
 int flow_setcc(struct emul *e)
 {
-	return exec_store(e, &e->in->dst,
-			  condition(e->cpu->rflags, e->in->cond));
+	return exec_store(e, &e->in->dst, condition(e->rflags, e->in->cond));
 }
 
 int flow_call(struct emul *e)
 {
-	u64 next = e->cpu->rip;
+	u64 next = e->rip;
 	int error = flow_jmp(e);
 
 	if (error)
@@ -266,14 +273,11 @@ int flow_call(struct emul *e)
 int flow_ret(struct emul *e)
 {
 	u64 target;
-	int error = pop(e, &target);
+	int error = top(e, &target);
 
 	if (!error)
 		error = jump(e, target);
-	if (error)
-		return error;
-	if (e->in->src.kind == OPND_IMM)
-		exec_set_gpr(e, GPR_RSP, stack_size(e),
-			     e->cpu->gpr[GPR_RSP] + (e->in->imm & 0xffff));
-	return 0;
+	if (!error)
+		drop(e, (u16)e->in->imm);
+	return error;
 }

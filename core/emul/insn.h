@@ -71,12 +71,12 @@ enum insn_op {
 	INSN_FIRST_SYSTEM = INSN_CPUID,
 };
 
-enum insn_operand_kind {
-	OPND_NONE,
-	OPND_REG,  /* the low .size bytes of a register */
-	OPND_HIGH, /* AH, CH, DH, BH: .reg is 0 to 3 */
-	OPND_MEM,  /* insn.mem */
-	OPND_IMM,  /* insn.imm */
+enum insn_operand_kind { /* bits, to ask for both operands at once */
+	OPND_NONE = 0,
+	OPND_REG = 1,  /* the low .size bytes of a register */
+	OPND_HIGH = 2, /* AH, CH, DH, BH: .reg is 0 to 3 */
+	OPND_MEM = 4,  /* insn.mem */
+	OPND_IMM = 8,  /* insn.imm */
 };
 
 struct insn_operand {
@@ -121,9 +121,5 @@ int insn_decode(struct insn *in, const u8 *bytes, size_t len,
 /* emul_step() of an instruction that has been decoded. */
 int insn_execute(const struct insn *in, struct emul_cpu *cpu,
 		 const struct emul_mem *mem) must_check;
-
-/* The offset of @in's memory operand with @cpu's registers, without the
- * segment's base, truncated to the address size. */
-u64 insn_address(const struct insn *in, const struct emul_cpu *cpu);
 
 #endif

@@ -11,60 +11,42 @@ static void advance(struct emul *e, u8 reg, u64 delta)
 static int element(struct emul *e)
 {
 	const struct insn *in = e->in;
+	const u64 *gpr = e->cpu->gpr;
 	u64 mask = mask_bytes(in->addr_size);
-	u64 step = e->cpu->rflags & RFLAGS_DF ? -(u64)in->size : in->size;
-	u64 value = e->cpu->gpr[GPR_RAX];
+	u64 step = e->rflags & RFLAGS_DF ? -(u64)in->size : in->size;
+	u64 value = gpr[GPR_RAX];
 	int error = 0;
 
-	if (in->op != INSN_STOS) {
-		error = exec_read(e, in->mem.seg, e->cpu->gpr[GPR_RSI] & mask,
-				  in->size, &value);
-		advance(e, GPR_RSI, step);
-	}
+	if (in->op != INSN_STOS)
+		error = exec_read(e, in->mem.seg, gpr[GPR_RSI] & mask, in->size,
+				  &value);
+	if (!error && in->op != INSN_LODS)
+		error = exec_write(e, SEG_ES, gpr[GPR_RDI] & mask, in->size,
+				   value);
 	if (error)
 		return error;
-	if (in->op == INSN_LODS) {
+	if (in->op != INSN_STOS)
+		advance(e, GPR_RSI, step);
+	if (in->op != INSN_LODS)
+		advance(e, GPR_RDI, step);
+	else
 		exec_set_gpr(e, GPR_RAX, in->size, value);
-		return 0;
-	}
-	error = exec_write(e, SEG_ES, e->cpu->gpr[GPR_RDI] & mask, in->size,
-			   value);
-	advance(e, GPR_RDI, step);
-	return error;
+	return 0;
 }
 
-static void finish(struct emul_cpu *cpu, const struct insn *in)
+int string_exec(struct emul *e)
 {
-	cpu->rip += in->length;
-	if (cpu->bits != 64)
-		cpu->rip &= mask_bytes(4);
-	cpu->rflags &= ~RFLAGS_RF;
-}
+	const u64 *count = &e->cpu->gpr[GPR_RCX];
+	u64 mask = mask_bytes(e->in->addr_size);
 
-int string_exec(struct emul_cpu *cpu, const struct insn *in,
-		const struct emul_mem *mem)
-{
-	struct emul_cpu copy = *cpu;
-	struct emul e = { .cpu = &copy, .in = in, .mem = mem };
-	u64 mask = mask_bytes(in->addr_size);
-	int error;
+	if (!e->in->rep)
+		return element(e);
+	for (unsigned int i = 0; i < EMUL_REP_MAX && *count & mask; i++) {
+		int error = element(e);
 
-	for (unsigned int i = 0; i < EMUL_REP_MAX; i++) {
-		if (in->rep && !(cpu->gpr[GPR_RCX] & mask))
-			break;
-		error = element(&e);
 		if (error)
 			return error;
-		if (!in->rep)
-			break;
-		advance(&e, GPR_RCX, ~0ULL);
-		*cpu = copy;
+		advance(e, GPR_RCX, ~0ULL);
 	}
-	if (!in->rep) {
-		*cpu = copy;
-		finish(cpu, in);
-	} else if (!(cpu->gpr[GPR_RCX] & mask)) {
-		finish(cpu, in);
-	}
-	return 0;
+	return *count & mask ? EXEC_AGAIN : 0;
 }
