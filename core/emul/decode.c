@@ -9,33 +9,49 @@
 #include "core/lib/errors.h"
 #include "core/lib/range.h"
 
+/* Where an operand is, and its size: bytes, or one of two. */
+enum {
+	SIZE_V = 3,
+	SIZE_Z = 5,
+	SIZE = 7,
+	K_E = 8,
+	K_G = 16,
+	K_M = 24, /* nowhere, but there is a ModRM byte */
+	K_Z = 32,
+	K_A = 40, /* AL, AX, EAX, RAX */
+	K_CL = 48,
+	K_I = 56,
+	K_1 = 64, /* the immediate 1, without a byte */
+	K_O = 72,
+	K_X = 80,
+};
+
 enum spec {
 	S_NONE,
-	S_Eb,
-	S_Ew,
-	S_Ed,
-	S_Ev,
-	S_M,
-	S_Gb,
-	S_Gv,
-	S_Zb,
-	S_Zv,
-	S_AL,
-	S_rAX,
-	S_eAX,
-	S_Ib,
-	S_Iw,
-	S_Iz,
-	S_Iv,
-	S_1,
-	S_CL,
-	S_Jb,
-	S_Jz,
-	S_Ob,
-	S_Ov,
-	S_Xb,
-	S_Xv,
-	S_Xz,
+	S_Eb = K_E + 1,
+	S_Ew = K_E + 2,
+	S_Ed = K_E + 4,
+	S_Ev = K_E + SIZE_V,
+	S_Gb = K_G + 1,
+	S_Gv = K_G + SIZE_V,
+	S_Zb = K_Z + 1,
+	S_Zv = K_Z + SIZE_V,
+	S_AL = K_A + 1,
+	S_rAX = K_A + SIZE_V,
+	S_eAX = K_A + SIZE_Z,
+	S_CL = K_CL + 1,
+	S_Ib = K_I + 1,
+	S_Iw = K_I + 2,
+	S_Iz = K_I + SIZE_Z,
+	S_Iv = K_I + SIZE_V,
+	S_1 = K_1 + 1,
+	S_Jb = S_Ib,
+	S_Jz = S_Iz,
+	S_Ob = K_O + 1,
+	S_Ov = K_O + SIZE_V,
+	S_Xb = K_X + 1,
+	S_Xv = K_X + SIZE_V,
+	S_Xz = K_X + SIZE_Z,
 };
 
 enum {
@@ -50,7 +66,7 @@ enum {
 };
 
 struct opcode {
-	u8 op; /* enum insn_op or GROUP() */
+	u8 op; /* enum insn_op, PREFIX or GROUP() */
 	u8 dst, src;
 	u8 flags;
 };
@@ -66,8 +82,9 @@ enum {
 	GRP11,
 	GRP15
 };
-#define GROUP(n) (0x80 + (n))
-static_assert(INSN_COUNT <= GROUP(0), "an op is no group");
+#define PREFIX	 0x80
+#define GROUP(n) (PREFIX + 1 + (n))
+static_assert(INSN_COUNT <= PREFIX, "an op is neither");
 
 /* clang-format off */
 #define ALU(first, op, flags)				\
@@ -120,6 +137,14 @@ static const struct opcode one_byte[256] = {
 	[0xf6] = { GROUP(GRP3), S_Eb, S_NONE, 0 },
 	[0xf7] = { GROUP(GRP3), S_Ev, S_NONE, 0 },
 
+	[0x26] = { .op = PREFIX },
+	[0x2e] = { .op = PREFIX },
+	[0x36] = { .op = PREFIX },
+	[0x3e] = { .op = PREFIX },
+	[0x64 ... 0x67] = { .op = PREFIX },
+	[0xf0] = { .op = PREFIX },
+	[0xf2 ... 0xf3] = { .op = PREFIX },
+
 	/* of flow.c */
 	[0x40 ... 0x47] = { INSN_INC, S_Zv, S_NONE, F_NO64 },
 	[0x48 ... 0x4f] = { INSN_DEC, S_Zv, S_NONE, F_NO64 },
@@ -128,7 +153,7 @@ static const struct opcode one_byte[256] = {
 	[0x70 ... 0x7f] = { INSN_JCC, S_Jb, S_NONE, F_D64 | F_NO66 },
 	[0x69] = { INSN_IMUL3, S_Gv, S_Ev, 0 },
 	[0x6b] = { INSN_IMUL3, S_Gv, S_Ev, 0 },
-	[0x8d] = { INSN_LEA, S_Gv, S_M, F_MEM },
+	[0x8d] = { INSN_LEA, S_Gv, S_Ev, F_MEM },
 	[0xc0] = { GROUP(GRP2), S_Eb, S_Ib, 0 },
 	[0xc1] = { GROUP(GRP2), S_Ev, S_Ib, 0 },
 	[0xc2] = { INSN_RET, S_NONE, S_Iw, F_D64 | F_NO66 },
@@ -173,12 +198,12 @@ static const struct opcode two_byte[256] = { /* after 0F */
 	/* of flow.c */
 	[0x1f] = { INSN_NOP, S_Ev, S_NONE, 0 },
 	[0xaf] = { INSN_IMUL, S_Gv, S_Ev, 0 },
-	[0xae] = { GROUP(GRP15), S_NONE, S_NONE, F_NP },
+	[0xae] = { GROUP(GRP15), K_M, S_NONE, F_NP },
 	[0x80 ... 0x8f] = { INSN_JCC, S_Jz, S_NONE, F_D64 | F_NO66 },
 	[0x90 ... 0x9f] = { INSN_SETCC, S_Eb, S_NONE, 0 },
 
 	/* never executed here */
-	[0x01] = { GROUP(GRP7), S_NONE, S_NONE, 0 },
+	[0x01] = { GROUP(GRP7), K_M, S_NONE, 0 },
 	[0x08] = { INSN_INVD, S_NONE, S_NONE, 0 },
 	[0x30] = { INSN_WRMSR, S_NONE, S_NONE, 0 },
 	[0x31] = { INSN_RDTSC, S_NONE, S_NONE, 0 },
@@ -213,107 +238,84 @@ static const struct {
 };
 /* clang-format on */
 
-/* The first error sticks; what follows decodes zeros and is thrown away. */
+/* Zeros follow the bytes, as many as any instruction may want: that they were
+ * not enough is seen at the end. */
 struct decoder {
 	struct insn *in;
-	const u8 *bytes;
-	size_t len, pos;
-	int error;
-	u8 opsize; /* v */
-	u8 seg;	   /* of an override, or INSN_NO_REG */
-	u8 repeat; /* 0, F2h or F3h */
+	const u8 *at;	    /* the next byte */
+	u8 sizes[SIZE + 1]; /* of a spec */
+	u8 refused; /* flags of opcodes that are none with this prefix */
+	u8 seg;	    /* of an override, or INSN_NO_REG */
+	u8 repeat;  /* 0, F2h or F3h */
 	u8 rex;
 	u8 opcode; /* its last byte */
-	u8 modrm;
-	bool p66, p67;
+	u8 modrm;  /* or as if it were a register */
+	bool lock;
+	bool wrong;
 	struct opcode op;
 };
 
-static void fail(struct decoder *d, int error)
+static u8 fetch(struct decoder *d)
 {
-	if (!d->error)
-		d->error = error;
-}
-
-static u64 fetch(struct decoder *d, unsigned int size)
-{
-	u64 value = 0;
-
-	if (!range_ok(d->pos, size, INSN_MAX))
-		fail(d, -ENOSYS);
-	else if (!range_ok(d->pos, size, d->len))
-		fail(d, -ERANGE);
-	if (d->error)
-		return 0;
-	__builtin_memcpy(&value, d->bytes + d->pos, size);
-	d->pos += size;
-	return value;
-}
-
-static u64 sign_extend(u64 value, unsigned int size)
-{
-	unsigned int shift = 64 - 8 * size;
-
-	return (u64)((s64)(value << shift) >> shift);
+	return *d->at++;
 }
 
 static u64 fetch_signed(struct decoder *d, unsigned int size)
 {
-	return sign_extend(fetch(d, size), size);
+	unsigned int shift = 64 - 8 * size;
+	u64 value = load_le64(d->at) << shift;
+
+	d->at += size;
+	return (u64)((s64)value >> shift);
 }
 
-/* In 64-bit mode ES, CS, SS and DS overrides do not exist, also not as the
- * last of several (APM vol. 3, 1.2.4). */
-static void override(struct decoder *d, u8 seg)
+static void decode_prefix(struct decoder *d, u8 byte)
 {
-	if (d->in->bits != 64 || seg == SEG_FS || seg == SEG_GS)
-		d->seg = seg;
-}
+	u8 bits = d->in->bits;
 
-static bool legacy_prefix(struct decoder *d, u8 byte)
-{
 	switch (byte) {
-	case 0x26:
-	case 0x2e:
-	case 0x36:
-	case 0x3e:
-		override(d, (byte >> 3) & 3);
-		return true;
 	case 0x64:
 	case 0x65:
-		override(d, byte - 0x64 + SEG_FS);
-		return true;
+		d->seg = byte - 0x64 + SEG_FS;
+		break;
 	case 0x66:
-		d->p66 = true;
-		return true;
+		d->sizes[SIZE_V] = bits == 16 ? 4 : 2;
+		d->refused |= F_NP | (bits == 64 ? F_NO66 : 0);
+		break;
 	case 0x67:
-		d->p67 = true;
-		return true;
+		d->in->addr_size = bits == 32 ? 2 : 4;
+		break;
 	case 0xf0:
-		d->in->lock = true;
-		return true;
+		d->lock = true;
+		break;
 	case 0xf2:
 	case 0xf3:
 		d->repeat = byte;
-		d->in->rep = true;
-		return true;
+		d->refused |= F_NP;
+		break;
+	default:
+		/* Of ES to DS. There are none in 64-bit mode, also not as the
+		 * last of several (APM vol. 3, 1.2.4). */
+		if (bits != 64)
+			d->seg = (byte >> 3) & 3;
 	}
-	return false;
 }
 
-/* A REX counts only directly before the opcode (SDM vol. 2, 2.2.1). */
-static u8 decode_prefixes(struct decoder *d)
+/* Up to the first byte of the opcode. A REX counts only directly before it
+ * (SDM vol. 2, 2.2.1). */
+static void decode_prefixes(struct decoder *d)
 {
-	u8 byte;
-
 	for (;;) {
-		byte = (u8)fetch(d, 1);
-		if (d->in->bits == 64 && (byte & 0xf0) == 0x40)
-			d->rex = byte;
-		else if (legacy_prefix(d, byte))
+		d->opcode = fetch(d);
+		d->op = one_byte[d->opcode];
+		if (d->op.op == PREFIX) {
+			decode_prefix(d, d->opcode);
 			d->rex = 0;
-		else
-			return byte;
+		} else if (d->in->bits == 64 && (d->opcode & 0xf0) == 0x40) {
+			d->rex = d->opcode;
+		} else {
+			return;
+		}
 	}
 }
 
@@ -323,121 +325,16 @@ static void decode_nop(struct decoder *d)
 	if (!(d->rex & 1))
 		d->op = (struct opcode){ INSN_NOP, S_NONE, S_NONE, 0 };
 	else if (d->repeat == 0xf3)
-		fail(d, -ENOSYS);
+		d->wrong = true;
 }
 
 static void decode_endbr(struct decoder *d)
 {
-	u8 byte = (u8)fetch(d, 1);
+	u8 byte = fetch(d);
 
 	d->op.op = INSN_NOP;
 	if (d->repeat != 0xf3 || (byte & 0xfe) != 0xfa)
-		fail(d, -ENOSYS);
-}
-
-static void decode_opcode(struct decoder *d)
-{
-	d->opcode = decode_prefixes(d);
-	if (d->opcode != 0x0f) {
-		d->op = one_byte[d->opcode];
-		if (d->opcode == 0x90)
-			decode_nop(d);
-	} else {
-		d->opcode = (u8)fetch(d, 1);
-		d->op = two_byte[d->opcode];
-		if (d->opcode == 0x1e)
-			decode_endbr(d);
-	}
-	if (d->op.op == INSN_NONE)
-		fail(d, -ENOSYS);
-}
-
-static void decode_sizes(struct decoder *d)
-{
-	struct insn *in = d->in;
-	u8 flags = d->op.flags;
-
-	if (in->bits == 64) {
-		in->addr_size = d->p67 ? 4 : 8;
-		d->opsize = d->p66 ? 2 : 4;
-		if (d->rex & 8 || (flags & F_D64 && !d->p66))
-			d->opsize = 8;
-	} else {
-		in->addr_size = (in->bits == 16) != d->p67 ? 2 : 4;
-		d->opsize = (in->bits == 16) != d->p66 ? 2 : 4;
-	}
-	if ((flags & F_NO64 && in->bits == 64) ||
-	    (flags & F_ONLY64 && in->bits != 64) ||
-	    (flags & F_NO66 && in->bits == 64 && d->opsize == 2) ||
-	    (flags & F_NP && (d->p66 || d->repeat)))
-		fail(d, -ENOSYS);
-	if (flags & F_NP && d->opsize == 2)
-		d->opsize = 4;
-}
-
-/* SDM vol. 2, table 2-1. */
-static void decode_mem16(struct decoder *d, u8 mod, u8 rm)
-{
-	static const u8 base[8] = { GPR_RBX, GPR_RBX, GPR_RBP, GPR_RBP,
-				    GPR_RSI, GPR_RDI, GPR_RBP, GPR_RBX };
-	static const u8 index[4] = { GPR_RSI, GPR_RDI, GPR_RSI, GPR_RDI };
-	struct insn_mem *m = &d->in->mem;
-
-	if (mod == 0 && rm == 6) {
-		m->disp = fetch_signed(d, 2);
-		return;
-	}
-	m->base = base[rm];
-	if (rm < 4)
-		m->index = index[rm];
-	if (mod)
-		m->disp = fetch_signed(d, mod);
-}
-
-/* SDM vol. 2, table 2-3. Returns the base's encoding. */
-static u8 decode_sib(struct decoder *d)
-{
-	struct insn_mem *m = &d->in->mem;
-	u8 sib = (u8)fetch(d, 1);
-	u8 index = ((sib >> 3) & 7) | (d->rex & 2) << 2;
-
-	if (index != GPR_RSP) {
-		m->index = index;
-		m->scale = (u8)(1 << (sib >> 6));
-	}
-	return sib & 7;
-}
-
-/* SDM vol. 2, table 2-2. Base 5 without displacement is a displacement
- * without base, or RIP if there is no SIB in 64-bit mode (2.2.1.6). */
-static void decode_mem32(struct decoder *d, u8 mod, u8 rm)
-{
-	struct insn_mem *m = &d->in->mem;
-	bool sib = rm == 4;
-
-	if (sib)
-		rm = decode_sib(d);
-	if (mod == 0 && rm == 5) {
-		if (!sib && d->in->bits == 64)
-			m->base = INSN_REG_RIP;
-		m->disp = fetch_signed(d, 4);
-		return;
-	}
-	m->base = rm | (d->rex & 1) << 3;
-	if (mod)
-		m->disp = fetch_signed(d, mod == 1 ? 1 : 4);
-}
-
-static void decode_mem(struct decoder *d)
-{
-	struct insn_mem *m = &d->in->mem;
-
-	if (d->in->addr_size == 2)
-		decode_mem16(d, d->modrm >> 6, d->modrm & 7);
-	else
-		decode_mem32(d, d->modrm >> 6, d->modrm & 7);
-	if (m->base == GPR_RSP || m->base == GPR_RBP)
-		m->seg = SEG_SS;
+		d->wrong = true;
 }
 
 /* 0F 01: instructions that are named by the whole ModRM byte. */
@@ -447,7 +344,7 @@ static void decode_group7(struct decoder *d)
 		d->op.op = INSN_VMMCALL;
 	else if ((d->modrm & 0xf8) == 0xd8)
 		d->op.op = INSN_SVM;
-	else if (d->modrm == 0xf9 && !d->p66 && !d->repeat)
+	else if (d->modrm == 0xf9 && !(d->refused & F_NP))
 		d->op.op = INSN_RDTSCP;
 }
 
@@ -460,132 +357,159 @@ static void decode_group(struct decoder *d)
 	d->op.flags |= groups[group][reg].flags;
 	if (d->op.flags & F_IMM)
 		d->op.src = d->op.dst == S_Eb ? S_Ib : S_Iz;
-	decode_sizes(d); /* the flags may be others by now */
 	if (group == GRP7)
 		decode_group7(d);
 	/* group 15 with memory are others */
-	if (d->op.op == INSN_NONE || (group == GRP15 && d->modrm < 0xc0))
-		fail(d, -ENOSYS);
+	if (group == GRP15 && d->modrm < 0xc0)
+		d->wrong = true;
 }
 
 static bool has_modrm(const struct opcode *op)
 {
-	return op->op >= GROUP(0) || (op->dst >= S_Eb && op->dst <= S_Gv);
+	return op->dst >= K_E && op->dst < K_Z;
 }
 
-static void decode_modrm(struct decoder *d)
+static void decode_opcode(struct decoder *d)
 {
-	if (!has_modrm(&d->op))
-		return;
-	d->modrm = (u8)fetch(d, 1);
+	decode_prefixes(d);
+	if (d->opcode == 0x0f) {
+		d->opcode = fetch(d);
+		d->op = two_byte[d->opcode];
+		if (d->opcode == 0x1e)
+			decode_endbr(d);
+	} else if (d->opcode == 0x90) {
+		decode_nop(d);
+	}
+	d->modrm = 0xc0 | d->opcode;
+	if (has_modrm(&d->op))
+		d->modrm = fetch(d);
 	if (d->op.op >= GROUP(0))
 		decode_group(d);
-	if (d->modrm < 0xc0)
-		decode_mem(d);
-	else if (d->op.flags & F_MEM)
-		fail(d, -ENOSYS);
+	if (d->op.op == INSN_NONE)
+		d->wrong = true;
 }
 
-static u8 modrm_reg(const struct decoder *d)
+static void decode_sizes(struct decoder *d)
 {
-	return ((d->modrm >> 3) & 7) | (d->rex & 4) << 1;
+	u8 flags = d->op.flags, v = d->sizes[SIZE_V];
+
+	if (d->rex & 8 || (flags & F_D64 && d->in->bits == 64 && v == 4)) {
+		v = 8;
+		d->refused &= ~F_NO66;
+	}
+	if (d->modrm >= 0xc0)
+		d->refused |= F_MEM;
+	if (flags & d->refused)
+		d->wrong = true;
+	if (flags & F_NP && v == 2)
+		v = 4;
+	d->sizes[SIZE_V] = v;
+	d->sizes[SIZE_Z] = v > 4 ? 4 : v;
+}
+
+/* SDM vol. 2, table 2-1. Returns the size of the displacement. */
+static unsigned int decode_mem16(struct decoder *d, u8 mod, u8 rm)
+{
+	static const u8 base[8] = { GPR_RBX, GPR_RBX, GPR_RBP, GPR_RBP,
+				    GPR_RSI, GPR_RDI, GPR_RBP, GPR_RBX };
+	static const u8 index[4] = { GPR_RSI, GPR_RDI, GPR_RSI, GPR_RDI };
+	struct insn_mem *m = &d->in->mem;
+
+	if (mod == 0 && rm == 6)
+		return 2;
+	m->base = base[rm];
+	if (rm < 4)
+		m->index = index[rm];
+	return mod;
+}
+
+/* SDM vol. 2, table 2-3. Returns the base's encoding. */
+static u8 decode_sib(struct decoder *d)
+{
+	struct insn_mem *m = &d->in->mem;
+	u8 sib = fetch(d);
+	u8 index = ((sib >> 3) & 7) | (d->rex & 2) << 2;
+
+	if (index != GPR_RSP) {
+		m->index = index;
+		m->scale = (u8)(1 << (sib >> 6));
+	}
+	return sib & 7;
+}
+
+/* SDM vol. 2, table 2-2. Base 5 without displacement is a displacement
+ * without base, or RIP if there is no SIB in 64-bit mode (2.2.1.6). */
+static unsigned int decode_mem32(struct decoder *d, u8 mod, u8 rm)
+{
+	struct insn_mem *m = &d->in->mem;
+	bool sib = rm == 4;
+
+	if (sib)
+		rm = decode_sib(d);
+	if (mod == 0 && rm == 5) {
+		if (!sib && d->in->bits == 64)
+			m->base = INSN_REG_RIP;
+		return 4;
+	}
+	m->base = rm | (d->rex & 1) << 3;
+	return mod == 2 ? 4 : mod;
+}
+
+static void decode_mem(struct decoder *d)
+{
+	struct insn_mem *m = &d->in->mem;
+	u8 mod = d->modrm >> 6, rm = d->modrm & 7;
+	unsigned int size = d->in->addr_size == 2 ? decode_mem16(d, mod, rm)
+						  : decode_mem32(d, mod, rm);
+
+	if (size)
+		m->disp = fetch_signed(d, size);
+	if (m->base == GPR_RSP || m->base == GPR_RBP)
+		m->seg = SEG_SS;
 }
 
 /* Without REX the byte registers 4 to 7 are AH to BH (SDM vol. 2, 2.2.1.2). */
-static void operand_reg(struct decoder *d, struct insn_operand *o, u8 reg,
-			u8 size)
+static void operand_reg(struct decoder *d, struct insn_operand *o, u8 reg)
 {
-	bool high = size == 1 && !d->rex && reg >= 4;
+	bool high = o->size == 1 && !d->rex && reg >= 4;
 
 	o->kind = high ? OPND_HIGH : OPND_REG;
 	o->reg = high ? reg - 4 : reg;
-	o->size = size;
-}
-
-/* What a spec stands for, and its size: bytes, or one of these. */
-enum {
-	SIZE_V = 16,
-	SIZE_Z
-};
-enum {
-	K_NONE,
-	K_E,
-	K_G,
-	K_Z,
-	K_A,
-	K_I,
-	K_1,
-	K_CL,
-	K_O,
-	K_X
-};
-static const struct {
-	u8 kind, size;
-} specs[] = {
-	[S_NONE] = { K_NONE, 0 },  [S_Eb] = { K_E, 1 },
-	[S_Ew] = { K_E, 2 },	   [S_Ed] = { K_E, 4 },
-	[S_Ev] = { K_E, SIZE_V },  [S_M] = { K_E, SIZE_V },
-	[S_Gb] = { K_G, 1 },	   [S_Gv] = { K_G, SIZE_V },
-	[S_Zb] = { K_Z, 1 },	   [S_Zv] = { K_Z, SIZE_V },
-	[S_AL] = { K_A, 1 },	   [S_rAX] = { K_A, SIZE_V },
-	[S_eAX] = { K_A, SIZE_Z }, [S_Ib] = { K_I, 1 },
-	[S_Iw] = { K_I, 2 },	   [S_Iz] = { K_I, SIZE_Z },
-	[S_Iv] = { K_I, SIZE_V },  [S_1] = { K_1, 1 },
-	[S_Jb] = { K_I, 1 },	   [S_Jz] = { K_I, SIZE_Z },
-	[S_Ob] = { K_O, 1 },	   [S_Ov] = { K_O, SIZE_V },
-	[S_Xb] = { K_X, 1 },	   [S_Xv] = { K_X, SIZE_V },
-	[S_Xz] = { K_X, SIZE_Z },  [S_CL] = { K_CL, 1 },
-};
-
-static u8 spec_size(const struct decoder *d, enum spec spec)
-{
-	u8 v = d->opsize;
-
-	switch (specs[spec].size) {
-	case SIZE_V:
-		return v;
-	case SIZE_Z:
-		return v > 4 ? 4 : v;
-	}
-	return specs[spec].size;
 }
 
 static void decode_operand(struct decoder *d, struct insn_operand *o,
 			   enum spec spec)
 {
-	u8 size = spec_size(d, spec), high = (d->rex & 1) << 3;
-
-	o->size = size;
-	switch (specs[spec].kind) {
+	o->kind = OPND_NONE;
+	o->size = d->sizes[spec & SIZE];
+	switch (spec & ~(unsigned int)SIZE) {
 	case K_E:
+	case K_Z:
 		if (d->modrm < 0xc0)
 			o->kind = OPND_MEM;
 		else
-			operand_reg(d, o, (d->modrm & 7) | high, size);
+			operand_reg(d, o, (d->modrm & 7) | (d->rex & 1) << 3);
 		break;
 	case K_G:
-		operand_reg(d, o, modrm_reg(d), size);
-		break;
-	case K_Z:
-		operand_reg(d, o, (d->opcode & 7) | high, size);
+		operand_reg(d, o, ((d->modrm >> 3) & 7) | (d->rex & 4) << 1);
 		break;
 	case K_A:
-		operand_reg(d, o, GPR_RAX, size);
+		operand_reg(d, o, GPR_RAX);
+		break;
+	case K_CL:
+		operand_reg(d, o, GPR_RCX);
 		break;
 	case K_I:
 		o->kind = OPND_IMM;
-		d->in->imm = fetch_signed(d, size);
+		d->in->imm = fetch_signed(d, o->size);
 		break;
 	case K_1:
 		o->kind = OPND_IMM;
 		d->in->imm = 1;
 		break;
-	case K_CL:
-		operand_reg(d, o, GPR_RCX, 1);
-		break;
 	case K_O:
 		o->kind = OPND_MEM;
-		d->in->mem.disp = fetch(d, d->in->addr_size);
+		d->in->mem.disp = fetch_signed(d, d->in->addr_size);
 		break;
 	}
 }
@@ -595,38 +519,65 @@ static void decode_operands(struct decoder *d)
 	struct insn *in = d->in;
 	bool branch = d->op.flags & F_NO66;
 
+	if (d->modrm < 0xc0)
+		decode_mem(d);
 	decode_operand(d, &in->dst, d->op.dst);
 	decode_operand(d, &in->src, d->op.src);
 	if (d->op.op == INSN_IMUL3)
-		in->imm = fetch_signed(
-			d, d->opcode == 0x6b ? 1 : spec_size(d, S_Iz));
-	in->size = branch	  ? d->opsize
+		in->imm = fetch_signed(d, d->opcode == 0x6b ? 1
+							    : d->sizes[SIZE_Z]);
+	in->size = branch	  ? d->sizes[SIZE_V]
 		   : in->dst.size ? in->dst.size
 				  : in->src.size;
 	in->cond = d->opcode & 15;
 	if (d->seg != INSN_NO_REG)
 		in->mem.seg = d->seg;
-	if (in->lock && (!(d->op.flags & F_LOCK) || in->dst.kind != OPND_MEM))
-		fail(d, -ENOSYS);
+	if (d->lock && (!(d->op.flags & F_LOCK) || in->dst.kind != OPND_MEM))
+		d->wrong = true;
+}
+
+/* Two accesses of eight bytes, or one by one. */
+static void copy_padded(u8 *to, const u8 *bytes, size_t len)
+{
+	if (len >= 8) {
+		store_le64(to, load_le64(bytes));
+		store_le64(to + len - 8, load_le64(bytes + len - 8));
+		return;
+	}
+	for (size_t i = 0; i < len; i++)
+		to[i] = bytes[i];
 }
 
 int insn_decode(struct insn *in, const u8 *bytes, size_t len, unsigned int bits)
 {
+	/* Zero is no prefix, and what comes after the prefixes takes at most
+	 * 12 bytes, of which 8 are read at once. */
+	u8 padded[40] = { 0 };
 	struct decoder d = {
-		.in = in, .bytes = bytes, .len = len, .seg = INSN_NO_REG
+		.in = in,
+		.at = padded,
+		.sizes = { 0, 1, 2, [SIZE_V] = bits == 16 ? 2 : 4, [4] = 4 },
+		.refused = bits == 64 ? F_NO64 : F_ONLY64,
+		.seg = INSN_NO_REG,
 	};
+	size_t length;
 
-	*in = (struct insn){
-		.bits = (u8)bits,
-		.mem = { SEG_DS, INSN_NO_REG, INSN_NO_REG, 1, 0 },
-	};
+	static_assert(sizeof(padded) >= INSN_MAX + 12 + 8, "see above");
+	len = min_u64(len, INSN_MAX);
+	copy_padded(padded, bytes, len);
+	in->bits = (u8)bits;
+	in->addr_size = in->bits / 8;
+	in->mem = (struct insn_mem){ SEG_DS, INSN_NO_REG, INSN_NO_REG, 1, 0 };
+	in->imm = 0;
 	decode_opcode(&d);
 	decode_sizes(&d);
-	if (!d.error)
-		decode_modrm(&d);
-	if (!d.error)
-		decode_operands(&d);
+	decode_operands(&d);
+	length = (size_t)(d.at - padded);
 	in->op = d.op.op;
-	in->length = (u8)d.pos;
-	return d.error;
+	in->length = (u8)length;
+	in->lock = d.lock;
+	in->rep = d.repeat;
+	if (length > len || d.wrong)
+		return length > len && len < INSN_MAX ? -ERANGE : -ENOSYS;
+	return 0;
 }
