@@ -26,7 +26,7 @@
 
 #define STEPS_MAX    192 /* without an access to a hook */
 #define TOTAL_MAX    768 /* steps in one go: tens of microseconds */
-#define PAGES	     32
+#define PAGES	     32	 /* a bit each of a u32 */
 #define DECODED	     1024
 #define PLACES	     128
 #define FAILURES     4 /* in a row, before a place is left alone for a while */
@@ -61,6 +61,7 @@ struct ahead {
 	struct emul_mem mem;
 	struct walk_cpu paging;
 	struct page pages[PAGES];
+	u32 used;	   /* of them, a bit each */
 	struct page *code; /* where the last instruction was */
 	u64 fs, gs;	   /* bases */
 	bool has_rdtscp;
@@ -90,6 +91,7 @@ static bool translate(struct ahead *a, struct page *p, u64 linear,
 	if (!p->host && !p->device)
 		return false;
 	p->key = linear | access | PAGE_VALID;
+	a->used |= BIT(p - a->pages);
 	return true;
 }
 
@@ -324,8 +326,8 @@ static void take_state(struct ahead *a, struct vcpu *v)
 	a->fs = segment_base(v, SEG_FS);
 	a->gs = segment_base(v, SEG_GS);
 	a->paging = guest_paging(v);
-	for (unsigned int i = 0; i < PAGES; i++)
-		a->pages[i].key = 0;
+	for (; a->used; a->used &= a->used - 1)
+		a->pages[__builtin_ctz(a->used)].key = 0;
 }
 
 static void put_state(const struct ahead *a, struct vcpu *v)
