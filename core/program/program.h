@@ -112,6 +112,7 @@ struct programs {
 	struct {
 		u64 slices, ns;
 		u64 rest; /* until then, ns, nothing runs in the background */
+		bool wanted; /* by the guest, which an interrupt waits for */
 	} cpu[CPU_MAX];
 };
 
@@ -204,10 +205,11 @@ void slice_end(struct slice *s);
 
 /*
  * Between two exits of the guest: gives a slice to a program that has something
- * to do, and then time to the guest, twice as long and at least a slice. Sets
- * the deadline for what is left. While the guest has RFLAGS.IF clear only memory
- * is wiped: an interrupt that comes then could not end the slice, and without
- * v->timer none would. True: the CPU has got an INIT.
+ * to do, and then time to the guest, twice as long and at least a slice; none
+ * right after a hypercall's slice that an interrupt has ended. Sets the deadline
+ * for what is left. While the guest has RFLAGS.IF clear only memory is wiped: an
+ * interrupt that comes then could not end the slice, and without v->timer none
+ * would. True: the CPU has got an INIT.
  */
 bool slice_background(struct programs *all, struct vcpu *v) must_check;
 

@@ -176,6 +176,9 @@ static void handle(struct slice *s, struct program *p, const struct vmexit *e)
 		s->over = true;
 		return;
 	case VMEXIT_INTR:
+		s->all->cpu[s->v->cpu->index].wanted = true;
+		s->over = true;
+		return;
 	case VMEXIT_NMI:
 	case VMEXIT_DEADLINE:
 	case VMEXIT_HANDLED:
@@ -299,7 +302,7 @@ static u64 next_due(struct programs *all, struct vcpu *v, struct program **next)
 		struct program *p = &all->program[(all->turn + i) % all->count];
 		u64 when = due(p, cpu);
 
-		if (!may_run(p, v)) /* look again */
+		if (all->cpu[cpu].wanted || !may_run(p, v)) /* look again */
 			when = max_u64(when, clock_ns() + p->m.slice_us * US);
 		if (when < at)
 			*next = p;
@@ -328,6 +331,7 @@ bool slice_background(struct programs *all, struct vcpu *v)
 		now = at;
 		at = *rest;
 	}
+	all->cpu[v->cpu->index].wanted = false;
 	at = at == NEVER ? 0 : min_u64(at - now, FAR_NS);
 	v->deadline = at ? rdtsc() + clock_to_ticks(at) : 0;
 	return s.init;

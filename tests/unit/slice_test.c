@@ -492,6 +492,22 @@ TEST(at_least_a_slice_for_the_guest)
 	EXPECT(background(0));
 }
 
+/* An interrupt has ended what a hypercall ran: it is delivered, then the
+ * background goes on. */
+TEST(interrupt_first)
+{
+	start(1);
+	next.exit = VMEXIT_INTR;
+	call(0, &all.program[0], NULL);
+	EXPECT_EQ(next.runs, 1);
+	EXPECT(!background(0));
+	EXPECT_EQ(vcpus[0].deadline, fake_now + 500000);
+	EXPECT(background(0));
+	/* which is not wanted less for having been ended so itself */
+	fake_now += 500000;
+	EXPECT(background(0));
+}
+
 TEST(until_a_deadline)
 {
 	struct program *p = &all.program[0];
@@ -754,9 +770,10 @@ TEST(closed_in_between)
 
 TEST_MAIN(CASE(started), CASE(wiped_in_pieces), CASE(stopped_for_good),
 	  CASE(seen_by_another_program), CASE(goes_on),
-	  CASE(at_least_a_slice_for_the_guest), CASE(until_a_deadline),
-	  CASE(not_there), CASE(not_with_interrupts_off),
-	  CASE(answers_and_receives), CASE(answers_nobody),
-	  CASE(answers_and_waits), CASE(waits_for_the_owner),
-	  CASE(the_owner_is_known), CASE(lent_no_longer), CASE(wiped_meanwhile),
-	  CASE(wiped_at_the_end), CASE(closed_in_between))
+	  CASE(at_least_a_slice_for_the_guest), CASE(interrupt_first),
+	  CASE(until_a_deadline), CASE(not_there),
+	  CASE(not_with_interrupts_off), CASE(answers_and_receives),
+	  CASE(answers_nobody), CASE(answers_and_waits),
+	  CASE(waits_for_the_owner), CASE(the_owner_is_known),
+	  CASE(lent_no_longer), CASE(wiped_meanwhile), CASE(wiped_at_the_end),
+	  CASE(closed_in_between))
