@@ -16,7 +16,7 @@
 
 #define SECOND	     1000000000ULL
 #define FIRST_TIME   1767225600 /* 2026-01-01 00:00:00 UTC */
-#define COARSE_TICKS (1 << 23)	/* 8 ms at 1 GHz */
+#define COARSE_TICKS (1 << 27)	/* 130 ms at 1 GHz */
 
 int main(void);
 noreturn void shoji_main(void);
@@ -210,7 +210,7 @@ int clock_gettime(clockid_t id, struct timespec *t)
 
 /*
  * libcrypto asks for the time with every random number, so Shoji is asked only
- * when the TSC has gone on by some milliseconds, or has gone back.
+ * when the TSC has gone on by a fraction of a second, or has gone back.
  */
 static uint64_t coarse_clock(void)
 {
