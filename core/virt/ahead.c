@@ -199,10 +199,12 @@ static const u8 *fetch(struct ahead *a, u8 *copy, size_t *len)
 	if (!is_of(a->code, rip, WALK_FETCH)) {
 		struct page *p = find(a, rip, 1, WALK_FETCH);
 
-		if (!p || !p->host)
+		if (!p)
 			return NULL;
 		a->code = p;
 	}
+	if (!a->code->host)
+		return NULL;
 	*len = min_u64(INSN_MAX, PAGE_SIZE - at);
 	if (*len == INSN_MAX)
 		return a->code->host + at;
