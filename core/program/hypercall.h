@@ -11,11 +11,11 @@
  *
  * ---- a call ----
  *
- * VMMCALL if CPUID's vendor is AuthenticAMD or HygonGenuine, else VMCALL, without
- * prefixes, with RAX = SHOJI_MAGIC | number, arguments in RBX, RCX, RDX, RSI, RDI,
- * R8, R9. Out: RAX = result, 0 or more, or an error negated (enum shoji_error);
- * RBX, RCX and RDX are results where that is said, else unchanged. All other
- * registers are kept.
+ * VMMCALL if CPUID's vendor is AuthenticAMD or HygonGenuine, else VMCALL, with
+ * RAX = SHOJI_MAGIC | number, arguments in RBX, RCX, RDX, RSI, RDI, R8, R9.
+ * Out: RAX = result, 0 or more, or an error negated (enum shoji_error); RBX, RCX
+ * and RDX are results where that is said, else unchanged. All other registers
+ * are kept.
  *
  * Buffers are named by the caller's linear (virtual) addresses and used with the
  * caller's rights, but for protection keys, which are not looked at. A page that

@@ -4,8 +4,6 @@
 #include "core/arch/regs.h"
 #include "core/lib/string.h"
 
-#define VMMCALL_LEN 3
-
 /*
  * The event that was on its way when the exit came. INT n, INT3 and INTO
  * have not moved RIP: executing them again is their re-injection.
@@ -93,6 +91,7 @@ static const struct {
 	{ VMEXIT_CODE_CPUID, VMEXIT_CPUID },
 	{ VMEXIT_CODE_INVD, VMEXIT_INVD },
 	{ VMEXIT_CODE_SHUTDOWN, VMEXIT_SHUTDOWN },
+	{ VMEXIT_CODE_VMMCALL, VMEXIT_HYPERCALL },
 	{ VMEXIT_CODE_INVLPGA, VMEXIT_VIRT_INSN },
 	{ VMEXIT_CODE_VMRUN, VMEXIT_VIRT_INSN },
 	{ VMEXIT_CODE_VMLOAD, VMEXIT_VIRT_INSN },
@@ -121,11 +120,6 @@ void svm_decode_exit(struct svm *svm, struct vmcb *b, struct vmexit *exit)
 	decode_delivering(b, &exit->delivering);
 
 	switch (b->exitcode) {
-	case VMEXIT_CODE_VMMCALL:
-		exit->kind = VMEXIT_HYPERCALL;
-		if (!exit->insn_len) /* who wants prefixes needs NRIPS */
-			exit->insn_len = VMMCALL_LEN;
-		break;
 	case VMEXIT_CODE_EXCP ... VMEXIT_CODE_EXCP + 31:
 		decode_exception(b, exit);
 		break;
