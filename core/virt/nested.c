@@ -200,7 +200,8 @@ void guest_nested_fault(struct vcpu *v, const struct vmexit *exit)
 {
 	static struct log_limit limit;
 	gpa_t gpa = exit->fault.gpa;
-	bool access = !exit->fault.exec && !exit->fault.table;
+	bool access = !exit->fault.exec && !exit->fault.table &&
+		      !exit->delivering.valid; /* an instruction's own */
 	bool hooked = mmio_hooked(gpa);
 	bool apic = align_down(gpa, PAGE_SIZE) == v->guest->apic_base;
 
