@@ -1,5 +1,6 @@
 /* The guest's paging (SDM vol. 3, 4.3 to 4.8). Protection keys and shadow
- * stacks are not looked at: the CPU itself did before it trapped. */
+ * stacks are not looked at: the CPU itself did before it trapped, and running
+ * ahead keeps away from them. */
 #include "core/mm/walk.h"
 
 #include "core/arch/regs.h"

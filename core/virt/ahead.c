@@ -4,11 +4,12 @@
  * and exit. A disk driver writes a command's registers one after the other;
  * this turns six exits into one.
  *
- * Only kernel code in 64-bit mode without CET, only instructions that the
- * executor knows, RDTSC(P), ports of drivers, reads of others, ordinary memory,
- * and moves to and from hooked pages. Whatever else comes is left to the CPU:
- * stopping is always right, since each step is complete in itself. It stops
- * behind the last access that there was the time before.
+ * Only kernel code in 64-bit mode without CET, only pages without protection
+ * keys, only instructions that the executor knows, RDTSC(P), ports of drivers,
+ * reads of others, ordinary memory, and moves to and from hooked pages. Whatever
+ * else comes is left to the CPU: stopping is always right, since each step is
+ * complete in itself. It stops behind the last access that there was the time
+ * before.
  */
 #include "core/virt/guest.h"
 
@@ -328,6 +329,11 @@ static void take_state(struct ahead *a, struct vcpu *v)
 	a->fs = segment_base(v, SEG_FS);
 	a->gs = segment_base(v, SEG_GS);
 	a->paging = guest_paging(v);
+	/* The walk does not look at keys: it refuses what may have one. */
+	if (a->paging.cr4 & CR4_PKE) {
+		a->paging.cr4 |= CR4_SMAP;
+		a->paging.rflags &= ~RFLAGS_AC;
+	}
 	for (; a->used; a->used &= a->used - 1)
 		a->pages[__builtin_ctz(a->used)].key = 0;
 }
@@ -374,7 +380,7 @@ static bool possible(struct vcpu *v)
 	       !(v->rflags & RFLAGS_TF) && guest_code_bits(v) == 64 &&
 	       ops->get(v, VREG_CPL) == 0 &&
 	       !(ops->get(v, VREG_DR7) & DR7_ENABLES) &&
-	       !(ops->get(v, VREG_CR4) & CR4_CET);
+	       !(ops->get(v, VREG_CR4) & (CR4_CET | CR4_PKS));
 }
 
 /* What a go of @n accesses says of its place. One go may have been cut short by

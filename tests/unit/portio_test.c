@@ -1,5 +1,6 @@
 /*
- * IN, OUT, INS and OUTS on hooked ports, and running ahead behind them.
+ * IN, OUT, INS and OUTS on hooked ports, and running ahead: behind them, and
+ * from a trapped access on.
  * units: tests/unit/fake_guest.c core/virt/portio.c core/virt/ahead.c core/virt/run.c core/virt/insn.c core/io/port.c core/mm/walk.c core/emul/decode.c core/emul/exec.c core/emul/flow.c core/emul/string.c
  * libs: -include tests/unit/fake_guest.h
  */
@@ -532,8 +533,28 @@ TEST(does_not_begin)
 	v = start(64);
 	fake.reg[0][VREG_CR4] |= CR4_CET;
 	EXPECT_EQ(ahead(v, nop, 1), 0);
+	v = start(64);
+	fake.reg[0][VREG_CR4] |= CR4_PKS;
+	EXPECT_EQ(ahead(v, nop, 1), 0);
 	v = start(32);
 	EXPECT_EQ(ahead(v, nop, 1), 0);
+}
+
+/* A user's page may have a key by which even the kernel may not touch it. */
+TEST(leaves_users_memory_with_keys)
+{
+	static const u8 store[] = { 0x88, 0x06 }; /* mov %al, (%rsi) */
+	struct vcpu *v = start(64);
+
+	fake_page(0x5000, 0x5000 | PTE_P | PTE_W);
+	fake_page(0x6000, 0x5000 | PTE_P | PTE_W | PTE_U);
+	v->gpr[GPR_RSI] = 0x6000;
+	EXPECT_EQ(ahead(v, store, sizeof(store)), 2);
+	fake.reg[0][VREG_CR4] |= CR4_PKE | CR4_SMAP;
+	v->rflags |= RFLAGS_AC;
+	EXPECT_EQ(ahead(v, store, sizeof(store)), 0);
+	v->gpr[GPR_RSI] = 0x5000;
+	EXPECT_EQ(ahead(v, store, sizeof(store)), 2);
 }
 
 /* A loop without an access to a port ends, too. */
@@ -673,7 +694,7 @@ TEST_MAIN(CASE(in_keeps_the_rest_of_rax), CASE(out_gives_the_low_bytes),
 	  CASE(stops), CASE(passes), CASE(passes_known_ports),
 	  CASE(learns_where_to_stop), CASE(moves_to_devices),
 	  CASE(stops_for_requests), CASE(changed_code), CASE(undecodable_code),
-	  CASE(does_not_begin), CASE(ends), CASE(left_alone),
-	  CASE(executes_the_trapped_access),
+	  CASE(does_not_begin), CASE(leaves_users_memory_with_keys), CASE(ends),
+	  CASE(left_alone), CASE(executes_the_trapped_access),
 	  CASE(nothing_follows_the_trapped_access),
 	  CASE(leaves_the_trapped_access), CASE(end_of_a_page))
