@@ -8,15 +8,13 @@
 #include "core/lib/range.h"
 #include "core/mm/gmem.h"
 
-#define LEVELS_MAX 5
-
 /* An entry that another CPU keeps changing is walked this many times. */
 #define RETRY_MAX  16
 
 #define WALK_AGAIN 2
 
-/* An entry that lacks a flag. */
-struct change {
+/* An entry as it was, and with the flags that it gets. */
+struct step {
 	void *at;
 	u64 old, value;
 };
@@ -35,8 +33,8 @@ struct walk {
 	u64 reserved_page;	    /* in one of a page, below its address */
 
 	u64 all, any; /* bits that all entries have, that any has */
-	struct change change[LEVELS_MAX];
-	unsigned int changes;
+	struct step step[WALK_LEVELS_MAX];
+	unsigned int steps;
 	gpa_t gpa;
 	u32 error;
 };
@@ -101,11 +99,9 @@ static int use_pae(struct walk *w)
 	return 0;
 }
 
-static void want_flags(struct walk *w, void *at, u64 entry, u64 flags)
+static void went(struct walk *w, void *at, u64 entry, u64 flags)
 {
-	if ((entry & flags) != flags)
-		w->change[w->changes++] =
-			(struct change){ at, entry, entry | flags };
+	w->step[w->steps++] = (struct step){ at, entry, entry | flags };
 }
 
 /* Down to the page's own entry. Compiled once for either @size of entries: a
@@ -136,14 +132,13 @@ __attribute__((always_inline)) static inline int descend(struct walk *w,
 			break;
 		if (entry & reserved_table)
 			return fault(w, PF_P | PF_RSVD);
-		want_flags(w, at, entry, PTE_A);
+		went(w, at, entry, PTE_A);
 		table = entry & PTE_ADDR;
 	}
 	offset = BIT(level) - 1;
 	if (entry & (w->reserved | (w->reserved_page & offset)))
 		return fault(w, PF_P | PF_RSVD);
-	want_flags(w, at, entry,
-		   w->access & WALK_WRITE ? PTE_A | PTE_D : PTE_A);
+	went(w, at, entry, w->access & WALK_WRITE ? PTE_A | PTE_D : PTE_A);
 	/* PSE-36 has the address's bits 39:32 at 20:13, else they are clear. */
 	w->gpa = (entry & PTE_ADDR & ~offset) |
 		 (entry & offset & BITS(20, 13)) << (32 - 13) |
@@ -180,18 +175,19 @@ static bool may(const struct walk *w)
 /* SDM vol. 3, 4.8. */
 static int set_flags(struct walk *w, unsigned int size)
 {
-	for (unsigned int i = 0; i < w->changes; i++) {
-		struct change *c = &w->change[i];
-		u32 old = c->old;
+	for (struct step *s = w->step; s < w->step + w->steps; s++) {
+		u32 old = s->old;
 		bool done;
 
+		if (s->old == s->value)
+			continue;
 		if (size == 8)
 			done = __atomic_compare_exchange_n(
-				(u64 *)c->at, &c->old, c->value, false,
+				(u64 *)s->at, &s->old, s->value, false,
 				__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 		else
 			done = __atomic_compare_exchange_n(
-				(u32 *)c->at, &old, (u32)c->value, false,
+				(u32 *)s->at, &old, (u32)s->value, false,
 				__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 		if (!done)
 			return WALK_AGAIN;
@@ -206,7 +202,7 @@ static int walk_once(struct walk *w)
 
 	w->all = ~0ULL;
 	w->any = 0;
-	w->changes = 0;
+	w->steps = 0;
 	if (pae)
 		use_64_bit(w);
 	else
@@ -220,8 +216,26 @@ static int walk_once(struct walk *w)
 	return rc ? rc : set_flags(w, pae ? 8 : 4);
 }
 
+static void leave(const struct walk *w, struct walk_trail *trail)
+{
+	trail->entries = w->steps;
+	for (unsigned int i = 0; i < w->steps; i++) {
+		trail->entry[i].at = w->step[i].at;
+		trail->entry[i].value = w->step[i].value;
+	}
+}
+
+bool walk_same(const struct walk_trail *trail)
+{
+	for (unsigned int i = 0; i < trail->entries; i++)
+		if (__atomic_load_n(trail->entry[i].at, __ATOMIC_RELAXED) !=
+		    trail->entry[i].value)
+			return false;
+	return true;
+}
+
 int walk_linear(const struct walk_cpu *cpu, u64 linear, unsigned int access,
-		gpa_t *gpa, u32 *error_code)
+		gpa_t *gpa, u32 *error_code, struct walk_trail *trail)
 {
 	struct walk w;
 	int rc = WALK_AGAIN;
@@ -229,6 +243,8 @@ int walk_linear(const struct walk_cpu *cpu, u64 linear, unsigned int access,
 	if (!(cpu->efer & EFER_LMA))
 		linear &= BITS(31, 0);
 	if (!(cpu->cr0 & CR0_PG)) {
+		if (trail)
+			trail->entries = 0;
 		*gpa = linear;
 		return 0;
 	}
@@ -243,5 +259,7 @@ int walk_linear(const struct walk_cpu *cpu, u64 linear, unsigned int access,
 		*error_code = w.error;
 	else if (!rc)
 		*gpa = w.gpa;
+	if (!rc && trail)
+		leave(&w, trail);
 	return rc;
 }

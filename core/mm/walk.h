@@ -16,6 +16,8 @@ struct walk_cpu {
 	u8 maxphyaddr; /* of the CPU, CPUID 80000008h: 32 to 52 */
 };
 
+#define WALK_LEVELS_MAX 5
+
 enum walk_access {
 	WALK_READ = 0,
 	WALK_WRITE = 1,
@@ -23,6 +25,14 @@ enum walk_access {
 };
 
 #define WALK_FAULT 1
+
+/* What a walk read, top down, with the flags that it set. */
+struct walk_trail {
+	unsigned int entries;
+	struct {
+		u64 *at, value;
+	} entry[WALK_LEVELS_MAX];
+};
 
 static inline bool walk_canonical(const struct walk_cpu *cpu, u64 linear)
 {
@@ -36,9 +46,14 @@ static inline bool walk_canonical(const struct walk_cpu *cpu, u64 linear)
  * combined) and, unless it faults, sets the accessed and dirty flags. For what
  * the CPU itself does (descriptors, TSS), @user and RFLAGS.AC are clear. 0 and
  * *@gpa; WALK_FAULT and *@error_code, the #PF error code (SDM vol. 3, 4.7); or
- * -EFAULT when a table lies outside of memory.
+ * -EFAULT when a table lies outside of memory. @trail may be NULL.
  */
 int walk_linear(const struct walk_cpu *cpu, u64 linear, unsigned int access,
-		gpa_t *gpa, u32 *error_code) must_check;
+		gpa_t *gpa, u32 *error_code,
+		struct walk_trail *trail) must_check;
+
+/* In long mode, with a @cpu that holds what it held: would the walk that left
+ * @trail go the same way? */
+bool walk_same(const struct walk_trail *trail) must_check;
 
 #endif

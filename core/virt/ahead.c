@@ -27,7 +27,7 @@
 
 #define STEPS_MAX    192 /* without an access to a hook */
 #define TOTAL_MAX    768 /* steps in one go: tens of microseconds */
-#define PAGES	     32	 /* a bit each of a u32 */
+#define SETS	     32
 #define DECODED	     1024
 #define PLACES	     128
 #define FAILURES     4 /* in a row, before a place is left alone for a while */
@@ -35,11 +35,14 @@
 #define ACCESSES_MAX 255
 #define PAGE_VALID   0x800 /* neither address nor access */
 
-/* A translation, kept for one go as a TLB would keep it. */
+/* A translation, kept for one go as a TLB would keep it. Another go looks
+ * whether the tables still say so. */
 struct page {
-	u64 key;      /* its linear address, access and PAGE_VALID; or 0 */
-	u8 *host;     /* of ordinary memory, or NULL and */
-	gpa_t device; /* a hooked page */
+	u64 key;  /* its linear address, access and PAGE_VALID; or 0 */
+	u8 *host; /* NULL: a hooked page */
+	gpa_t gpa;
+	u64 go; /* that has looked */
+	struct walk_trail trail;
 };
 
 /* Where a go began, and what came of it. */
@@ -61,9 +64,10 @@ struct ahead {
 	struct emul_cpu cpu; /* what v holds, up to date between two goes */
 	struct emul_mem mem;
 	struct walk_cpu paging;
-	struct page pages[PAGES];
-	u32 used;	   /* of them, a bit each */
+	struct page pages[SETS][2];
+	struct page none;  /* never a valid one */
 	struct page *code; /* where the last instruction was */
+	u64 go, since;	   /* this one; the first with this paging */
 	u64 fs, gs;	   /* bases */
 	bool has_rdtscp;
 	unsigned int steps; /* of this go, complete */
@@ -78,27 +82,46 @@ struct ahead {
 static bool translate(struct ahead *a, struct page *p, u64 linear,
 		      unsigned int access)
 {
-	struct guest_mem_fault fault;
-	gpa_t gpa;
+	bool device;
+	u32 error;
 
-	*p = (struct page){ 0 };
+	p->key = 0;
 	if (!walk_canonical(&a->paging, linear) ||
-	    guest_walk(&a->paging, linear, access, &gpa, &fault))
+	    walk_linear(&a->paging, linear, access, &p->gpa, &error, &p->trail))
 		return false;
-	if (mmio_hooked(gpa))
-		p->device = gpa;
-	else
-		p->host = gmem_ptr(gpa, PAGE_SIZE);
-	if (!p->host && !p->device)
+	device = mmio_hooked(p->gpa);
+	p->host = device ? NULL : gmem_ptr(p->gpa, PAGE_SIZE);
+	if (!p->host && !device)
 		return false;
 	p->key = linear | access | PAGE_VALID;
-	a->used |= BIT(p - a->pages);
+	p->go = a->go;
 	return true;
 }
 
-static bool is_of(const struct page *p, u64 linear, unsigned int access)
+/* Is it good in this go? */
+static bool holds(struct ahead *a, struct page *p)
 {
-	return p->key == (align_down(linear, PAGE_SIZE) | access | PAGE_VALID);
+	if (p->go == a->go)
+		return true;
+	if (p->go < a->since || mmio_hooked(p->gpa) == !!p->host ||
+	    !walk_same(&p->trail))
+		return false;
+	p->go = a->go;
+	return true;
+}
+
+/* What may be written may be read. */
+static inline bool is_of(const struct page *p, u64 linear, unsigned int access)
+{
+	u64 key = align_down(linear, PAGE_SIZE) | access | PAGE_VALID;
+
+	return p->key == key || p->key == (key | WALK_WRITE);
+}
+
+static inline bool has(struct ahead *a, struct page *p, u64 linear,
+		       unsigned int access)
+{
+	return is_of(p, linear, access) && holds(a, p);
 }
 
 /* The page in which [linear, linear + size) lies, or NULL. */
@@ -106,12 +129,17 @@ static inline struct page *find(struct ahead *a, u64 linear, u32 size,
 				unsigned int access)
 {
 	u64 n = linear / PAGE_SIZE;
-	struct page *p = &a->pages[(n ^ n / PAGES ^ access) % PAGES];
+	struct page *p = a->pages[(n ^ n / SETS ^ n / SETS / SETS) % SETS];
 
 	if (!range_ok(linear % PAGE_SIZE, size, PAGE_SIZE))
 		return NULL;
-	if (!is_of(p, linear, access) &&
-	    !translate(a, p, align_down(linear, PAGE_SIZE), access))
+	if (has(a, p, linear, access))
+		return p;
+	if (has(a, p + 1, linear, access))
+		return p + 1;
+	/* The one that this go has not used, if there is one. */
+	p += p->go == a->go;
+	if (!translate(a, p, align_down(linear, PAGE_SIZE), access))
 		return NULL;
 	return p;
 }
@@ -151,7 +179,7 @@ static int ahead_read(void *ctx, unsigned int seg, u64 offset, void *dst,
 		return EMUL_MEM_FAULT;
 	linear %= PAGE_SIZE;
 	if (!p->host)
-		return access_device(ctx, p->device + linear, dst, size, false);
+		return access_device(ctx, p->gpa + linear, dst, size, false);
 	copy_whole(dst, p->host + linear, size);
 	return 0;
 }
@@ -170,7 +198,7 @@ static int ahead_write(void *ctx, unsigned int seg, u64 offset, const void *src,
 		return 0;
 	}
 	copy_whole(&value, src, min_u64(size, sizeof(value)));
-	return access_device(ctx, p->device + linear, &value, size, true);
+	return access_device(ctx, p->gpa + linear, &value, size, true);
 }
 
 static int ahead_probe(void *ctx, unsigned int seg, u64 offset,
@@ -279,6 +307,20 @@ static int step_tsc(struct ahead *a, const struct insn *in)
 	return 0;
 }
 
+static int step_system(struct ahead *a, const struct insn *in)
+{
+	switch (in->op) {
+	case INSN_IN:
+	case INSN_OUT:
+		return step_io(a, in);
+	case INSN_RDTSC:
+	case INSN_RDTSCP:
+		return step_tsc(a, in);
+	default:
+		return -1;
+	}
+}
+
 /* One step: <0 to stop, 1 if it was an access to a hook. */
 static int step(struct ahead *a)
 {
@@ -286,10 +328,8 @@ static int step(struct ahead *a)
 
 	if (!in)
 		return -1;
-	if (in->op == INSN_IN || in->op == INSN_OUT)
-		return step_io(a, in);
-	if (in->op == INSN_RDTSC || in->op == INSN_RDTSCP)
-		return step_tsc(a, in);
+	if (in->op >= INSN_FIRST_SYSTEM)
+		return step_system(a, in);
 	a->moves = in->op == INSN_MOV || in->op == INSN_MOVZX;
 	a->touched = false;
 	return insn_execute(in, &a->cpu, &a->mem) ? -1 : a->touched;
@@ -308,7 +348,6 @@ void guest_ahead_init(struct vcpu *v)
 	a->v = v;
 	a->cpu.bits = a->cpu.stack_bits = 64;
 	a->mem = (struct emul_mem){ ahead_read, ahead_write, ahead_probe, a };
-	a->code = a->pages;
 	a->has_rdtscp =
 		cpuid(CPUID_EXT_FEATURES).edx & CPUID_80000001_EDX_RDTSCP;
 }
@@ -321,21 +360,34 @@ static u64 segment_base(struct vcpu *v, unsigned int seg)
 	return s.base;
 }
 
-static void take_state(struct ahead *a, struct vcpu *v)
+/* What was found with other registers is forgotten. */
+static void use_paging(struct ahead *a, struct walk_cpu p)
+{
+	struct walk_cpu *old = &a->paging;
+
+	p.rflags &= RFLAGS_AC;
+	/* The walk does not look at keys: it refuses what may have one. */
+	if (p.cr4 & CR4_PKE) {
+		p.cr4 |= CR4_SMAP;
+		p.rflags = 0;
+	}
+	if (p.cr0 != old->cr0 || p.cr3 != old->cr3 || p.cr4 != old->cr4 ||
+	    p.efer != old->efer || p.rflags != old->rflags)
+		a->since = a->go;
+	*old = p;
+}
+
+static void take_state(struct ahead *a, struct vcpu *v,
+		       const struct walk_cpu *paging)
 {
 	a->cpu.rip = v->rip;
 	a->cpu.rflags = v->rflags;
 	memcpy(a->cpu.gpr, v->gpr, sizeof(v->gpr));
 	a->fs = segment_base(v, SEG_FS);
 	a->gs = segment_base(v, SEG_GS);
-	a->paging = guest_paging(v);
-	/* The walk does not look at keys: it refuses what may have one. */
-	if (a->paging.cr4 & CR4_PKE) {
-		a->paging.cr4 |= CR4_SMAP;
-		a->paging.rflags &= ~RFLAGS_AC;
-	}
-	for (; a->used; a->used &= a->used - 1)
-		a->pages[__builtin_ctz(a->used)].key = 0;
+	a->go++;
+	use_paging(a, *paging);
+	a->code = &a->none;
 }
 
 static void put_state(const struct ahead *a, struct vcpu *v)
@@ -372,15 +424,21 @@ static unsigned int run(struct ahead *a, unsigned int limit)
 	return accesses;
 }
 
-static bool possible(struct vcpu *v)
+/* True and *@paging, or not now or not in this mode. */
+static bool possible(struct vcpu *v, struct walk_cpu *paging)
 {
 	const struct virt_ops *ops = v->guest->ops;
+	struct vseg cs;
 
-	return v->ahead && !wanted(v) && !v->event.valid && !v->nmi_pending &&
-	       !(v->rflags & RFLAGS_TF) && guest_code_bits(v) == 64 &&
-	       ops->get(v, VREG_CPL) == 0 &&
-	       !(ops->get(v, VREG_DR7) & DR7_ENABLES) &&
-	       !(ops->get(v, VREG_CR4) & (CR4_CET | CR4_PKS));
+	if (!v->ahead || wanted(v) || v->event.valid || v->nmi_pending ||
+	    v->rflags & RFLAGS_TF)
+		return false;
+	*paging = guest_paging(v);
+	if (!(paging->efer & EFER_LMA) || paging->user ||
+	    paging->cr4 & (CR4_CET | CR4_PKS))
+		return false;
+	ops->get_seg(v, SEG_CS, &cs);
+	return cs.attr & VSEG_L && !(ops->get(v, VREG_DR7) & DR7_ENABLES);
 }
 
 /* What a go of @n accesses says of its place. One go may have been cut short by
@@ -417,16 +475,17 @@ static unsigned int expected(const struct place *p)
 void guest_run_ahead(struct vcpu *v, u64 rip, u16 where)
 {
 	struct ahead *a = v->ahead;
+	struct walk_cpu paging;
 	struct place *p;
 
-	if (!possible(v))
+	if (!possible(v, &paging))
 		return;
 	p = place(v, rip, where);
 	if (!expected(p)) {
 		p->times--;
 		return;
 	}
-	take_state(a, v);
+	take_state(a, v, &paging);
 	learn(p, run(a, expected(p)));
 	put_state(a, v);
 }
@@ -435,13 +494,14 @@ bool guest_emulate_ahead(struct vcpu *v, u16 where, bool further)
 {
 	struct ahead *a = v->ahead;
 	unsigned int more, n;
+	struct walk_cpu paging;
 	struct place *p;
 
-	if (!possible(v))
+	if (!possible(v, &paging))
 		return false;
 	p = place(v, v->rip, where);
 	more = further ? expected(p) : 0;
-	take_state(a, v);
+	take_state(a, v, &paging);
 	n = run(a, 1 + more);
 	if (!a->steps)
 		return false;

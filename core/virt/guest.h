@@ -107,10 +107,8 @@ int guest_mem(struct vcpu *v, u64 linear, void *data, u32 size,
 /* Through the guest's page tables; EMUL_MEM_FAULT and *@fault if they say so. */
 int guest_translate(struct vcpu *v, u64 linear, unsigned int access, gpa_t *gpa,
 		    struct guest_mem_fault *fault) must_check;
-/* The same in two steps; without GUEST_SYSTEM. */
+/* For walk_linear(). */
 struct walk_cpu guest_paging(struct vcpu *v);
-int guest_walk(const struct walk_cpu *cpu, u64 linear, unsigned int access,
-	       gpa_t *gpa, struct guest_mem_fault *fault) must_check;
 
 /* Would an access to these bytes fault? Sets A and D as the access would. */
 int guest_probe(struct vcpu *v, u64 linear, u32 size, unsigned int access,

@@ -49,33 +49,27 @@ struct walk_cpu guest_paging(struct vcpu *v)
 	};
 }
 
-int guest_walk(const struct walk_cpu *cpu, u64 linear, unsigned int access,
-	       gpa_t *gpa, struct guest_mem_fault *fault)
-{
-	u32 error = 0;
-	int rc = walk_linear(cpu, linear, access, gpa, &error);
-
-	if (!rc)
-		return 0;
-	/* Tables outside of memory read as ones: reserved bits are set. */
-	if (rc != WALK_FAULT)
-		error = PF_P | PF_RSVD | (access & WALK_WRITE ? PF_W : 0) |
-			(cpu->user ? PF_U : 0);
-	*fault = (struct guest_mem_fault){ true, VECTOR_PF, error, linear };
-	return EMUL_MEM_FAULT;
-}
-
 int guest_translate(struct vcpu *v, u64 linear, unsigned int access, gpa_t *gpa,
 		    struct guest_mem_fault *fault)
 {
 	struct walk_cpu cpu = guest_paging(v);
+	u32 error = 0;
+	int rc;
 
 	if (access & GUEST_SYSTEM) {
 		cpu.user = false;
 		cpu.rflags &= ~RFLAGS_AC;
 		access &= ~(unsigned int)GUEST_SYSTEM;
 	}
-	return guest_walk(&cpu, linear, access, gpa, fault);
+	rc = walk_linear(&cpu, linear, access, gpa, &error, NULL);
+	if (!rc)
+		return 0;
+	/* Tables outside of memory read as ones: reserved bits are set. */
+	if (rc != WALK_FAULT)
+		error = PF_P | PF_RSVD | (access & WALK_WRITE ? PF_W : 0) |
+			(cpu.user ? PF_U : 0);
+	*fault = (struct guest_mem_fault){ true, VECTOR_PF, error, linear };
+	return EMUL_MEM_FAULT;
 }
 
 /* ---- physical accesses -------------------------------------------------- */

@@ -69,6 +69,30 @@ static void check_fault(unsigned int writes, const struct walk_cpu *cpu,
 		abort();
 }
 
+/* Once a bit may have changed: what is said to be the same leads to the
+ * same page, and nothing has to be set. */
+static void check_same(const struct walk_cpu *cpu, u64 linear,
+		       unsigned int access, gpa_t gpa,
+		       const struct walk_trail *trail, u8 where)
+{
+	u8 before[sizeof(space.ram)];
+	gpa_t again = ~gpa;
+	u32 error;
+
+	if (!(cpu->efer & EFER_LMA))
+		return;
+	if (where & 1 && trail->entries)
+		*trail->entry[where / 2 % trail->entries].at ^= BIT(where / 4);
+	if (!walk_same(trail))
+		return;
+	space.fail_at = 0;
+	space.calls = 0;
+	memcpy(before, space.ram, sizeof(before));
+	if (walk_linear(cpu, linear, access, &again, &error, NULL) ||
+	    again != gpa || memcmp(before, space.ram, sizeof(before)))
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	u8 before[sizeof(space.ram)];
@@ -77,6 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		u64 linear;
 		u8 access, bools, fail_at;
 	} in;
+	struct walk_trail trail;
 	unsigned int writes;
 	u32 error = 0;
 	gpa_t gpa = 0;
@@ -100,7 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		space.ram[i] = space.ram[i - size];
 
 	memcpy(before, space.ram, sizeof(before));
-	rc = walk_linear(&in.cpu, in.linear, in.access, &gpa, &error);
+	rc = walk_linear(&in.cpu, in.linear, in.access, &gpa, &error, &trail);
 	writes = check_writes(before);
 	if (rc == WALK_FAULT)
 		check_fault(writes, &in.cpu, in.access, error);
@@ -109,5 +134,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else if (!rc && gpa >> max_u64(in.cpu.maxphyaddr, 40) &&
 		 in.cpu.cr0 & CR0_PG)
 		abort();
+	else if (!rc)
+		check_same(&in.cpu, in.linear, in.access, gpa, &trail,
+			   data[49]);
 	return 0;
 }

@@ -147,7 +147,8 @@ bool gmem_hidden(gpa_t gpa, u64 len)
 
 bool mmio_hooked(gpa_t gpa)
 {
-	return gpa / PAGE_SIZE == FAKE_DEVICE / PAGE_SIZE;
+	return gpa / PAGE_SIZE == FAKE_DEVICE / PAGE_SIZE ||
+	       (fake.hooked && gpa / PAGE_SIZE == fake.hooked / PAGE_SIZE);
 }
 
 int mmio_access(struct mmio_io *io)

@@ -46,6 +46,7 @@ struct fake {
 	struct vseg seg[FAKE_CPUS][VSEG_COUNT];
 	u32 flushes[FAKE_CPUS];
 	u8 ram[FAKE_RAM] __attribute__((aligned(PAGE_SIZE)));
+	gpa_t hooked; /* another page of the device, or 0 */
 	u32 device_writes;
 	u32 self;	    /* the CPU that runs */
 	struct cpuid id[3]; /* of leaves 80000001h, 80000008h, 80000021h */

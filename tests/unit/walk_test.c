@@ -17,6 +17,7 @@ static u8 ram[0x10000] __attribute__((aligned(8)));
 static struct walk_cpu cpu;
 static gpa_t gpa;
 static u32 error_code;
+static struct walk_trail trail;
 /* Another CPU changes the entry here as often, once it has been read. */
 static gpa_t race_at;
 static unsigned int races;
@@ -62,7 +63,7 @@ static int walk(u64 linear, unsigned int access)
 {
 	gpa = ~0ULL;
 	error_code = ~0U;
-	return walk_linear(&cpu, linear, access, &gpa, &error_code);
+	return walk_linear(&cpu, linear, access, &gpa, &error_code, &trail);
 }
 
 static void reset(u64 cr4, u64 efer)
@@ -323,6 +324,36 @@ TEST(tables_outside_of_memory)
 	EXPECT_EQ(walk(LINEAR, WALK_READ), -EFAULT);
 }
 
+/* Any level may change, and a flag is a change. */
+TEST(the_same_way)
+{
+	reset_long(0x5000 | PWU);
+	EXPECT_EQ(walk(LINEAR, WALK_READ), 0);
+	EXPECT_EQ(trail.entries, 4);
+	EXPECT(walk_same(&trail));
+	for (gpa_t at = 0x1008; at < 0x5000; at += PAGE_SIZE) {
+		u64 entry = entry_at(at);
+
+		put(at, entry ^ BIT(9));
+		EXPECT(!walk_same(&trail));
+		put(at, entry & ~PTE_A);
+		EXPECT(!walk_same(&trail));
+		put(at, entry);
+		EXPECT(walk_same(&trail));
+	}
+	EXPECT_EQ(walk(LINEAR, WALK_WRITE), 0);
+	EXPECT(walk_same(&trail));
+	put(0x4008, entry_at(0x4008) & ~PTE_D);
+	EXPECT(!walk_same(&trail));
+	put(0x3008, 0x600000 | PWU | PTE_PS);
+	EXPECT_EQ(walk(LINEAR, WALK_READ), 0);
+	EXPECT_EQ(trail.entries, 3);
+	EXPECT(walk_same(&trail));
+	cpu.cr0 &= ~CR0_PG;
+	EXPECT_EQ(walk(LINEAR, WALK_READ), 0);
+	EXPECT_EQ(trail.entries, 0);
+}
+
 TEST(races_of_other_cpus)
 {
 	reset_long(0x5000 | PWU);
@@ -360,5 +391,5 @@ TEST(tables_at_zero)
 TEST_MAIN(CASE(not_paged), CASE(two_levels), CASE(pse_36), CASE(pae),
 	  CASE(upper_pae), CASE(four_levels), CASE(upper_half_and_five_levels),
 	  CASE(user_rights), CASE(write_protect), CASE(no_execute), CASE(smep),
-	  CASE(smap), CASE(tables_outside_of_memory), CASE(races_of_other_cpus),
-	  CASE(tables_at_zero))
+	  CASE(smap), CASE(tables_outside_of_memory), CASE(the_same_way),
+	  CASE(races_of_other_cpus), CASE(tables_at_zero))
