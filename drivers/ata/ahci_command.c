@@ -32,14 +32,17 @@ static bool sg_add(struct sg_list *sg, gpa_t gpa, u32 len)
 	return true;
 }
 
-/* One entry, or what is left of it. False if the list of ours is full. */
+/* One entry, or what is left of it. False if the list of ours is full, or if
+ * nothing is left: the guest has changed an entry that was begun. */
 static bool gather_prd(struct ahci_port *p, struct ahci_place *at,
 		       const struct ahci_prd *prd, u64 *left)
 {
-	u32 len = (prd->dbc & (AHCI_PRD_BYTES - 1) & ~1u) + 2 - at->offset;
+	u32 whole = (prd->dbc & (AHCI_PRD_BYTES - 1) & ~1u) + 2;
+	u32 len = whole - at->offset;
 	u32 take = (u32)min_u64(len, *left);
 
-	if (!sg_add(&p->sg, ahci_address(p, prd->dba & ~1ULL) + at->offset,
+	if (at->offset >= whole ||
+	    !sg_add(&p->sg, ahci_address(p, prd->dba & ~1ULL) + at->offset,
 		    take))
 		return false;
 	*left -= take;

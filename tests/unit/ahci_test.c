@@ -831,6 +831,40 @@ TEST(the_longest_list)
 }
 
 /*
+ * An entry in the middle of which a chunk has ended is made to end there: what
+ * is left of it, nothing, must not become an entry of ours.
+ */
+TEST(list_changed_between_chunks)
+{
+	u8 *e = model.memory + TABLE_LONG + 0x80 + 16 * 503;
+
+	machine(512);
+	for (u32 i = 0; i < 4; i++) {
+		guest_start();
+		ops[0] = (struct op){
+			i & 1 ? 200 : 10, 16, 0x25, false, false, false
+		};
+		make_fis(TABLE_LONG, &ops[0], 0);
+		gap = 2;
+		make_list(TABLE_LONG, DATA(0), 1006, 1);
+		gap = 0;
+		make_list(TABLE_LONG + 16 * 503, DATA(1), 4096, 1);
+		store_le32(e + 12, 4095);
+		store_le64(e + 16, DATA(2));
+		store_le32(e + 16 + 12, 8191);
+		make_header(0, TABLE_LONG, 505, false);
+		out(PxCI, 1);
+		EXPECT_EQ(p->slot[0].at.offset, 9 * 512 - 1006);
+		store_le64(e, MODEL_RAM + 0x8000 - p->slot[0].at.offset);
+		store_le32(e + 12, p->slot[0].at.offset - (i & 2 ? 3 : 1));
+		EXPECT_EQ(command(0, false), 4);
+		EXPECT_EQ(foreign, 0);
+		guest_stop();
+	}
+	clean();
+}
+
+/*
  * A command in chunks is given again while the device is at it: it must not go
  * on past its range, into sectors that would have to be encrypted.
  */
@@ -1112,9 +1146,10 @@ TEST_MAIN(CASE(asks_at_start), CASE(firmware_goes_on), CASE(random_commands),
 	  CASE(seen_by_one_register), CASE(start_too_early),
 	  CASE(reads_cut_off), CASE(errors_of_the_device),
 	  CASE(refused_commands), CASE(what_is_configured), CASE(hidden_memory),
-	  CASE(the_longest_list), CASE(issued_twice), CASE(past_28_bits),
-	  CASE(swapped_in_mid_command), CASE(identify_is_adjusted),
-	  CASE(plugged), CASE(plugged_with_commands_waiting),
+	  CASE(the_longest_list), CASE(list_changed_between_chunks),
+	  CASE(issued_twice), CASE(past_28_bits), CASE(swapped_in_mid_command),
+	  CASE(identify_is_adjusted), CASE(plugged),
+	  CASE(plugged_with_commands_waiting),
 	  CASE(a_device_that_does_not_answer), CASE(device_reset),
 	  CASE(no_memory), CASE(a_port_that_does_not_stop),
 	  CASE(stopped_in_mid_command))
