@@ -277,6 +277,7 @@ static int step_io(struct ahead *a, const struct insn *in)
 {
 	bool out = in->op == INSN_OUT;
 	const struct insn_operand *where = out ? &in->dst : &in->src;
+	u8 size = out ? in->src.size : in->dst.size;
 	u16 port =
 		where->kind == OPND_IMM ? in->imm & 0xff : a->cpu.gpr[GPR_RDX];
 	bool hooked = port_bitmap()[port / 8] & 1 << port % 8;
@@ -284,7 +285,7 @@ static int step_io(struct ahead *a, const struct insn *in)
 	if (out && !hooked && !port_known(port))
 		return -1;
 	a->v->gpr[GPR_RAX] = a->cpu.gpr[GPR_RAX];
-	guest_io_access(a->v, port, in->size, out);
+	guest_io_access(a->v, port, size, out);
 	a->cpu.gpr[GPR_RAX] = a->v->gpr[GPR_RAX];
 	a->cpu.rip += in->length;
 	return hooked;

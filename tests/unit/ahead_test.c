@@ -151,6 +151,28 @@ TEST(passes_known_ports)
 	port_hook_move(&hook, 0, 0);
 }
 
+/* Behind a port in the instruction is all of EAX, as behind DX. */
+TEST(size_of_a_port)
+{
+	static struct port_hook hook = { .first = 0x60,
+					 .count = 4,
+					 .fn = device_fn };
+	static const u8 out[] = { 0xe7, 0x60 }, in[] = { 0xe5, 0x60 };
+	static const u8 word[] = { 0x66, 0xe7, 0x60 };
+	struct vcpu *v = start(64);
+
+	port_hook_add(&hook);
+	v->gpr[GPR_RAX] = 0x12345678;
+	EXPECT_EQ(ahead(v, out, sizeof(out)), 2);
+	EXPECT_EQ(device.size, 4);
+	EXPECT_EQ(device.last, 0x12345678);
+	EXPECT_EQ(ahead(v, word, sizeof(word)), 3);
+	EXPECT_EQ(device.last, 0x5678);
+	EXPECT_EQ(ahead(v, in, sizeof(in)), 2);
+	EXPECT_EQ(device.size, 4);
+	port_hook_move(&hook, 0, 0);
+}
+
 /* Moves to and from hooked pages count, as if they were ports. */
 TEST(moves_to_devices)
 {
@@ -549,12 +571,13 @@ TEST(end_of_a_page)
 }
 
 TEST_MAIN(CASE(runs_to_the_next_access), CASE(stops), CASE(passes),
-	  CASE(passes_known_ports), CASE(learns_where_to_stop),
-	  CASE(moves_to_devices), CASE(stops_for_requests), CASE(changed_code),
-	  CASE(undecodable_code), CASE(does_not_begin),
-	  CASE(leaves_users_memory_with_keys), CASE(ends), CASE(left_alone),
-	  CASE(follows_the_tables), CASE(follows_the_registers),
-	  CASE(follows_the_hooks), CASE(rights_of_a_page),
-	  CASE(pages_for_one_place), CASE(executes_the_trapped_access),
+	  CASE(passes_known_ports), CASE(size_of_a_port),
+	  CASE(learns_where_to_stop), CASE(moves_to_devices),
+	  CASE(stops_for_requests), CASE(changed_code), CASE(undecodable_code),
+	  CASE(does_not_begin), CASE(leaves_users_memory_with_keys), CASE(ends),
+	  CASE(left_alone), CASE(follows_the_tables),
+	  CASE(follows_the_registers), CASE(follows_the_hooks),
+	  CASE(rights_of_a_page), CASE(pages_for_one_place),
+	  CASE(executes_the_trapped_access),
 	  CASE(nothing_follows_the_trapped_access),
 	  CASE(leaves_the_trapped_access), CASE(end_of_a_page))
