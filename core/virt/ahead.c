@@ -435,7 +435,7 @@ static bool possible(struct vcpu *v, struct walk_cpu *paging)
 	    v->rflags & RFLAGS_TF)
 		return false;
 	*paging = guest_paging(v);
-	if (!(paging->efer & EFER_LMA) || paging->user ||
+	if (!(paging->efer & EFER_LMA) || ops->get(v, VREG_CPL) ||
 	    paging->cr4 & (CR4_CET | CR4_PKS))
 		return false;
 	ops->get_seg(v, SEG_CS, &cs);

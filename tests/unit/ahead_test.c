@@ -264,6 +264,9 @@ TEST(does_not_begin)
 	fake.reg[0][VREG_CPL] = 3;
 	EXPECT_EQ(ahead(v, nop, 1), 0);
 	v = start(64);
+	fake.reg[0][VREG_CPL] = 1; /* a supervisor, but not to ports */
+	EXPECT_EQ(ahead(v, nop, 1), 0);
+	v = start(64);
 	v->rflags |= RFLAGS_TF;
 	EXPECT_EQ(ahead(v, nop, 1), 0);
 	v = start(64);
