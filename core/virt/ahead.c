@@ -5,11 +5,11 @@
  * this turns six exits into one.
  *
  * Only kernel code in 64-bit mode without CET, only pages without protection
- * keys, only instructions that the executor knows, RDTSC(P), ports of drivers,
- * reads of others, ordinary memory, and moves to and from hooked pages. Whatever
- * else comes is left to the CPU: stopping is always right, since each step is
- * complete in itself. It stops behind the last access that there was the time
- * before.
+ * keys and where LASS lets a supervisor go, only instructions that the executor
+ * knows, RDTSC(P), ports of drivers, reads of others, ordinary memory, and
+ * moves to and from hooked pages. Whatever else comes is left to the CPU:
+ * stopping is always right, since each step is complete in itself. It stops
+ * behind the last access that there was the time before.
  */
 #include "core/virt/guest.h"
 
@@ -87,6 +87,7 @@ static bool translate(struct ahead *a, struct page *p, u64 linear,
 
 	p->key = 0;
 	if (!walk_canonical(&a->paging, linear) ||
+	    (a->paging.cr4 & CR4_LASS && !(linear >> 63)) ||
 	    walk_linear(&a->paging, linear, access, &p->gpa, &error, &p->trail))
 		return false;
 	device = mmio_hooked(p->gpa);

@@ -299,6 +299,29 @@ TEST(leaves_users_memory_with_keys)
 	EXPECT_EQ(ahead(v, store, sizeof(store)), 2);
 }
 
+/* With LASS a supervisor has no business in the lower half, whatever the
+ * tables say. */
+TEST(leaves_the_lower_half_with_lass)
+{
+	static const u8 store[] = { 0x88, 0x06 }; /* mov %al, (%rsi) */
+	const u64 upper = 0xffff800000000000;
+	struct vcpu *v = start(64);
+
+	memcpy(fake.ram + fake.reg[0][VREG_CR3] + 256 * 8,
+	       fake.ram + fake.reg[0][VREG_CR3], 8);
+	ahead(v, store, sizeof(store));
+	fake.reg[0][VREG_CR4] |= CR4_LASS | CR4_SMAP;
+	for (u64 page = 0; page < FAKE_RAM; page += PAGE_SIZE)
+		fake_page(page, page | PTE_P | PTE_W);
+	EXPECT_EQ(ahead(v, store, sizeof(store)), 0);
+	for (int i = 0; i < 2; i++) {
+		v->gpr[GPR_RSI] = i ? upper | 0x5000 : 0x5000;
+		v->rip = upper | 0x1002;
+		guest_run_ahead(v, 0, i);
+		EXPECT_EQ(v->rip, upper | (i ? 0x1004 : 0x1002));
+	}
+}
+
 /* A loop without an access to a port ends, too. */
 TEST(ends)
 {
@@ -577,10 +600,10 @@ TEST_MAIN(CASE(runs_to_the_next_access), CASE(stops), CASE(passes),
 	  CASE(passes_known_ports), CASE(size_of_a_port),
 	  CASE(learns_where_to_stop), CASE(moves_to_devices),
 	  CASE(stops_for_requests), CASE(changed_code), CASE(undecodable_code),
-	  CASE(does_not_begin), CASE(leaves_users_memory_with_keys), CASE(ends),
-	  CASE(left_alone), CASE(follows_the_tables),
-	  CASE(follows_the_registers), CASE(follows_the_hooks),
-	  CASE(rights_of_a_page), CASE(pages_for_one_place),
-	  CASE(executes_the_trapped_access),
+	  CASE(does_not_begin), CASE(leaves_users_memory_with_keys),
+	  CASE(leaves_the_lower_half_with_lass), CASE(ends), CASE(left_alone),
+	  CASE(follows_the_tables), CASE(follows_the_registers),
+	  CASE(follows_the_hooks), CASE(rights_of_a_page),
+	  CASE(pages_for_one_place), CASE(executes_the_trapped_access),
 	  CASE(nothing_follows_the_trapped_access),
 	  CASE(leaves_the_trapped_access), CASE(end_of_a_page))
