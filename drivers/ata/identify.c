@@ -74,8 +74,9 @@ static const struct {
 } unsupported[] = {
 	{ 48, ALWAYS, 0x0001 },	  /* trusted computing */
 	{ 59, NO_ERASE, 0xF000 }, /* sanitize */
-	{ 69, ALWAYS,
-	  0x0F08 }, /* DMA of buffers and microcode, SET MAX; size */
+	/* DMA of buffers and microcode, SET MAX; zeros after a TRIM, which the
+	 * cipher makes noise of; the size */
+	{ 69, ALWAYS, 0x0F28 },
 	{ 75, NO_NCQ, 0xFFFF },	  /* queue depth */
 	{ 76, NO_NCQ, 0x0100 },	  /* NCQ */
 	{ 76, ALWAYS, 0x9800 },	  /* its log, priority, unload */

@@ -198,7 +198,20 @@ TEST(long_strings_fit)
 	EXPECT_EQ(strlen(id.serial), 20);
 }
 
+/* Zeros that the device gives after a TRIM come out of the cipher as noise. */
+TEST(no_zeros_after_trim)
+{
+	const struct ata_options options = { 0 };
+	u8 data[512] = { 0 };
+
+	put(data, 69, 0x4020);
+	put(data, 169, 1);
+	ata_identify_adjust(data, &options, true);
+	EXPECT_EQ(data[2 * 69] | data[2 * 69 + 1] << 8, 0x4000);
+	EXPECT_EQ(data[2 * 169], 1);
+}
+
 TEST_MAIN(CASE(user_data_commands), CASE(passed_commands), CASE(ranges),
 	  CASE(ranges_that_end_too_late), CASE(cylinder_head_sector),
 	  CASE(set_range_is_the_inverse), CASE(identity),
-	  CASE(long_strings_fit))
+	  CASE(long_strings_fit), CASE(no_zeros_after_trim))
