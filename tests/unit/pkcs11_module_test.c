@@ -3,6 +3,8 @@
  * units: tools/guest/pkcs11/module.c tools/guest/pkcs11/token.c tools/guest/pkcs11/der.c tools/sdk/examples/sign/sign.c tools/sdk/examples/sign/keys.c
  * libs: -lcrypto
  */
+#include <pthread.h>
+#include <semaphore.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +15,8 @@
 
 static struct sign sign;
 static bool absent;
+static sem_t called, go_on; /* a call under way, if @slow */
+static bool slow;
 static int garble; /* 1: cut short, 2: too long, 3: error, 4: other status */
 
 static int fake_open(void)
@@ -24,6 +28,10 @@ static long fake_call(const void *request, size_t len, void *reply, size_t room)
 {
 	long got = (long)sign_handle(&sign, request, len, reply, room);
 
+	if (slow) {
+		sem_post(&called);
+		sem_wait(&go_on);
+	}
 	switch (garble) {
 	case 1:
 		return got - 1;
@@ -366,6 +374,39 @@ TEST(forks)
 	OK(f->C_GetInfo(&info));
 }
 
+static void *ask_random(void *unused)
+{
+	u8 some[4];
+
+	(void)unused;
+	OK(f->C_GenerateRandom(session, some, sizeof(some)));
+	return NULL;
+}
+
+/* The child has none of the parent's threads, and none to wait for. */
+TEST(forks_meanwhile)
+{
+	pthread_t thread;
+	int status = 1;
+	pid_t child;
+
+	sem_init(&called, 0, 0);
+	sem_init(&go_on, 0, 0);
+	slow = true;
+	pthread_create(&thread, NULL, ask_random, NULL);
+	sem_wait(&called);
+	child = fork();
+	if (!child) {
+		alarm(2);
+		_exit(f->C_Initialize(NULL) != CKR_OK);
+	}
+	waitpid(child, &status, 0);
+	EXPECT_EQ(status, 0);
+	sem_post(&go_on);
+	pthread_join(thread, NULL);
+	slow = false;
+}
+
 TEST(sessions)
 {
 	ck_session_handle_t s;
@@ -394,4 +435,5 @@ TEST(sessions)
 
 TEST_MAIN(CASE(start), CASE(presence), CASE(objects), CASE(secrets),
 	  CASE(attributes), CASE(signing), CASE(pss), CASE(long_data),
-	  CASE(random_bytes), CASE(broken_program), CASE(forks), CASE(sessions))
+	  CASE(random_bytes), CASE(broken_program), CASE(forks),
+	  CASE(forks_meanwhile), CASE(sessions))

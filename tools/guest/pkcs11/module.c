@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tools/guest/pkcs11/token.h"
 
@@ -31,7 +30,7 @@ struct session {
 /* One per process, as PKCS#11 has it; behind the lock. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
-	pid_t owner; /* 0: not initialised; a child of fork() is not, too */
+	bool initialized;
 	unsigned int open;
 	struct session session[SESSIONS]; /* by handle - 1 */
 	struct token token;
@@ -116,7 +115,7 @@ static ck_rv_t leave(ck_rv_t result)
 static ck_rv_t enter(void)
 {
 	pthread_mutex_lock(&lock);
-	return module.owner == getpid() ? CKR_OK : CKR_CRYPTOKI_NOT_INITIALIZED;
+	return module.initialized ? CKR_OK : CKR_CRYPTOKI_NOT_INITIALIZED;
 }
 
 static ck_rv_t enter_session(ck_session_handle_t handle, struct session **s)
@@ -151,6 +150,19 @@ static void pad(unsigned char *field, size_t size, const char *text)
 
 /* ---- general ---- */
 
+/* The parent's sessions are not the child's, and a thread of the parent's that
+ * has the lock does not exist here. */
+static void after_fork(void)
+{
+	pthread_mutex_init(&lock, NULL);
+	module.initialized = false;
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+	pthread_atfork(NULL, NULL, after_fork);
+}
+
 static ck_rv_t initialize(void *args)
 {
 	const struct ck_c_initialize_args *a = args;
@@ -158,11 +170,10 @@ static ck_rv_t initialize(void *args)
 	if (a && a->reserved)
 		return CKR_ARGUMENTS_BAD;
 	pthread_mutex_lock(&lock);
-	if (module.owner == getpid())
+	if (module.initialized)
 		return leave(CKR_CRYPTOKI_ALREADY_INITIALIZED);
-	/* after fork() the parent's sessions are none of ours */
 	memset(&module, 0, sizeof(module));
-	module.owner = getpid();
+	module.initialized = true;
 	module.token.transport = transport_get();
 	return leave(CKR_OK);
 }
@@ -197,7 +208,7 @@ static ck_rv_t finalize(void *reserved)
 		error = CKR_ARGUMENTS_BAD;
 	if (!error) {
 		close_all();
-		module.owner = 0;
+		module.initialized = false;
 	}
 	return leave(error);
 }
