@@ -17,6 +17,9 @@ static u8 answer[SIGN_MESSAGE];
 static size_t answer_len;
 static u32 type;	    /* of the last message */
 static unsigned int writes; /* files written */
+static unsigned int reads;  /* of standard input */
+static size_t size;	    /* of a file; of standard input, the first time */
+static size_t sent;	    /* bytes of the last message */
 
 /* ---- what it stands on ---------------------------------------------------- */
 
@@ -34,6 +37,7 @@ int hyper_find(const char *name)
 int64_t hyper_send(struct hyper_message *m)
 {
 	type = m->type;
+	sent = m->request_len;
 	memcpy(m->reply, answer, answer_len);
 	return (int64_t)answer_len;
 }
@@ -59,8 +63,9 @@ int ctl_refused(const char *what, int64_t error)
 
 bool ctl_read(const char *name, struct ctl_bytes *out)
 {
-	(void)name;
-	*out = (struct ctl_bytes){ calloc(1, 4), 4 };
+	bool end = !strcmp(name, "-") && reads++;
+
+	*out = (struct ctl_bytes){ calloc(1, size), end ? 0 : size };
 	return true;
 }
 
@@ -85,7 +90,7 @@ static int command(ctl_command *run, const char *text)
 		argv[argc++] = p;
 	argv[argc] = NULL;
 	optind = 0;
-	writes = 0;
+	writes = reads = 0;
 	return run(argc, argv);
 }
 
@@ -107,6 +112,7 @@ static void answers(u32 count, size_t len)
 
 TEST(types)
 {
+	size = 4;
 	answer_len = 0;
 	EXPECT_EQ(command(ctl_send, "send -t 0x12 p f"), CTL_OK);
 	EXPECT_EQ(type, 0x12);
@@ -136,4 +142,19 @@ TEST(signatures)
 	EXPECT_EQ(writes, 0);
 }
 
-TEST_MAIN(CASE(types), CASE(signatures))
+/* Standard input that comes too late for a batch is not empty in the next. */
+TEST(batches)
+{
+	size = 40000;
+	answers(1, 64);
+	EXPECT_EQ(command(ctl_sign, "sign --key p256 a -"), CTL_OK);
+	EXPECT_EQ(writes, 2);
+	EXPECT_EQ(sent, sizeof(struct sign_request) + 4 + size);
+	EXPECT_EQ(command(ctl_sign, "sign --key p256 a - b"), CTL_OK);
+	EXPECT_EQ(writes, 3);
+	size = SIGN_MESSAGE;
+	EXPECT_EQ(command(ctl_sign, "sign --key p256 a b"), CTL_FILE);
+	EXPECT_EQ(writes, 0);
+}
+
+TEST_MAIN(CASE(types), CASE(signatures), CASE(batches))

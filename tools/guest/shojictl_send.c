@@ -114,7 +114,8 @@ static const char sign_usage[] =
 struct sign_job {
 	struct sign_request head;
 	const char *program, *out;
-	int item; /* of SIGN_PUBLIC's reply, or -1: sign */
+	int item;	       /* of SIGN_PUBLIC's reply, or -1: sign */
+	struct ctl_bytes next; /* read, and too long for the batch before */
 	struct hyper_message message;
 	uint8_t request[SIGN_MESSAGE], reply[SIGN_MESSAGE];
 };
@@ -245,17 +246,14 @@ static int fill_batch(struct sign_job *j, char **files, int n, size_t *len,
 	int i;
 
 	for (i = 0; i < n && i < SIGN_ITEMS && (size_t)i < most; i++) {
-		struct ctl_bytes data;
-		bool fits;
-
-		if (!ctl_read(files[i], &data)) {
+		if (!j->next.p && !ctl_read(files[i], &j->next)) {
 			*error = CTL_FILE;
 			return 0;
 		}
-		fits = sign_write(&w, data.p, data.len);
-		free(data.p);
-		if (!fits)
+		if (!sign_write(&w, j->next.p, j->next.len))
 			break;
+		free(j->next.p);
+		j->next.p = NULL;
 	}
 	*len = (size_t)(w.p - j->request);
 	if (!i)
