@@ -67,6 +67,13 @@ def run_windows():
     return results
 
 
+def full(command):
+    """What cannot be written is not called done."""
+    with open("/dev/full", "w") as out:
+        run = subprocess.run(command, stdout=out, stderr=subprocess.PIPE)
+    return run.returncode == 2 and run.stderr.startswith(b"shojictl: ")
+
+
 def lint():
     run = subprocess.run(["mandoc", "-T", "lint", "-W", "warning",
                           f"{TOP}/tools/guest/shojictl.1"],
@@ -95,6 +102,8 @@ def main():
     results = [("shojictl " + c[0], run_case(command, None, *c))
                for c in CASES]
     results += run_windows()
+    results += [(f"{args} to a full disk", full(command + args.split()))
+                for args in ("--help", "sign --help")]
     results += [("shojictl.1 lint", lint()),
                 ("shojictl.1 is complete", documented())]
     for name, good in results:

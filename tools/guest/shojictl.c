@@ -220,7 +220,7 @@ static int command_log(int argc, char **argv)
 		return ctl_fail(CTL_USAGE, "log takes nothing but -f");
 	for (;;) {
 		error = print_log(&position);
-		if (error || !follow)
+		if (error || !follow || ferror(stdout))
 			return error;
 		hyper_sleep(FOLLOW_MS);
 	}
@@ -337,21 +337,14 @@ static const struct {
 	{ "send", ctl_send, true },	     { "sign", ctl_sign, true },
 };
 
-static int command_help(void)
-{
-	return fputs(usage, stdout) < 0 ? CTL_FILE : CTL_OK;
-}
-
-int main(int argc, char **argv)
+static int command(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
 
-#ifdef _WIN32
-	_setmode(_fileno(stdin), _O_BINARY);
-	_setmode(_fileno(stdout), _O_BINARY);
-#endif
-	if (!strcmp(name, "--help") || !strcmp(name, "-h"))
-		return command_help();
+	if (!strcmp(name, "--help") || !strcmp(name, "-h")) {
+		fputs(usage, stdout);
+		return CTL_OK;
+	}
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
 		if (strcmp(name, commands[i].name))
 			continue;
@@ -361,4 +354,18 @@ int main(int argc, char **argv)
 	}
 	fputs(usage, stderr);
 	return CTL_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	int error;
+
+#ifdef _WIN32
+	_setmode(_fileno(stdin), _O_BINARY);
+	_setmode(_fileno(stdout), _O_BINARY);
+#endif
+	error = command(argc, argv);
+	if ((fflush(stdout) || ferror(stdout)) && !error)
+		return ctl_fail(CTL_FILE, "standard output: cannot be written");
+	return error;
 }

@@ -425,8 +425,10 @@ int ctl_sign(int argc, char **argv)
 	job.head.hash = SIGN_SHA256;
 	while ((option = getopt_long(argc, argv, "o:", sign_options, NULL)) !=
 	       -1) {
-		if (option == OPT_HELP)
-			return fputs(sign_usage, stdout) < 0;
+		if (option == OPT_HELP) {
+			fputs(sign_usage, stdout);
+			return CTL_OK;
+		}
 		if (!take_option(&job, option))
 			return CTL_USAGE;
 	}
