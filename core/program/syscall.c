@@ -175,9 +175,9 @@ static s64 call_buffer(struct call *c)
 			 write ? ELF_R : ELF_W);
 	if (!own)
 		return -EFAULT;
-	/* Its page tables are those that this CPU has now. */
+	/* Its page tables are those that this CPU has now; until it is stale. */
 	if (!mail_same_sender(&c->s->caller, &b->owner))
-		return block(c, PROGRAM_FOREVER);
+		return block(c, slot->since + c->p->mail.stale_ns);
 	b->since = now;
 	return caller_copy(c->s->v, b->address + c->arg[1], own, c->arg[3],
 			   write, &fault)

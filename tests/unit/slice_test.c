@@ -635,7 +635,7 @@ TEST(waits_for_the_owner)
 	for (int i = 0; i < 2; i++) {
 		unasked = i;
 		asks(PROGRAM_BUFFER_READ, slot->id, 0, PROGRAM_HEAP, 8);
-		EXPECT(p->state == SHOJI_PROGRAM_WAITING && p->wake == ~0ULL);
+		EXPECT_EQ(p->state, SHOJI_PROGRAM_WAITING);
 		EXPECT_EQ(p->cpu.gpr[GPR_RAX], PROGRAM_BUFFER_READ);
 	}
 	unasked = false;
@@ -678,6 +678,24 @@ TEST(lent_no_longer)
 	EXPECT_EQ(slot->state, MAIL_DEAD);
 	EXPECT_EQ(asks(PROGRAM_BUFFER_WRITE, slot->id, 0, PROGRAM_HEAP, 8),
 		  -ENOENT);
+}
+
+/* Nobody else need come for it to go on. */
+TEST(the_sender_is_gone)
+{
+	struct program *p = &all.program[1];
+	struct mail_slot *slot;
+
+	start(1);
+	all.program[0].file = NULL;
+	slot = lend(p);
+	fake_now += 1000;
+	asks(PROGRAM_BUFFER_READ, slot->id, 0, PROGRAM_HEAP, 8);
+	EXPECT_EQ(p->state, SHOJI_PROGRAM_WAITING);
+	fake_now = slot->since + SHOJI_STALE_MS * 1000000ULL - 1;
+	EXPECT(!background(0));
+	fake_now++;
+	EXPECT(background(0));
 }
 
 /* Interrupts would be late, or, without a timer, end no slice. */
@@ -775,5 +793,5 @@ TEST_MAIN(CASE(started), CASE(wiped_in_pieces), CASE(stopped_for_good),
 	  CASE(not_with_interrupts_off), CASE(answers_and_receives),
 	  CASE(answers_nobody), CASE(answers_and_waits),
 	  CASE(waits_for_the_owner), CASE(the_owner_is_known),
-	  CASE(lent_no_longer), CASE(wiped_meanwhile), CASE(wiped_at_the_end),
-	  CASE(closed_in_between))
+	  CASE(lent_no_longer), CASE(the_sender_is_gone), CASE(wiped_meanwhile),
+	  CASE(wiped_at_the_end), CASE(closed_in_between))
