@@ -81,11 +81,18 @@ static int64_t call_guarded(struct shoji_regs *r)
 {
 	struct sigaction action = { .sa_sigaction = skip_call,
 				    .sa_flags = SA_SIGINFO };
+	sigset_t mask, old_mask;
 	int64_t result;
 
-	for (int i = 0; i < 2; i++)
+	sigemptyset(&mask);
+	for (int i = 0; i < 2; i++) {
+		sigaddset(&mask, signals[i]);
 		sigaction(signals[i], &action, &old_action[i]);
+	}
+	/* of a fault that is blocked the process dies */
+	pthread_sigmask(SIG_UNBLOCK, &mask, &old_mask);
 	result = shoji_hypercall(use_vmmcall, r);
+	pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
 	for (int i = 0; i < 2; i++)
 		sigaction(signals[i], &old_action[i], NULL);
 	return result;
