@@ -89,6 +89,10 @@
 #define MSR_TOP_MEM	  0xc001001a
 #define MSR_TOP_MEM2	  0xc001001d
 #define MSR_PATCH_LOADER  0xc0010020 /* microcode, linear address */
+#define MSR_IO_TRAP(n)	  (0xc0010050 + (n))
+#define MSR_INT_PENDING	  0xc0010055
+#define INT_PENDING_HALT  BITS(28, 27) /* SMI or C1E when all cores halt */
+#define MSR_SMI_IO_CYCLE  0xc0010056
 #define MSR_MMIO_CFG_BASE 0xc0010058 /* memory-mapped PCI configuration */
 #define MSR_SMM_BASE	  0xc0010111
 #define MSR_VM_CR	  0xc0010114

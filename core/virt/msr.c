@@ -59,6 +59,19 @@ static enum verdict msr_read_only(struct vcpu *v, struct msr_io *io)
 	return io->write ? DONE : PASS;
 }
 
+/* It makes the CPU access a port of its choice on an interrupt or a halt: what
+ * the halt does can be switched off, as OSes do, and nothing else changed. */
+static enum verdict msr_int_pending(struct vcpu *v, struct msr_io *io)
+{
+	u64 now;
+
+	(void)v;
+	if (!rdmsr_safe(io->index, &now))
+		return DENY;
+	io->value = now & (io->value | ~INT_PENDING_HALT);
+	return PASS;
+}
+
 /* The update would be fetched from the guest's linear address, which means
  * nothing here; the revision the guest then reads is the old one. */
 static enum verdict msr_microcode(struct vcpu *v, struct msr_io *io)
@@ -228,6 +241,11 @@ static const struct {
 	{ MSR_TOP_MEM, MSR_TOP_MEM, W, AMD, msr_read_only },
 	{ MSR_TOP_MEM2, MSR_TOP_MEM2, W, AMD, msr_read_only },
 	{ MSR_PATCH_LOADER, MSR_PATCH_LOADER, W, AMD, msr_microcode },
+	/* Four traps and their control, and the access that comes with an SMI:
+	 * to a port of the guest's choice, past the permission map. */
+	{ MSR_IO_TRAP(0), MSR_IO_TRAP(4), W, AMD, msr_read_only },
+	{ MSR_INT_PENDING, MSR_INT_PENDING, W, AMD, msr_int_pending },
+	{ MSR_SMI_IO_CYCLE, MSR_SMI_IO_CYCLE, W, AMD, msr_read_only },
 	{ MSR_MMIO_CFG_BASE, MSR_MMIO_CFG_BASE, W, AMD, msr_read_only },
 	{ MSR_SMM_BASE, 0xc0010113, W, AMD, msr_read_only },
 	{ MSR_VM_CR, MSR_VM_CR, RW, AMD, msr_vm_cr },

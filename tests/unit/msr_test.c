@@ -172,6 +172,24 @@ TEST(reaches_past_the_nested_table)
 	EXPECT_EQ(hw.value, 0x1800);
 }
 
+/* The CPU's own bus cycles to ports that are mediated. */
+TEST(writes_past_the_port_hooks)
+{
+	struct vcpu *v = start(false);
+
+	for (u32 n = 0; n < 5; n++)
+		EXPECT(!writes_gp(v, MSR_IO_TRAP(n), 0x1f7));
+	EXPECT(!writes_gp(v, MSR_SMI_IO_CYCLE, 0x2ca01f7));
+	EXPECT(!hw.written);
+	/* FreeBSD and others switch C1E off. */
+	hw.value = 0x10ff0cf9;
+	EXPECT(!writes_gp(v, MSR_INT_PENDING, 0x06ca01f7));
+	EXPECT_EQ(hw.value, 0x00ff0cf9);
+	hw.value = 0;
+	EXPECT(!writes_gp(v, MSR_INT_PENDING, ~0ULL));
+	EXPECT_EQ(hw.value, 0);
+}
+
 TEST(efer)
 {
 	struct vcpu *v = start(false);
@@ -211,4 +229,5 @@ TEST(traps)
 
 TEST_MAIN(CASE(passes), CASE(hides_vmx), CASE(hides_svm), CASE(by_vendor),
 	  CASE(x2apic_icr_in_xapic_mode), CASE(execute_disable_stays),
-	  CASE(reaches_past_the_nested_table), CASE(efer), CASE(traps))
+	  CASE(reaches_past_the_nested_table), CASE(writes_past_the_port_hooks),
+	  CASE(efer), CASE(traps))
