@@ -27,7 +27,14 @@ LIBCRYPTO_LINKER := _GLOBAL_OFFSET_TABLE_
 $(LIBCRYPTO):
 	@echo "$@ is missing: install libssl-dev, or set LIBCRYPTO" >&2; exit 1
 
-$(LIBCRYPTO_OBJ): $(LIBCRYPTO) crypto/libcrypto.mk crypto/imports.txt
+# A package's file keeps the time when it was packed: after an upgrade it can
+# be older than what was made of its predecessor.
+LIBCRYPTO_ID = stat -Lc '%n %s %Y' $(LIBCRYPTO)
+$(LIBCRYPTO_OBJ).id: $(LIBCRYPTO) FORCE
+	@mkdir -p $(@D)
+	@$(LIBCRYPTO_ID) | cmp -s - $@ || $(LIBCRYPTO_ID) >$@
+
+$(LIBCRYPTO_OBJ): $(LIBCRYPTO_OBJ).id crypto/libcrypto.mk crypto/imports.txt
 	@mkdir -p $(@D)
 	@$(NM) -A --defined-only $(LIBCRYPTO) 2>/dev/null | \
 		awk '{ print $$NF }' | LC_ALL=C sort -u >$@.all
