@@ -66,8 +66,8 @@ enum {
 	EMUL_MEM_FAULT = 1
 };
 
-/* The most iterations of a REP that one call executes; the rest follows when
- * the guest executes the instruction again (RIP stays). */
+/* The most iterations of a REP that one call executes, without TF; the rest
+ * follows when the guest executes the instruction again (RIP stays, RF set). */
 #define EMUL_REP_MAX 1024
 
 /*

@@ -1,4 +1,5 @@
-/* MOVS, STOS and LODS, with and without REP (SDM vol. 2, REP). */
+/* MOVS, STOS and LODS, with and without REP (SDM vol. 2, REP). Each iteration
+ * is a single step, and RF is set between them (vol. 3, 17.3.1.1). */
 #include "core/emul/exec.h"
 #include "core/lib/bytes.h"
 
@@ -38,15 +39,19 @@ int string_exec(struct emul *e)
 {
 	const u64 *count = &e->cpu->gpr[GPR_RCX];
 	u64 mask = mask_bytes(e->in->addr_size);
+	unsigned int max = e->rflags & RFLAGS_TF ? 1 : EMUL_REP_MAX;
 
 	if (!e->in->rep)
 		return element(e);
-	for (unsigned int i = 0; i < EMUL_REP_MAX && *count & mask; i++) {
+	for (unsigned int i = 0; i < max && *count & mask; i++) {
 		int error = element(e);
 
 		if (error)
 			return error;
 		advance(e, GPR_RCX, ~0ULL);
 	}
-	return *count & mask ? EXEC_AGAIN : 0;
+	if (!(*count & mask))
+		return 0;
+	e->cpu->rflags |= RFLAGS_RF;
+	return EXEC_AGAIN;
 }

@@ -62,11 +62,11 @@ noreturn void guest_run(struct vcpu *v);
 void guest_fault(struct vcpu *v, u8 vector);
 void guest_fault_error(struct vcpu *v, u8 vector, u32 error);
 
-/* Moves RIP past the instruction of @exit; then guest_retired(). */
+/* Moves RIP past the instruction of @exit, without RF; then guest_retired(). */
 void guest_skip(struct vcpu *v, const struct vmexit *exit);
 
-/* The instruction at the old RIP has been executed for the guest: ends an
- * interrupt shadow, and gives the trap of a single step. */
+/* An instruction has been executed for the guest, or some iterations of one
+ * with REP: ends an interrupt shadow, and gives the trap of a single step. */
 void guest_retired(struct vcpu *v);
 
 /* ---- insn.c: the guest's instructions and memory ------------------------ */

@@ -53,7 +53,7 @@ static void advance(u64 *reg, s64 delta, u8 addr_size)
 
 /*
  * How many elements one go may take: up to the end of the page, of the buffer
- * and of the repetition. With DF set, one at a time.
+ * and of the repetition. With DF or TF set, one at a time.
  */
 static u32 burst_count(struct vcpu *v, const struct vmexit *exit, u64 offset,
 		       u64 linear, u64 left, u8 addr_size)
@@ -61,7 +61,7 @@ static u32 burst_count(struct vcpu *v, const struct vmexit *exit, u64 offset,
 	u8 size = exit->io.size;
 	u64 n = min_u64(left, PORT_BURST_MAX / size);
 
-	if (v->rflags & RFLAGS_DF)
+	if (v->rflags & (RFLAGS_DF | RFLAGS_TF))
 		return 1;
 	n = min_u64(n, (PAGE_SIZE - linear % PAGE_SIZE) / size);
 	if (addr_size < 8)
@@ -137,8 +137,12 @@ static void string_io(struct vcpu *v, const struct vmexit *exit)
 	if (exit->io.rep)
 		advance(&v->gpr[GPR_RCX], -(s64)n, s.addr_size);
 	/* What is left is done when the guest executes it again. */
-	if (n == left)
+	if (n == left) {
 		guest_skip(v, exit);
+	} else {
+		v->rflags |= RFLAGS_RF;
+		guest_retired(v);
+	}
 }
 
 void guest_io(struct vcpu *v, const struct vmexit *exit)

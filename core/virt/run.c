@@ -51,7 +51,6 @@ void guest_retired(struct vcpu *v)
 	const struct virt_ops *ops = v->guest->ops;
 
 	ops->set(v, VREG_INTERRUPTIBILITY, 0);
-	v->rflags &= ~RFLAGS_RF;
 	if (!(v->rflags & RFLAGS_TF) || v->event.valid)
 		return;
 	ops->set(v, VREG_DR6, ops->get(v, VREG_DR6) | DR6_BS);
@@ -68,6 +67,7 @@ void guest_skip(struct vcpu *v, const struct vmexit *exit)
 	v->rip += in.length;
 	if (guest_code_bits(v) != 64)
 		v->rip &= 0xffffffff;
+	v->rflags &= ~RFLAGS_RF;
 	guest_retired(v);
 }
 

@@ -256,6 +256,22 @@ TEST(rep_in_chunks)
 	EXPECT_EQ(cpu.rip, 0x102);
 }
 
+/* One iteration is one step, and RF is set between two (SDM vol. 3,
+ * 17.3.1.1). */
+TEST(rep_in_single_steps)
+{
+	reset(32);
+	cpu.rflags |= RFLAGS_TF;
+	cpu.gpr[GPR_RCX] = 2;
+	EXPECT_EQ(STEP("\xf3\xaa"), 0);
+	EXPECT_EQ(cpu.gpr[GPR_RCX], 1);
+	EXPECT_EQ(cpu.rip, 0x100);
+	EXPECT(cpu.rflags & RFLAGS_RF);
+	EXPECT_EQ(STEP("\xf3\xaa"), 0);
+	EXPECT_EQ(cpu.rip, 0x102);
+	EXPECT(!(cpu.rflags & RFLAGS_RF));
+}
+
 TEST(rep_fault_keeps_what_is_done)
 {
 	reset(32);
@@ -497,7 +513,7 @@ TEST_MAIN(CASE(addressing_16), CASE(addressing_16_wraps),
 	  CASE(disp16_and_32_bit_operand), CASE(address_size_override),
 	  CASE(segment_overrides), CASE(inc_dec_short_forms),
 	  CASE(flags_by_hand), CASE(rep_movs_16), CASE(rep_backwards_wraps),
-	  CASE(rep_zero), CASE(rep_in_chunks),
+	  CASE(rep_zero), CASE(rep_in_chunks), CASE(rep_in_single_steps),
 	  CASE(rep_fault_keeps_what_is_done), CASE(fault_changes_nothing),
 	  CASE(rmw_probes_first), CASE(bit_string), CASE(stack_16),
 	  CASE(jumps_16), CASE(indirect_branches), CASE(nops_and_rf),

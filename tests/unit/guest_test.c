@@ -265,7 +265,27 @@ TEST(emulated_store)
 	EXPECT_EQ(fake.device_writes, 1);
 }
 
-TEST_MAIN(CASE(double_faults), CASE(third_fault_resets),
+/* RF stays until the last iteration of a REP. */
+TEST(emulated_rep)
+{
+	static const u8 stos[] = { 0xf3, 0xaa };
+	struct vcpu *v = fake_start();
+	const struct vmexit exit = { 0 };
+
+	fake_mode(v, 64, 0);
+	v->gpr[GPR_RDI] = FAKE_DEVICE;
+	v->gpr[GPR_RCX] = EMUL_REP_MAX + 1;
+	v->rflags |= RFLAGS_RF;
+	memcpy(fake.ram + 0x1000, stos, sizeof(stos));
+	guest_emulate(v, &exit);
+	EXPECT_EQ(v->rip, 0x1000);
+	EXPECT(v->rflags & RFLAGS_RF);
+	guest_emulate(v, &exit);
+	EXPECT_EQ(v->rip, 0x1002);
+	EXPECT(!(v->rflags & RFLAGS_RF));
+}
+
+TEST_MAIN(CASE(emulated_rep), CASE(double_faults), CASE(third_fault_resets),
 	  CASE(fault_over_interrupt), CASE(error_codes), CASE(skip),
 	  CASE(single_step), CASE(segment_limits), CASE(canonical_addresses),
 	  CASE(memory_across_pages), CASE(memory_that_is_none),

@@ -220,9 +220,35 @@ TEST(prefixes_in_64_bit_code)
 	EXPECT_EQ(device.last, 0x77);
 }
 
-TEST_MAIN(CASE(in_keeps_the_rest_of_rax), CASE(out_gives_the_low_bytes),
-	  CASE(burst_of_a_sector), CASE(burst_ends_with_the_page),
-	  CASE(nothing_to_repeat), CASE(address_size_16), CASE(address_size_32),
-	  CASE(downwards), CASE(segment_limit_in_the_burst),
-	  CASE(page_fault_before_the_device), CASE(prefixes),
-	  CASE(prefixes_in_64_bit_code))
+/* Each iteration is a step, and RF stays set between them (SDM vol. 3,
+ * 17.3.1.1). */
+TEST(single_step)
+{
+	struct vcpu *v = start(32);
+	struct vmexit exit = io_exit(2, false, true, 4);
+
+	v->rflags |= RFLAGS_TF;
+	v->gpr[GPR_RDI] = 0x5000;
+	v->gpr[GPR_RCX] = 2;
+	fake.reg[0][VREG_INTERRUPTIBILITY] = 1;
+	guest_io(v, &exit);
+	EXPECT_EQ(v->gpr[GPR_RCX], 1);
+	EXPECT_EQ(v->rip, 0x1000);
+	EXPECT(v->event.valid);
+	EXPECT_EQ(v->event.vector, VECTOR_DB);
+	EXPECT_EQ(fake.reg[0][VREG_DR6], DR6_BS);
+	EXPECT_EQ(fake.reg[0][VREG_INTERRUPTIBILITY], 0);
+	EXPECT(v->rflags & RFLAGS_RF);
+	v->event.valid = false;
+	guest_io(v, &exit);
+	EXPECT_EQ(v->rip, 0x1002);
+	EXPECT(v->event.valid);
+	EXPECT(!(v->rflags & RFLAGS_RF));
+}
+
+TEST_MAIN(CASE(single_step), CASE(in_keeps_the_rest_of_rax),
+	  CASE(out_gives_the_low_bytes), CASE(burst_of_a_sector),
+	  CASE(burst_ends_with_the_page), CASE(nothing_to_repeat),
+	  CASE(address_size_16), CASE(address_size_32), CASE(downwards),
+	  CASE(segment_limit_in_the_burst), CASE(page_fault_before_the_device),
+	  CASE(prefixes), CASE(prefixes_in_64_bit_code))
