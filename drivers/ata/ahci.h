@@ -276,13 +276,13 @@ enum ahci_kind ahci_packet_decide(struct ahci_port *port,
 void ahci_packet_refuse(struct ahci_port *port, struct ahci_slot *slot);
 /* The frame of PACKET. */
 void ahci_packet_frame(const struct ahci_slot *slot, u8 *fis);
-/* The command has ended, well or with CHECK CONDITION; port->sg is its list,
- * which has been filled up to @bytes. */
-void ahci_packet_end(struct ahci_port *port, const struct ahci_slot *slot,
-		     bool good, u32 bytes);
+/* The command has ended well; port->sg is its list. */
+void ahci_packet_sense(struct ahci_port *port, const struct ahci_slot *slot);
 
 /* ahci_done.c */
 /* Notices what has ended, and sends what has waited for it. */
 void ahci_sync(struct ahci_port *port);
+/* The same before the guest stops the port. */
+void ahci_sync_stop(struct ahci_port *port);
 
 #endif

@@ -53,15 +53,21 @@ static void identify_adjust(struct ahci_port *p, struct ahci_slot *s)
 		sg_write(&p->sg, data, ATA_SECTOR);
 }
 
+/* A read has brought @sectors of its chunk. */
+static void read_end(struct ahci_port *p, u32 n, u32 sectors)
+{
+	sg_from_table(p, n);
+	p->filter->decode_sg(p->dev, p->slot[n].lba, sectors, &p->sg, 0);
+}
+
 /* The chunk has been moved without an error. */
 static void chunk_end(struct ahci_port *p, u32 n, struct ahci_slot *s)
 {
-	if (s->packet) {
+	if (s->kind == AHCI_READ) {
+		read_end(p, n, s->chunk);
+	} else if (s->packet) {
 		sg_from_table(p, n);
-		ahci_packet_end(p, s, true, s->chunk * PACKET_UNIT);
-	} else if (s->kind == AHCI_READ) {
-		sg_from_table(p, n);
-		p->filter->decode_sg(p->dev, s->lba, s->chunk, &p->sg, 0);
+		ahci_packet_sense(p, s);
 	} else if (s->kind == AHCI_IDENTIFY) {
 		identify_adjust(p, s);
 	}
@@ -106,23 +112,34 @@ static void slot_end(struct ahci_port *p, u32 n, bool good)
 	s->kind = AHCI_NEW;
 }
 
-static void packet_failed(struct ahci_port *p, u32 n)
+/* What a read has brought before the sector that failed is good, and an OS
+ * uses it; what lies behind is undefined. */
+static void read_failed(struct ahci_port *p, u32 n, u32 bytes)
 {
-	sg_from_table(p, n);
-	ahci_packet_end(p, &p->slot[n], false, p->page->list[n].prdbc);
-	p->slot[n].kind = AHCI_USER; /* not twice */
+	struct ahci_slot *s = &p->slot[n];
+
+	if (s->kind != AHCI_READ)
+		return;
+	read_end(p, n, (u32)min_u64(bytes / p->sector_size, s->chunk));
+	s->kind = AHCI_USER; /* not twice */
+}
+
+static bool has_failed(struct ahci_port *p)
+{
+	u32 bits = ATA_BSY | ATA_DRQ | ATA_ERR;
+
+	return (ahci_read(p, PxTFD) & bits) == ATA_ERR;
 }
 
 /* A command that fails keeps its bit in PxCI until the port is stopped. It
  * has begun if data has been moved: then the status is its own. */
-static void packets_check(struct ahci_port *p, u32 busy)
+static void plain_check(struct ahci_port *p, u32 busy)
 {
 	u32 n = (u32)__builtin_ctz(busy);
-	u32 tfd = ahci_read(p, PxTFD);
+	u32 bytes = p->page->list[n].prdbc;
 
-	if (p->page->list[n].prdbc && tfd & ATA_ERR &&
-	    !(tfd & (ATA_BSY | ATA_DRQ)))
-		packet_failed(p, n);
+	if (bytes && has_failed(p))
+		read_failed(p, n, bytes);
 }
 
 /*
@@ -137,8 +154,8 @@ static void slots_end(struct ahci_port *p, u32 done)
 	for (; done; done &= done - 1) {
 		u32 n = (u32)__builtin_ctz(done), bit = 1u << n;
 
-		if (error && p->slot[n].packet)
-			packet_failed(p, n);
+		if (error)
+			read_failed(p, n, p->page->list[n].prdbc);
 		slot_end(p, n, p->ncq & bit || !error);
 		p->active &= ~bit;
 		p->ncq &= ~bit;
@@ -158,8 +175,8 @@ static void commands_check(struct ahci_port *p)
 		return;
 	/* A queued command that the device has taken (5.6.4). */
 	p->ci &= ~(p->ncq & ~ci);
-	if (p->packet && plain & ci)
-		packets_check(p, plain & ci);
+	if (plain & ci)
+		plain_check(p, plain & ci);
 	if (done)
 		slots_end(p, done);
 }
@@ -172,4 +189,15 @@ void ahci_sync(struct ahci_port *p)
 		commands_check(p);
 	frames_copy(p);
 	ahci_run(p);
+}
+
+/* All that are queued end when one fails; which it was, and how far it had
+ * come, only the device's log says. */
+void ahci_sync_stop(struct ahci_port *p)
+{
+	ahci_sync(p);
+	if (!p->ncq || !has_failed(p))
+		return;
+	for (u32 left = p->ncq; left; left &= left - 1)
+		read_failed(p, (u32)__builtin_ctz(left), ~0u);
 }

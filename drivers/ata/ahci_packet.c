@@ -1,6 +1,5 @@
 /* PACKET at a port: the CDB lies beside the frame (AHCI 1.3.1, 4.2.3.2). */
 #include "core/io/dma.h"
-#include "core/lib/range.h"
 #include "core/lib/string.h"
 #include "drivers/ata/ahci.h"
 
@@ -48,14 +47,9 @@ void ahci_packet_frame(const struct ahci_slot *s, u8 *fis)
 	fis[6] = s->fis[6];
 }
 
-void ahci_packet_end(struct ahci_port *p, const struct ahci_slot *s, bool good,
-		     u32 bytes)
+void ahci_packet_sense(struct ahci_port *p, const struct ahci_slot *s)
 {
-	u32 units = (u32)min_u64(bytes / PACKET_UNIT, s->chunk);
-
-	if (s->kind == AHCI_READ)
-		p->filter->decode_sg(p->dev, s->lba, units, &p->sg, 0);
-	else if (s->sense.key && good && p->sg.count)
+	if (s->sense.key && p->sg.count)
 		packet_sense_fix(&s->sense,
 				 sg_ptr(p->sg.seg[0].gpa, p->sg.seg[0].len),
 				 p->sg.seg[0].len);

@@ -144,7 +144,7 @@ void ahci_port_forget(struct ahci_port *p)
 static void port_stops(struct ahci_port *p)
 {
 	if (p->mode == AHCI_SHADOW)
-		ahci_sync(p);
+		ahci_sync_stop(p);
 	p->ci = p->sact = p->waiting = 0;
 }
 

@@ -69,6 +69,8 @@ enum ata_status {
 	ATA_BSY = 0x80,
 };
 
+#define ATA_UNC 0x40 /* in the error register: uncorrectable data */
+
 enum ata_device {
 	ATA_DEV1 = 0x10,
 	ATA_LBA = 0x40,

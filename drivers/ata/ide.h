@@ -170,9 +170,6 @@ void ide_packet_cdb(struct ide_channel *ch);
 /* The bytes the device's DRQ block has left, at least @least; or 0. */
 u32 ide_packet_block(struct ide_channel *ch, u32 least);
 
-/* A DMA command that reads has ended with @st: true if it moved data. */
-bool ide_packet_moved(struct ide_channel *ch, u8 st);
-
 /* Puts dma.rq.sense into the sense data in guest memory. */
 void ide_packet_sense(struct ide_channel *ch);
 

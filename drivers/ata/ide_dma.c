@@ -372,11 +372,18 @@ static void read_end(struct ide_channel *ch)
 		ide_packet_sense(ch);
 }
 
+/* What a read has brought before the sector that failed is good, and an OS
+ * uses it; what lies behind is undefined. */
 static bool moved(struct ide_channel *ch, u8 st)
 {
-	if (ch->dma.rq.packet && !ch->dma.rq.out)
-		return ide_packet_moved(ch, st);
-	return !(st & (ATA_ERR | ATA_DF));
+	u8 error;
+
+	if (!(st & (ATA_ERR | ATA_DF)))
+		return true;
+	if (ch->dma.rq.out)
+		return false;
+	error = (u8)hw_in(ch->base + ATA_FEATURES, 1);
+	return ch->dma.rq.packet ? packet_moved(error) : error & ATA_UNC;
 }
 
 u8 ide_dma_status(struct ide_channel *ch, u8 st)

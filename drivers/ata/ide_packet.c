@@ -100,12 +100,6 @@ u32 ide_packet_block(struct ide_channel *ch, u32 least)
 	return pio->block < least ? 0 : pio->block;
 }
 
-bool ide_packet_moved(struct ide_channel *ch, u8 st)
-{
-	return !(st & (ATA_ERR | ATA_DF)) ||
-	       packet_moved((u8)hw_in(ch->base + ATA_FEATURES, 1));
-}
-
 void ide_packet_sense(struct ide_channel *ch)
 {
 	const struct ide_dma *dma = &ch->dma;

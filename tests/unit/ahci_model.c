@@ -234,11 +234,11 @@ static void command_fail(struct model_port *p, u32 n, u8 error)
 
 	c->taken = false;
 	p->halted = !model.lax;
-	if (c->code == 0xA0) {
+	if (c->code == 0xA0)
 		error = (u8)(p->disk.key << 4 | 4);
+	if (!c->queued)
 		dma(p, ((u64)p->clbu << 32 | p->clb) + n * 32 + 4, &c->done, 4,
 		    true);
-	}
 	if (c->queued) {
 		/* all that are queued have ended, without their bits */
 		for (u32 i = 0; i < 32; i++)

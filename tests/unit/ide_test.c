@@ -530,15 +530,19 @@ TEST(media_errors)
 		struct op op = {
 			0, 205, 10, 0, i & 1, i & 2, false, i % FLOWS
 		};
+		gpa_t data;
 
 		fill(model.memory + DATA, op_bytes(&op) + 2);
 		dma_issue(&op);
 		if (op.write)
 			memcpy(plain_sector(0, 205), model.memory + list_base(),
 			       5 * 512);
+		data = list_base();
 		EXPECT(dma_finish(&op) & 1);
 		EXPECT(in(MODEL_BASE + 1, 1) & 0x50);
 		op.count = 5;
+		/* an OS uses what was read before the sector that failed */
+		EXPECT(same_as_plain(&op, model.memory + data));
 		EXPECT(do_pio(&op));
 	}
 	EXPECT(disks_right());
