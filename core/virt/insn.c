@@ -317,7 +317,7 @@ void guest_emulate(struct vcpu *v, const struct vmexit *exit)
 		.bits = guest_code_bits(v),
 		.stack_bits = stack_bits(v),
 	};
-	u8 bytes[INSN_MAX];
+	u8 bytes[INSN_MAX] = { 0 }; /* the log has some of them */
 	size_t len = exit->fault.n_bytes;
 	int rc;
 

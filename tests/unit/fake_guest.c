@@ -1,3 +1,5 @@
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -247,6 +249,11 @@ void log_line(const char *format, ...)
 
 void log_limited(struct log_limit *limit, const char *format, ...)
 {
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(fake.log, sizeof(fake.log), format, args);
+	va_end(args);
 }
 
 /* ---- files of core/virt that a test leaves out -------------------------- */

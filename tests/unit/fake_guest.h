@@ -56,7 +56,8 @@ struct fake {
 	jmp_buf after_reset;
 	struct mmio_hook *hook;
 	u32 icr_high;
-	u32 nmis_to; /* a bit for each APIC ID */
+	u32 nmis_to;   /* a bit for each APIC ID */
+	char log[256]; /* the last line of log_limited() */
 };
 extern struct fake fake;
 

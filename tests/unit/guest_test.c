@@ -285,7 +285,36 @@ TEST(emulated_rep)
 	EXPECT(!(v->rflags & RFLAGS_RF));
 }
 
-TEST_MAIN(CASE(emulated_rep), CASE(double_faults), CASE(third_fault_resets),
+/* What a function before left on the stack. */
+static __attribute__((noinline)) void fill_stack(void)
+{
+	volatile u8 secret[2048];
+
+	for (size_t i = 0; i < sizeof(secret); i++)
+		secret[i] = 0x5e;
+}
+
+/* The guest reads the log: of an instruction at the end of its memory nothing
+ * else is in there. */
+TEST(log_has_fetched_bytes_only)
+{
+	static const u8 movaps[] = { 0x0f, 0x29, 0x07 };
+	struct vcpu *v = fake_start();
+	const struct vmexit exit = { 0 };
+
+	fake_mode(v, 64, 0);
+	fake_paging(v);
+	fake_page(0x2000, 0);
+	v->rip = 0x1ffd;
+	memcpy(fake.ram + 0x1ffd, movaps, sizeof(movaps));
+	fill_stack();
+	guest_emulate(v, &exit);
+	EXPECT_EQ(v->event.vector, VECTOR_UD);
+	EXPECT(strstr(fake.log, " 0f 29 07 00 00 00 "));
+}
+
+TEST_MAIN(CASE(log_has_fetched_bytes_only), CASE(emulated_rep),
+	  CASE(double_faults), CASE(third_fault_resets),
 	  CASE(fault_over_interrupt), CASE(error_codes), CASE(skip),
 	  CASE(single_step), CASE(segment_limits), CASE(canonical_addresses),
 	  CASE(memory_across_pages), CASE(memory_that_is_none),
