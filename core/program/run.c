@@ -233,7 +233,7 @@ static void run_once(struct slice *s, struct program *p)
 	all->cpu[cpu].ns += ns;
 	p->state = SHOJI_PROGRAM_READY;
 	handle(s, p, &exit);
-	if (p->state == SHOJI_PROGRAM_READY && p->used_ns > p->m.time_ms * MS)
+	if (!p->dirty && p->used_ns > p->m.time_ms * MS)
 		program_stop(all, p, true, "stopped: over its time");
 	/* What it had in registers is of no use. */
 	if (p->dirty)

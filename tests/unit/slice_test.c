@@ -533,6 +533,33 @@ TEST(until_a_deadline)
 	EXPECT_EQ(vcpus[0].deadline, 0);
 }
 
+static void sleeps(void)
+{
+	struct program *p = &all.program[0];
+
+	p->cpu.gpr[GPR_RAX] = PROGRAM_SLEEP;
+	p->cpu.gpr[GPR_RDI] = fake_now + 1000;
+}
+
+/* Its time is over also if it sleeps just before a slice ends. */
+TEST(over_its_time)
+{
+	struct program *p = &all.program[0];
+
+	start(0);
+	all.program[1].file = NULL;
+	next.exit = VMEXIT_HYPERCALL;
+	next.ns = 400000;
+	next.meanwhile = sleeps;
+	for (int i = 0; i < 2501 && !p->dirty; i++) {
+		EXPECT_EQ(p->used_ns, i * next.ns);
+		call(0, p, NULL);
+		fake_now += 2000;
+	}
+	EXPECT_EQ(next.runs, 2501);
+	EXPECT(p->dirty && strstr(p->stopped, "over its time"));
+}
+
 TEST(not_there)
 {
 	start(1);
@@ -789,7 +816,7 @@ TEST(closed_in_between)
 TEST_MAIN(CASE(started), CASE(wiped_in_pieces), CASE(stopped_for_good),
 	  CASE(seen_by_another_program), CASE(goes_on),
 	  CASE(at_least_a_slice_for_the_guest), CASE(interrupt_first),
-	  CASE(until_a_deadline), CASE(not_there),
+	  CASE(until_a_deadline), CASE(over_its_time), CASE(not_there),
 	  CASE(not_with_interrupts_off), CASE(answers_and_receives),
 	  CASE(answers_nobody), CASE(answers_and_waits),
 	  CASE(waits_for_the_owner), CASE(the_owner_is_known),
