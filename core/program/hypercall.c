@@ -301,31 +301,18 @@ static s64 hc_send(struct hypercall *h)
 	return -EAGAIN;
 }
 
-static struct mail_slot *sent(struct hypercall *h, struct program **p)
-{
-	*p = program_of_id(h->all, h->gpr[GPR_RBX]);
-	return *p ? mail_sent(&(*p)->mail, h->gpr[GPR_RBX], &h->s.caller,
-			      clock_ns())
-		  : NULL;
-}
-
 static s64 hc_wait(struct hypercall *h)
 {
 	struct program *p;
-	struct mail_slot *slot = sent(h, &p);
+	struct mail_slot *slot =
+		program_sent(h->all, h->gpr[GPR_RBX], &h->s.caller, &p);
 
 	return slot ? finish(h, p, slot) : -ENOENT;
 }
 
 static s64 hc_cancel(struct hypercall *h)
 {
-	struct program *p;
-	struct mail_slot *slot = sent(h, &p);
-
-	if (!slot)
-		return -ENOENT;
-	mail_drop(slot, clock_ns());
-	return 0;
+	return program_cancel(h->all, h->gpr[GPR_RBX], &h->s.caller);
 }
 
 /* ---- buffers --------------------------------------------------------------- */

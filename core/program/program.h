@@ -223,6 +223,14 @@ void program_syscall(struct slice *s, struct program *p);
 u64 program_new_id(struct programs *all, const struct program *p, u32 slot);
 struct program *program_of_id(struct programs *all, u64 id);
 
+/* @from's message of that @id, and to whom; or NULL. And gives it up: 0 or
+ * -ENOENT. */
+struct mail_slot *program_sent(struct programs *all, u64 id,
+			       const struct mail_sender *from,
+			       struct program **to);
+int program_cancel(struct programs *all, u64 id,
+		   const struct mail_sender *from) must_check;
+
 /* ---- caller.c: the guest's memory, as the caller of a hypercall sees it --- */
 
 struct guest_mem_fault;

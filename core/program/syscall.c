@@ -220,19 +220,32 @@ static s64 call_send(struct call *c)
 	return (s64)m.id;
 }
 
-static struct mail_slot *find_sent(struct call *c, struct program **to)
+struct mail_slot *program_sent(struct programs *all, u64 id,
+			       const struct mail_sender *from,
+			       struct program **to)
 {
-	const struct mail_sender self = as_sender(c->p);
+	*to = program_of_id(all, id);
+	return *to ? mail_sent(&(*to)->mail, id, from, clock_ns()) : NULL;
+}
 
-	*to = program_of_id(c->s->all, c->arg[0]);
-	return *to ? mail_sent(&(*to)->mail, c->arg[0], &self, clock_ns())
-		   : NULL;
+int program_cancel(struct programs *all, u64 id, const struct mail_sender *from)
+{
+	struct program *to;
+	struct mail_slot *slot = program_sent(all, id, from, &to);
+
+	if (!slot)
+		return -ENOENT;
+	mail_drop(slot, clock_ns());
+	to->poked = true; /* it may wait for this sender's buffer */
+	return 0;
 }
 
 static s64 call_wait(struct call *c)
 {
+	const struct mail_sender self = as_sender(c->p);
 	struct program *from;
-	struct mail_slot *slot = find_sent(c, &from);
+	struct mail_slot *slot =
+		program_sent(c->s->all, c->arg[0], &self, &from);
 	u64 now = clock_ns(), length;
 	void *to;
 
@@ -261,13 +274,9 @@ static s64 call_wait(struct call *c)
 
 static s64 call_cancel(struct call *c)
 {
-	struct program *to;
-	struct mail_slot *slot = find_sent(c, &to);
+	const struct mail_sender self = as_sender(c->p);
 
-	if (!slot)
-		return -ENOENT;
-	mail_drop(slot, clock_ns());
-	return 0;
+	return program_cancel(c->s->all, c->arg[0], &self);
 }
 
 static s64 call_sleep(struct call *c)

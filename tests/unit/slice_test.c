@@ -725,6 +725,20 @@ TEST(the_sender_is_gone)
 	EXPECT(background(0));
 }
 
+TEST(the_sender_gives_up)
+{
+	struct program *p = &all.program[1];
+	struct mail_slot *slot;
+
+	start(1);
+	all.program[0].file = NULL;
+	slot = lend(p);
+	asks(PROGRAM_BUFFER_READ, slot->id, 0, PROGRAM_HEAP, 8);
+	EXPECT(!background(0));
+	EXPECT_EQ(program_cancel(&all, slot->id, &slot->sender), 0);
+	EXPECT(background(0));
+}
+
 /* Interrupts would be late, or, without a timer, end no slice. */
 TEST(not_with_interrupts_off)
 {
@@ -820,5 +834,6 @@ TEST_MAIN(CASE(started), CASE(wiped_in_pieces), CASE(stopped_for_good),
 	  CASE(not_with_interrupts_off), CASE(answers_and_receives),
 	  CASE(answers_nobody), CASE(answers_and_waits),
 	  CASE(waits_for_the_owner), CASE(the_owner_is_known),
-	  CASE(lent_no_longer), CASE(the_sender_is_gone), CASE(wiped_meanwhile),
+	  CASE(lent_no_longer), CASE(the_sender_is_gone),
+	  CASE(the_sender_gives_up), CASE(wiped_meanwhile),
 	  CASE(wiped_at_the_end), CASE(closed_in_between))
