@@ -235,6 +235,20 @@ static int controller_claim(struct ide_controller *c, u32 n)
 	return err;
 }
 
+/* True if a volume may lie on a device of the nth controller. */
+static bool is_expected(const struct block_filter *filter, u32 n)
+{
+	struct block_id id = { .bus = "ide", .controller = (u8)n };
+	bool expected = false;
+
+	for (u8 i = 0; i < 4; i++) {
+		id.channel = i / 2;
+		id.unit = i % 2;
+		expected |= filter->expects(&id);
+	}
+	return expected;
+}
+
 static int controller_start(u32 n, const struct block_filter *filter,
 			    const struct ata_options *options)
 {
@@ -242,8 +256,9 @@ static int controller_start(u32 n, const struct block_filter *filter,
 	struct pci_bar bars[6] = { 0 };
 	bool protected = false;
 
+	/* Firmware has not switched it on; nobody shall, without us. */
 	if (!(pci_config_read(ide.addr[n], PCI_COMMAND, 2) & PCI_IO_ON))
-		return 0;
+		return is_expected(filter, n) ? pci_conceal(ide.addr[n]) : 0;
 	for (u16 i = 0; i < 6; i++) {
 		u32 raw = pci_config_read(ide.addr[n], PCI_BAR0 + 4 * i, 4);
 

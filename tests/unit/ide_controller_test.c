@@ -17,6 +17,8 @@
 static struct pci_id function = { 0x8086, 0x7010, 0x010180 };
 static u32 bars[6] = { 0, 0, 0, 0, MODEL_BM | 1, 0 };
 static struct pci_claim *claimed;
+static u32 command = 5;
+static bool concealed;
 
 void pci_scan(void (*found)(void *ctx, struct pci_addr addr,
 			    const struct pci_id *id),
@@ -40,13 +42,19 @@ int pci_claim(struct pci_claim *claim)
 
 u32 pci_config_read(struct pci_addr addr, u16 reg, u8 size)
 {
-	return reg == 4 ? 5 : bars[(reg - 0x10) / 4];
+	return reg == 4 ? command : bars[(reg - 0x10) / 4];
+}
+
+int pci_conceal(struct pci_addr addr)
+{
+	concealed = true;
+	return 0;
 }
 
 /* ---- a filter that takes what the test says ---- */
 
 static struct block_id seen[4];
-static int seen_count, wanted = -1;
+static int seen_count, wanted = -1, expected = -1;
 
 static struct block_dev *attach(const struct block_id *id)
 {
@@ -59,8 +67,15 @@ static bool covers(const struct block_dev *dev, u64 lba, u32 count)
 	return true;
 }
 
+static bool expects(const struct block_id *id)
+{
+	return !strcmp(id->bus, "ide") &&
+	       id->channel * 2 + id->unit == expected;
+}
+
 static const struct block_filter filter = {
 	.attach = attach,
+	.expects = expects,
 	.covers = covers,
 };
 
@@ -213,7 +228,19 @@ CHILD_TEST(model_init, sector_size_not_handled)
 	EXPECT_EQ(model.dev[0].status, 0x41);
 }
 
+/* One that firmware has left off could be switched on by the guest. */
+CHILD_TEST(model_init, switched_off)
+{
+	command = 0;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT(!concealed);
+	expected = 3;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT(concealed);
+	EXPECT_EQ(seen_count, 0);
+}
+
 TEST_MAIN(CASE(says_who_the_disk_is), CASE(offers_both_units),
 	  CASE(offers_packet_devices), CASE(packet_device_of_another_kind),
 	  CASE(sees_an_empty_channel), CASE(hooks_a_protected_channel),
-	  CASE(native_mode), CASE(sector_size_not_handled))
+	  CASE(native_mode), CASE(sector_size_not_handled), CASE(switched_off))
