@@ -26,6 +26,7 @@
 #define __errno_location    our_errno_location
 #define __ctype_b_loc	    our_ctype_b_loc
 #define __ctype_tolower_loc our_ctype_tolower_loc
+#define __ctype_toupper_loc our_ctype_toupper_loc
 #define strtoul		    our_strtoul
 #define strtol		    our_strtol
 #define qsort		    our_qsort

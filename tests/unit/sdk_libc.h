@@ -29,6 +29,7 @@ char *our_strtok(char *s, const char *set);
 int *our_errno_location(void);
 const unsigned short **our_ctype_b_loc(void);
 const int **our_ctype_tolower_loc(void);
+const int **our_ctype_toupper_loc(void);
 unsigned long our_strtoul(const char *s, char **end, int base);
 long our_strtol(const char *s, char **end, int base);
 void our_qsort(void *base, size_t count, size_t size,

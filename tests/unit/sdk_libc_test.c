@@ -112,10 +112,12 @@ TEST(characters)
 {
 	const unsigned short *ours = *our_ctype_b_loc();
 	const int *lower = *our_ctype_tolower_loc();
+	const int *upper = *our_ctype_toupper_loc();
 
 	for (int c = -128; c < 256; c++) {
 		EXPECT_EQ(ours[c], (*__ctype_b_loc())[c]);
 		EXPECT_EQ(lower[c], (*__ctype_tolower_loc())[c]);
+		EXPECT_EQ(upper[c], (*__ctype_toupper_loc())[c]);
 	}
 }
 

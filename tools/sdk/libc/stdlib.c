@@ -66,19 +66,36 @@ const unsigned short **__ctype_b_loc(void)
 	return &middle;
 }
 
+/* The 26 letters from @first on become others, @distance away. */
+static const int32_t *other_case(int32_t table[384], char first, int distance)
+{
+	int32_t *middle = table + 128;
+
+	/* a char that is negative, but EOF */
+	for (int c = -128; c < 256; c++)
+		middle[c] = c < -1 ? c + 256 : c;
+	for (int c = first; c < first + 26; c++)
+		middle[c] += distance;
+	return middle;
+}
+
 const int32_t **__ctype_tolower_loc(void)
 {
 	static int32_t table[384];
 	static const int32_t *middle;
 
-	if (!middle) {
-		/* a char that is negative, but EOF */
-		for (int c = -128; c < 256; c++)
-			table[c + 128] = c < -1 ? c + 256 : c;
-		for (int c = 'A'; c <= 'Z'; c++)
-			table[c + 128] = c - 'A' + 'a';
-		middle = table + 128;
-	}
+	if (!middle)
+		middle = other_case(table, 'A', 'a' - 'A');
+	return &middle;
+}
+
+const int32_t **__ctype_toupper_loc(void)
+{
+	static int32_t table[384];
+	static const int32_t *middle;
+
+	if (!middle)
+		middle = other_case(table, 'a', 'A' - 'a');
 	return &middle;
 }
 
