@@ -17,7 +17,6 @@ static_assert(sizeof((const char *[]){ SHOJI_EXIT_NAMES }) /
 	      "SHOJI_EXIT_NAMES");
 static_assert(VMEXIT_KINDS <= SHOJI_EXITS_MAX, "struct shoji_stat");
 
-#define MAGIC_MASK   0xffff0000U
 #define LOG_CHUNK    512
 #define LOG_ONCE     16384
 #define BUFFERS_EACH 4
