@@ -196,10 +196,8 @@ static enum verdict config_access(void *ctx, struct pci_io *io)
 	return PASS;
 }
 
-static int bar_changed(void *ctx, unsigned int n)
+static void controller_place(struct ide_controller *c)
 {
-	struct ide_controller *c = ctx;
-
 	for (unsigned int i = 0; i < 2; i++) {
 		struct ide_channel *ch = &c->channel[i];
 		struct ide_ports p = ports_of(&c->claim.id, c->claim.bars, i);
@@ -207,6 +205,38 @@ static int bar_changed(void *ctx, unsigned int n)
 		if (ch->unit[0].dev || ch->unit[1].dev)
 			ide_channel_place(ch, p.base, p.control, p.bm);
 	}
+}
+
+/* Does the driver hook anything there? */
+static bool is_used(const struct ide_controller *c, unsigned int n)
+{
+	return c->claim.bars[n].io &&
+	       (n == BUS_MASTER ||
+		(n < BUS_MASTER && is_native(&c->claim.id, n / 2)));
+}
+
+/* The hook of another would no longer be asked of the ports that are its; at
+ * port 0 ours would be taken for switched off. */
+static bool place_free(const struct pci_bar *bar)
+{
+	for (u64 i = 0; i < bar->size; i++)
+		if (port_known((u16)(bar->base + i)))
+			return false;
+	return (u16)bar->base;
+}
+
+static int bar_changed(void *ctx, unsigned int n)
+{
+	struct ide_controller *c = ctx;
+	struct pci_bar *bar = &c->claim.bars[n];
+	bool enabled = bar->enabled;
+
+	bar->enabled = false;
+	controller_place(c);
+	if (enabled && is_used(c, n) && !place_free(bar))
+		return -EEXIST;
+	bar->enabled = enabled;
+	controller_place(c);
 	return 0;
 }
 
@@ -231,7 +261,7 @@ static int controller_claim(struct ide_controller *c, u32 n)
 	c->claim.ctx = c;
 	err = pci_claim(&c->claim);
 	if (!err)
-		bar_changed(c, 0);
+		controller_place(c);
 	return err;
 }
 

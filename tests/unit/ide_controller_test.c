@@ -216,6 +216,43 @@ CHILD_TEST(model_init, native_mode)
 	EXPECT(!hooked(MODEL_BASE));
 }
 
+static unsigned int asked;
+
+static enum verdict sleep_fn(void *ctx, const struct port_io *io)
+{
+	asked++;
+	return DONE;
+}
+
+/* Ports that another hook keeps from the hardware, and none at all. */
+CHILD_TEST(model_init, no_place_for_a_bar)
+{
+	struct port_hook sleep = { .first = 0xD004,
+				   .count = 2,
+				   .fn = sleep_fn };
+
+	port_hook_add(&sleep);
+	wanted = 0;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	claimed->bars[4].base = 0xD000;
+	EXPECT(claimed->bar_changed(claimed->ctx, 4));
+	EXPECT(!hooked(MODEL_BM + 4));
+	EXPECT(!hooked(0xD006));
+	port_access(&(struct port_io){ 0xD005, 1, true, 1, (u8[]){ 0x20 } });
+	EXPECT_EQ(asked, 1);
+	claimed->bars[4].base = 0;
+	claimed->bars[4].enabled = true;
+	EXPECT(claimed->bar_changed(claimed->ctx, 4));
+	claimed->bars[4].base = MODEL_BM;
+	claimed->bars[4].enabled = true;
+	for (int i = 0; i < 2; i++) /* its own hooks are there */
+		EXPECT_EQ(claimed->bar_changed(claimed->ctx, 4), 0);
+	expect_hooks(MODEL_BASE, MODEL_BM);
+	/* In compatibility mode it means nothing. */
+	claimed->bars[0].base = MODEL_BASE;
+	EXPECT_EQ(claimed->bar_changed(claimed->ctx, 0), 0);
+}
+
 CHILD_TEST(model_init, sector_size_not_handled)
 {
 	wanted = 0;
@@ -243,4 +280,5 @@ CHILD_TEST(model_init, switched_off)
 TEST_MAIN(CASE(says_who_the_disk_is), CASE(offers_both_units),
 	  CASE(offers_packet_devices), CASE(packet_device_of_another_kind),
 	  CASE(sees_an_empty_channel), CASE(hooks_a_protected_channel),
-	  CASE(native_mode), CASE(sector_size_not_handled), CASE(switched_off))
+	  CASE(native_mode), CASE(no_place_for_a_bar),
+	  CASE(sector_size_not_handled), CASE(switched_off))
