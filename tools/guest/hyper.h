@@ -14,7 +14,8 @@
 
 /*
  * True if Shoji runs below and answers callers like this one. Asks once. For
- * the time of the first call it replaces the process' handler of SIGILL.
+ * the time of the first call it replaces the process' handlers of SIGILL and
+ * SIGSEGV, and the calling thread blocks neither.
  */
 bool hyper_present(void);
 
