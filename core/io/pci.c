@@ -394,7 +394,7 @@ static int guard_window(void)
 	struct pci_addr host = { 0, 0, 0, 0 };
 	struct pci_id id;
 
-	if (!pci.has_ecam || !read_id(host, &id) || id.vendor != 0x8086)
+	if (!read_id(host, &id) || id.vendor != 0x8086)
 		return 0;
 	return guard_add(host, 0x60, 8);
 }

@@ -11,8 +11,8 @@
 
 #include "core/io/pci.h"
 #include "core/lib/errors.h"
+#include "tests/unit/child.h"
 #include "tests/unit/fake_pci.h"
-#include "tests/unit/test.h"
 
 static struct fake_fn *host, *ide, *nic, *hidden, *plain, *bridge, *behind;
 
@@ -102,6 +102,18 @@ TEST(scan_in_order)
 	EXPECT_EQ(order_count, 8);
 	EXPECT(!memcmp(order, want, sizeof(want)));
 	EXPECT_EQ(port_bitmap()[0xcf8 / 8], 0); /* nothing hooked yet */
+}
+
+static void as_made(void)
+{
+}
+
+/* A window that firmware tells of in no table is not switched on either. */
+CHILD_TEST(as_made, no_window_of_the_guest)
+{
+	EXPECT_EQ(pci_conceal((struct pci_addr){ 0, 0, 5, 0 }), 0);
+	guest_write(0, 0, 0x60, 4, 0xe0000001);
+	EXPECT_EQ(load_le32(host->config + 0x60), 0);
 }
 
 TEST(claim_sizes_the_bars)
@@ -421,9 +433,10 @@ TEST(drivers_and_guest_at_once)
 	EXPECT_EQ((uintptr_t)driver_bad, 0);
 }
 
-TEST_MAIN(CASE(scan_in_order), CASE(claim_sizes_the_bars),
-	  CASE(unclaimed_passes), CASE(sizing_does_not_move),
-	  CASE(moving_while_enabled), CASE(enable_bits), CASE(place_refused),
-	  CASE(driver_decides), CASE(odd_accesses), CASE(concealed),
-	  CASE(window), CASE(the_way_to_a_function_stays), CASE(guarded),
+TEST_MAIN(CASE(scan_in_order), CASE(no_window_of_the_guest),
+	  CASE(claim_sizes_the_bars), CASE(unclaimed_passes),
+	  CASE(sizing_does_not_move), CASE(moving_while_enabled),
+	  CASE(enable_bits), CASE(place_refused), CASE(driver_decides),
+	  CASE(odd_accesses), CASE(concealed), CASE(window),
+	  CASE(the_way_to_a_function_stays), CASE(guarded),
 	  CASE(drivers_and_guest_at_once))
