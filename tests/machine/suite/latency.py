@@ -14,17 +14,20 @@ from suite import sign
 
 SLICE_NS = 500_000              # the default, which the sign program has
 PERIOD_US = 2000
+RATE = 97
 DATA_MIB = 4
 DATA_FIRST = image.FIRST_PART + (BOOT_MIB + sign.ROOT_MIB) * 2048
 DATA = Volume("data", DATA_FIRST, DATA_FIRST + DATA_MIB * 2048 - 1)
 
 # A phase: its name, whether the disk is busy and whether the program signs.
-# RATE requests a second, so that there is time left over; what has been
-# written is read again and compared.
+# RATE requests a second: there is time left over, and they come at each phase
+# of the timer's period. With a whole number of periods between two of them one
+# phase, and so chance, would decide for a whole run how often they meet. What
+# has been written is read again and compared.
 SCRIPT = sign.FUNCTIONS + r"""
 disk() {
 	fio --name=x --filename=/dev/sda3 --size=$1k --rw=randwrite --bs=4k \
-		--direct=1 --ioengine=psync --thread --rate_iops=100 --minimal \
+		--direct=1 --ioengine=psync --thread --rate_iops=RATE --minimal \
 		--verify=crc32c --do_verify=1 --verify_fatal=1 \
 		--allow_mounted_write=1
 }
@@ -127,7 +130,7 @@ def run(t, long, short, **more):
         f.truncate(DATA_MIB << 20)
     script = SCRIPT
     for name, value in (("LONG", long), ("SHORT", short),
-                        ("PERIOD", PERIOD_US)):
+                        ("PERIOD", PERIOD_US), ("RATE", RATE)):
         script = script.replace(name, str(value))
     result = sign.guest(t, script, tools=("fio",), parts=[data],
                         volumes=[DATA], **more)
