@@ -164,6 +164,11 @@ static void slots_end(struct ahci_port *p, u32 done)
 
 /* In a stopped port, also if a reset behind our back has stopped it, nothing
  * has ended: the guest's memory may be in other use by now. */
+static bool is_running(struct ahci_port *p)
+{
+	return ahci_read(p, PxCMD) & PxCMD_ST;
+}
+
 static void commands_check(struct ahci_port *p)
 {
 	u32 plain = p->active & ~p->ncq;
@@ -171,7 +176,7 @@ static void commands_check(struct ahci_port *p)
 	u32 sact = p->ncq ? ahci_read(p, PxSACT) : 0;
 	u32 done = (plain & ~ci) | (p->ncq & ~sact);
 
-	if (done && !(ahci_read(p, PxCMD) & PxCMD_ST))
+	if (done && !is_running(p))
 		return;
 	/* A queued command that the device has taken (5.6.4). */
 	p->ci &= ~(p->ncq & ~ci);
@@ -196,7 +201,7 @@ void ahci_sync(struct ahci_port *p)
 void ahci_sync_stop(struct ahci_port *p)
 {
 	ahci_sync(p);
-	if (!p->ncq || !has_failed(p))
+	if (!p->ncq || !is_running(p) || !has_failed(p))
 		return;
 	for (u32 left = p->ncq; left; left &= left - 1)
 		read_failed(p, (u32)__builtin_ctz(left), ~0u);

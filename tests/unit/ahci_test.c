@@ -1131,6 +1131,25 @@ TEST(stopped_in_mid_command)
 	clean();
 }
 
+/* The memory of a queued read that was given up is in other use, whatever the
+ * device says of it later. */
+TEST(stopped_before_it_failed)
+{
+	machine(512);
+	guest_start();
+	one(0x60, 200, 8, true);
+	model.lazy = 1000;
+	out(PxSACT, 1);
+	out(PxCI, 1);
+	out(PxCMD, 0);
+	wait_cmd(PxCMD_CR | PxCMD_FR);
+	memset(model.memory + DATA(0), 0x77, 4096);
+	model.port[0].tfd = 0x4041;
+	ahci_port_reset(p);
+	for (u32 i = 0; i < 4096; i++)
+		EXPECT_EQ(model.memory[DATA(0) + i], 0x77);
+}
+
 TEST(no_memory)
 {
 	hpa_t pa;
@@ -1163,4 +1182,4 @@ TEST_MAIN(CASE(asks_at_start), CASE(firmware_goes_on), CASE(random_commands),
 	  CASE(plugged_with_commands_waiting),
 	  CASE(a_device_that_does_not_answer), CASE(device_reset),
 	  CASE(no_memory), CASE(a_port_that_does_not_stop),
-	  CASE(stopped_in_mid_command))
+	  CASE(stopped_in_mid_command), CASE(stopped_before_it_failed))
