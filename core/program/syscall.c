@@ -175,7 +175,8 @@ static s64 call_buffer(struct call *c)
 			 write ? ELF_R : ELF_W);
 	if (!own)
 		return -EFAULT;
-	/* Its page tables are those that this CPU has now; until it is stale. */
+	/* The owner's page tables are those that this CPU has now, or else it
+	 * waits, for as long as the message is good. */
 	if (!mail_same_sender(&c->s->caller, &b->owner))
 		return block(c, slot->since + c->p->mail.stale_ns);
 	b->since = now;
