@@ -6,8 +6,8 @@ Prints a line "PASS name" or "FAIL name" for each test.
 
 import os
 import subprocess
-import sys
-import tempfile
+
+import scripted
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 # Answers as for a /boot on the first DOS partition of the first disk.
@@ -151,17 +151,5 @@ def test_grub_script_without_image(directory):
     return grub_script(directory, directory + "/none") == ""
 
 
-def main():
-    failed = 0
-    for name, fn in list(globals().items()):
-        if not name.startswith("test_"):
-            continue
-        with tempfile.TemporaryDirectory() as directory:
-            ok = fn(directory)
-        failed += not ok
-        print("PASS" if ok else "FAIL", "install_" + name[5:])
-    sys.exit(failed != 0)
-
-
 if __name__ == "__main__":
-    main()
+    scripted.main(globals(), "install_")

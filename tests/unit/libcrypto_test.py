@@ -7,8 +7,8 @@ Prints a line "PASS name" or "FAIL name" for each test.
 import os
 import shutil
 import subprocess
-import sys
-import tempfile
+
+import scripted
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 LIBRARY = "/usr/lib/x86_64-linux-gnu/libcrypto.a"
@@ -34,17 +34,5 @@ def test_follows_an_upgrade(directory):
     return first == same < made(directory, library)
 
 
-def main():
-    failed = 0
-    for name, fn in list(globals().items()):
-        if not name.startswith("test_"):
-            continue
-        with tempfile.TemporaryDirectory() as directory:
-            ok = fn(directory)
-        failed += not ok
-        print("PASS" if ok else "FAIL", "libcrypto_" + name[5:])
-    sys.exit(failed != 0)
-
-
 if __name__ == "__main__":
-    main()
+    scripted.main(globals(), "libcrypto_")
