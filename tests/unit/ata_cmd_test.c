@@ -40,21 +40,79 @@ TEST(user_data_commands)
 	}
 }
 
-/* What passes moves no user data: only logs and lists of zones move any. */
+static enum ata_policy decide(u8 code, u8 features, bool queued)
+{
+	static const struct ata_options options;
+	struct ata_taskfile tf = { .cur[ATA_FEATURES] = features };
+
+	return ata_decide(&tf, code, &options, queued);
+}
+
+/* All that passes, by code; subcommand D0h is one of SMART's. Only logs and
+ * lists of zones move any data, none of it the user's. */
 TEST(passed_commands)
 {
+	static const u8 passed[] = {
+		0x00, 0x03, 0x06, 0x08, 0x0B, 0x10, 0x27, 0x2F, 0x4A,
+		0x70, 0x90, 0x91, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99,
+		0xB0, 0xC6, 0xDA, 0xDE, 0xDF, 0xE0, 0xE1, 0xE2, 0xE3,
+		0xE5, 0xE6, 0xE7, 0xEA, 0xEF, 0xF5, 0xF8,
+	};
+	u32 n = 0;
+
 	for (u32 i = 0; i < 256; i++) {
 		const struct ata_command *c = ata_command(i);
 
+		if (decide(i, 0xD0, true) == ATA_PASS) {
+			EXPECT(memchr(passed, (int)i, sizeof(passed)));
+			n++;
+		}
 		if (c->policy == ATA_PASS && i != 0x2F && i != 0x4A)
 			EXPECT_EQ(c->class, ATA_NONDATA);
 		if (c->class == ATA_UNKNOWN)
 			EXPECT_EQ(c->policy, ATA_REFUSE);
 	}
-	for (u32 i = 0x80; i < 0x90; i++)
-		EXPECT_EQ(ata_command(i)->policy, ATA_REFUSE);
-	for (u32 i = 0xFA; i < 0x100; i++)
-		EXPECT_EQ(ata_command(i)->policy, ATA_REFUSE);
+	EXPECT_EQ(n, sizeof(passed));
+}
+
+/* SMART: no log pages out; SET FEATURES: no address offset; NCQ NON-DATA:
+ * what aborts commands, or gives them a deadline, alone. */
+TEST(subcommands)
+{
+	static const struct {
+		u8 code, features, policy;
+	} cases[] = {
+		{ 0xB0, 0xCF, ATA_REFUSE }, { 0xB0, 0xD0, ATA_PASS },
+		{ 0xB0, 0xD5, ATA_PASS },   { 0xB0, 0xD6, ATA_REFUSE },
+		{ 0xB0, 0xD7, ATA_REFUSE }, { 0xB0, 0xD8, ATA_PASS },
+		{ 0xB0, 0xDB, ATA_PASS },   { 0xB0, 0xDC, ATA_REFUSE },
+		{ 0xEF, 0x09, ATA_REFUSE }, { 0xEF, 0x89, ATA_REFUSE },
+		{ 0xEF, 0x0A, ATA_PASS },   { 0xEF, 0x8A, ATA_PASS },
+		{ 0x63, 0x00, ATA_QUEUED }, { 0x63, 0x11, ATA_QUEUED },
+		{ 0x63, 0x02, ATA_REFUSE },
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(cases); i++)
+		EXPECT_EQ(decide(cases[i].code, cases[i].features, true),
+			  cases[i].policy);
+	EXPECT_EQ(decide(0x63, 0, false), ATA_REFUSE);
+	EXPECT_EQ(decide(0x60, 0, false), ATA_REFUSE);
+	EXPECT_EQ(decide(0x60, 0, true), ATA_QUEUED);
+}
+
+TEST(options)
+{
+	static const u8 erase[] = { 0x9F, 0xB4, 0xF1, 0xF2, 0xF3, 0xF4, 0xF6 };
+	const struct ata_options allow = { .erase = true };
+	const struct ata_options no_trim = { .no_trim = true };
+	struct ata_taskfile tf = { .cur = { 0 } };
+
+	for (u32 i = 0; i < sizeof(erase); i++) {
+		EXPECT_EQ(decide(erase[i], 0, false), ATA_REFUSE);
+		EXPECT_EQ(ata_decide(&tf, erase[i], &allow, false), ATA_PASS);
+	}
+	EXPECT_EQ(decide(0x06, 0, false), ATA_PASS);
+	EXPECT_EQ(ata_decide(&tf, 0x06, &no_trim, false), ATA_REFUSE);
 }
 
 TEST(ranges)
@@ -211,7 +269,7 @@ TEST(no_zeros_after_trim)
 	EXPECT_EQ(data[2 * 169], 1);
 }
 
-TEST_MAIN(CASE(user_data_commands), CASE(passed_commands), CASE(ranges),
-	  CASE(ranges_that_end_too_late), CASE(cylinder_head_sector),
-	  CASE(set_range_is_the_inverse), CASE(identity),
-	  CASE(long_strings_fit), CASE(no_zeros_after_trim))
+TEST_MAIN(CASE(user_data_commands), CASE(passed_commands), CASE(subcommands),
+	  CASE(options), CASE(ranges), CASE(ranges_that_end_too_late),
+	  CASE(cylinder_head_sector), CASE(set_range_is_the_inverse),
+	  CASE(identity), CASE(long_strings_fit), CASE(no_zeros_after_trim))

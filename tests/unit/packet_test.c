@@ -31,6 +31,8 @@ TEST(user_data)
 	} user[] = {
 		{ "28 00 00012345 00 0001 00", PACKET_IN, 0x12345, 1 },
 		{ "28 08 3FFFFFFF 00 4000 00", PACKET_IN, 0x3FFFFFFF, 0x4000 },
+		/* byte 6 belongs to the length in READ CD, not here */
+		{ "28 00 00000010 1F 0001 00", PACKET_IN, 16, 1 },
 		{ "A8 00 00000010 00000020 80 00", PACKET_IN, 16, 32 },
 		{ "A8 00 00000010 00004000 00 00", PACKET_IN, 16, 0x4000 },
 		{ "2A 00 01020304 00 0102 00", PACKET_OUT, 0x1020304, 0x102 },
@@ -61,6 +63,7 @@ TEST(refused_forms)
 		{ "2A 00 FFFFFF6A 00 0001 00", 0x21 }, /* lead-in */
 		{ "28 00 00000010 00 4001 00", 0x24 }, /* over 32 MiB */
 		{ "A8 00 00000010 40000001 00", 0x24 },
+		{ "BE 08 00000010 010001 10 00", 0x24 },
 		{ "BE 00 00000010 000001 10 00", 0x64 }, /* any type */
 		{ "BE 04 00000010 000001 10 00", 0x64 }, /* audio */
 		{ "BE 0C 00000010 000001 10 00", 0x64 }, /* mode 2 */
@@ -174,7 +177,11 @@ TEST(sense_fixed_format)
 {
 	static const struct packet_sense ours = { 0x0B, 0x64, 0x03 };
 	u8 sense[18] = { 0xF0, 0, 0x25, 1, 2, 3, 4, 10, [12] = 0x20 };
-	u8 other[18] = { 0x70, 0, 0x06, [7] = 10, [12] = 0x28 };
+	u8 others[][18] = {
+		{ 0x70, 0, 0x06, [7] = 10, [12] = 0x28 },
+		{ 0x70, 0, 0x06, [7] = 10, [12] = 0x20 },
+		{ 0x70, 0, 0x05, [7] = 10, [12] = 0x21 },
+	};
 	u8 was[18];
 
 	packet_sense_fix(&ours, sense, 18);
@@ -184,20 +191,24 @@ TEST(sense_fixed_format)
 	EXPECT_EQ(sense[13], 0x03);
 	EXPECT_EQ(sense[7], 10);
 	/* another reason, or not enough to tell */
-	memcpy(was, other, 18);
-	packet_sense_fix(&ours, other, 18);
-	EXPECT(!memcmp(was, other, 18));
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		memcpy(was, others[i], 18);
+		packet_sense_fix(&ours, others[i], 18);
+		EXPECT(!memcmp(was, others[i], 18));
+	}
 	memset(sense, 0, sizeof(sense));
 	sense[0] = 0x70;
 	sense[2] = 5;
 	sense[12] = 0x20;
 	packet_sense_fix(&ours, sense, 13);
 	EXPECT_EQ(sense[2], 5);
-	packet_sense_fix(&ours, sense, 0);
-	EXPECT_EQ(sense[2], 5);
+	packet_sense_fix(&ours, sense + 18, 0);
 	sense[13] = 1;
 	packet_sense_fix(&ours, sense, 18);
 	EXPECT_EQ(sense[2], 5);
+	sense[13] = 0;
+	packet_sense_fix(&ours, sense, 14);
+	EXPECT_EQ(sense[2], 0x0B);
 }
 
 TEST(sense_descriptor_format)
@@ -207,7 +218,7 @@ TEST(sense_descriptor_format)
 
 	packet_sense_fix(&ours, sense, 3);
 	EXPECT_EQ(sense[2], 0x20);
-	packet_sense_fix(&ours, sense, 8);
+	packet_sense_fix(&ours, sense, 4);
 	EXPECT_EQ(sense[1], 0x05);
 	EXPECT_EQ(sense[2], 0x24);
 	sense[0] = 0x71; /* deferred: of another command */
