@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import zlib
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
@@ -139,9 +140,18 @@ ERRORS = [
      + "[console]", 25, "region: too many regions: 9"),
     ("hypercall", "[console]", '[hypercall]\nallow = "all"\n[console]', 2,
      'hypercall.allow: "all" is not one of none, kernel, user'),
+    ("program_file_name", "[console]",
+     '[[program]]\nname = "p"\nfile = "a\\u0000b"\n[console]', 3,
+     "program.file: cannot read it: embedded null byte"),
+    ("syntax_digits", "unit = 0", "unit = " + "9" * 5000, 13,
+     "syntax: Exceeds the limit (4300 digits)"),
+    ("syntax_deep", "unit = 0", "unit = " + "[" * 3000, 13, "syntax: maximum"),
     # The line finder must not be led astray by what only looks like a key.
     ("in_a_string", 'serial = "com2"', 'serial = """\nunit = 5\n"""', 2,
      "console.serial: "),
+    ("after_other_line_ends", '[console]\nserial = "com2"',
+     '# \u2028unit = 5\u0085\r\n[console]\r\nserial = "com9"', 3,
+     'console.serial: "com9" is not one of'),
     ("after_an_array", 'serial = "com2"', 'serial = [\n"]", # ]\n]', 2,
      "console.serial: wrong type"),
 ]
@@ -338,6 +348,25 @@ def test_deps(directory):
     run(directory, text, "-o", "b", "--deps", "b.d")
     with open(os.path.join(directory, "b.d"), encoding="utf-8") as f:
         return f.read() == "b: k\nk:\n"
+
+
+def test_deps_of_any_name(directory):
+    """A changed key is taken, however its file is called."""
+    for name in ("my key", "k#1", "k$x", "k:1"):
+        write_file(directory, name, bytes.fromhex(GOOD_KEY), 0o600)
+        write_file(directory, "makefile", b"b: ; :\ninclude b.d\n", 0o600)
+        run(directory, GOOD.replace(f'key = "{GOOD_KEY}"',
+                                    f'key_file = "{name}"'),
+            "-o", "b", "--deps", "b.d")
+        for age, status in ((9, 0), (-9, 1)):
+            when = time.time() - age
+            os.utime(os.path.join(directory, name), (when, when))
+            os.utime(os.path.join(directory, "b"), (when + age,) * 2)
+            got = subprocess.run(["make", "-q", "b"], cwd=directory,
+                                 stderr=subprocess.DEVNULL).returncode
+            if got != status:
+                return False
+    return True
 
 
 def test_shipped_files(_):
