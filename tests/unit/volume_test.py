@@ -330,6 +330,53 @@ def test_stop_and_go_on(folder):
         not os.path.exists(out + ".journal")
 
 
+def began(image, args):
+    """A job that is stopped before its end: its exit status."""
+    with subprocess.Popen([VOLUME, "encrypt", image, *args],
+                          stderr=subprocess.DEVNULL) as p:
+        folder = os.path.dirname(os.path.realpath(image))
+        while p.poll() is None and not any(n.endswith(".journal")
+                                           for n in os.listdir(folder)):
+            time.sleep(0.001)
+        p.send_signal(signal.SIGTERM)
+    return p.returncode
+
+
+def test_goes_on_by_another_name(folder):
+    """What was begun through a link is not begun anew without it."""
+    os.mkdir(f"{folder}/there")
+    data = random.Random(8).randbytes(2 << 20)
+    path = write(f"{folder}/there", "disk", data)
+    os.symlink(path, f"{folder}/link")
+    toml = config(folder, 0, '"end"', KEYS[256])
+    args = ["--config", toml, "--volume", "x", "--batch", "16"]
+    if began(f"{folder}/link", args) != 3:
+        return False
+    run = tool("encrypt", path, *args)
+    return run.returncode == 0 and "going on" in run.stderr and \
+        read(path) == wanted(data, 0, len(data) // 512 - 1, KEYS[256]) and \
+        os.listdir(f"{folder}/there") == ["disk"]
+
+
+def test_one_journal_for_two(folder):
+    """The same file is made of two images at once: the second is refused."""
+    data = random.Random(9).randbytes(2 << 20)
+    first = write(folder, "first", data)
+    second = write(folder, "second", bytes(len(data)))
+    out = os.path.join(folder, "of_two")
+    args = ["--config", config(folder, 0, '"end"', KEYS[256]), "--volume", "x",
+            "--batch", "16", "-o", out]
+    with subprocess.Popen([VOLUME, "encrypt", first, *args]) as p:
+        while p.poll() is None and not os.path.exists(out + ".part"):
+            time.sleep(0.001)
+        p.send_signal(signal.SIGSTOP)
+        run = tool("encrypt", second, *args)
+        p.send_signal(signal.SIGCONT)
+    return run.returncode == 1 and "has locked" in run.stderr and \
+        p.returncode == 0 and \
+        read(out) == wanted(data, 0, len(data) // 512 - 1, KEYS[256])
+
+
 # ---- refusals -----------------------------------------------------------
 
 def refused(folder, what, args, status=1):
@@ -368,6 +415,7 @@ def test_refusals(folder):
         refused(folder, "No such file", [folder + "/none", *good]),
         refused(folder, "neither a file nor", ["/dev/null", *good]),
         refused(folder, "usage", [path, *good, "--batch", "3"], 2),
+        refused(folder, "usage", [path, *good, "--batch", "4" + "0" * 20], 2),
         refused(folder, "usage", [path], 2)))
 
 
@@ -394,6 +442,7 @@ def fake(folder, name, text=""):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w") as f:
         f.write(text)
+    return path
 
 
 def test_devices_in_use(folder):
@@ -419,9 +468,11 @@ def test_devices_in_use(folder):
     fake(folder, "proc/self/mountinfo", "")
     fake(folder, f"{sda}/sda1/holders/dm-0")
     good &= says("in use by dm-0", volume.check_device, disk)
-    fake(folder, "sys/block/loop3/loop/backing_file", "/some/image\n")
-    good &= says("in use by loop3", volume.check_file, "/some/image")
-    volume.check_file("/some/other")
+    image_file, other = fake(folder, "image"), fake(folder, "other")
+    os.link(image_file, folder + "/same")
+    fake(folder, "sys/block/loop3/loop/backing_file", folder + "/same\n")
+    good &= says("in use by loop3", volume.check_file, image_file)
+    volume.check_file(other)
     number = os.stat("/").st_dev
     fake(folder, "proc/self/mountinfo",
          f"1 1 {os.major(number)}:{os.minor(number)} / / rw - tmpfs x rw\n")
