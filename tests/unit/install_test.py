@@ -79,6 +79,25 @@ def test_refuses_another_configuration(directory):
             install(directory).stdout.endswith("from tools/default.toml\n"))
 
 
+def test_refuses_what_is_not_made_anew(directory):
+    """The last make of this configuration has failed, or it was not made
+    since the configuration was changed."""
+    image, toml, name = (os.path.join(directory, n)
+                         for n in ("image", "my.toml", "config.name"))
+    for path in (image, toml, name):
+        with open(path, "w") as f:
+            f.write(toml)
+    for newer in (toml, name):
+        for path in (image, toml, name):
+            os.utime(path, (1, 9 if path == newer else 5))
+        got = run(directory, "install", IMAGE=image, WANTED=toml)
+        if got.returncode != 1 or f"run make CONFIG={toml}" not in got.stderr:
+            return False
+    os.utime(name, (1, 5))
+    return files(directory) == [] and \
+        run(directory, "install", IMAGE=image).returncode == 0
+
+
 def test_refuses_other_words(directory):
     return run(directory, "remove").returncode == 2
 
