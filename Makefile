@@ -177,8 +177,9 @@ fuzz-short: $(FUZZ_LOGS)
 
 machine: all
 	@mkdir -p $(B)/logs
-	$(Q)B=$(B) ACCEL=$(ACCEL) tests/machine/run > $(B)/logs/machine.log 2>&1; \
-		cat $(B)/logs/machine.log
+	$(Q)B=$(B) ACCEL=$(ACCEL) tests/run-one machine $(B)/logs/machine.log \
+		tests/machine/run > /dev/null
+	$(Q)cat $(B)/logs/machine.log
 
 .PHONY: check test fuzz bench size run install uninstall clean help
 check: setup
