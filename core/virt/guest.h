@@ -98,8 +98,9 @@ int guest_linear(struct vcpu *v, unsigned int seg, u64 offset, u32 size,
 #define GUEST_SYSTEM 0x100
 
 /*
- * Memory as an instruction at the current CPL sees it, by linear address.
- * MMIO goes through its hooks. EMUL_MEM_FAULT and *@fault if paging says so.
+ * Memory as an instruction at the current CPL sees it, by linear address, at
+ * most a page's size. MMIO goes through its hooks. EMUL_MEM_FAULT and *@fault
+ * if paging says so; then nothing of it has been accessed.
  */
 int guest_mem(struct vcpu *v, u64 linear, void *data, u32 size,
 	      unsigned int access, struct guest_mem_fault *fault) must_check;

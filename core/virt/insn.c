@@ -102,43 +102,57 @@ static void copy_ram(void *ram, void *data, u32 size, bool write)
 		copy_whole(data, ram, size);
 }
 
+static void access_page(gpa_t gpa, void *data, u32 size, bool write)
+{
+	void *ram = mmio_hooked(gpa) ? NULL : gmem_ptr(gpa, size);
+
+	if (ram)
+		copy_ram(ram, data, size, write);
+	else
+		mmio_bytes(gpa, data, size, write);
+}
+
+/* How much of [linear, linear + size) is in its first page. */
+static u32 first_part(u64 linear, u32 size)
+{
+	return min_u64(size, PAGE_SIZE - linear % PAGE_SIZE);
+}
+
+/* Both pages, before anything is done to the first. */
+static int translate_both(struct vcpu *v, u64 linear, u32 size,
+			  unsigned int access, gpa_t gpa[2],
+			  struct guest_mem_fault *fault)
+{
+	u32 n = first_part(linear, size);
+
+	if (guest_translate(v, linear, access, &gpa[0], fault))
+		return EMUL_MEM_FAULT;
+	if (n == size)
+		return 0;
+	return guest_translate(v, linear + n, access, &gpa[1], fault);
+}
+
 int guest_mem(struct vcpu *v, u64 linear, void *data, u32 size,
 	      unsigned int access, struct guest_mem_fault *fault)
 {
+	u32 n = first_part(linear, size);
 	bool write = access & WALK_WRITE;
-	u8 *p = data;
+	gpa_t gpa[2];
 
-	while (size) {
-		u32 n = min_u64(size, PAGE_SIZE - linear % PAGE_SIZE);
-		gpa_t gpa;
-		void *ram;
-
-		if (guest_translate(v, linear, access, &gpa, fault))
-			return EMUL_MEM_FAULT;
-		ram = mmio_hooked(gpa) ? NULL : gmem_ptr(gpa, n);
-		if (ram)
-			copy_ram(ram, p, n, write);
-		else
-			mmio_bytes(gpa, p, n, write);
-		linear += n;
-		p += n;
-		size -= n;
-	}
+	if (translate_both(v, linear, size, access, gpa, fault))
+		return EMUL_MEM_FAULT;
+	access_page(gpa[0], data, n, write);
+	if (n < size)
+		access_page(gpa[1], (u8 *)data + n, size - n, write);
 	return 0;
 }
 
 int guest_probe(struct vcpu *v, u64 linear, u32 size, unsigned int access,
 		struct guest_mem_fault *fault)
 {
-	u64 last = linear + size - 1;
-	gpa_t gpa;
+	gpa_t gpa[2];
 
-	if (guest_translate(v, linear, access, &gpa, fault))
-		return EMUL_MEM_FAULT;
-	if (last / PAGE_SIZE == linear / PAGE_SIZE)
-		return 0;
-	return guest_translate(v, align_down(last, PAGE_SIZE), access, &gpa,
-			       fault);
+	return translate_both(v, linear, size, access, gpa, fault);
 }
 
 /* ---- segmentation ------------------------------------------------------- */
@@ -233,12 +247,8 @@ static int emul_read(void *ctx, unsigned int seg, u64 offset, void *dst,
 static int emul_write(void *ctx, unsigned int seg, u64 offset, const void *src,
 		      unsigned int size)
 {
-	u8 copy[64];
-
-	if (size > sizeof(copy))
-		return EMUL_MEM_FAULT;
-	memcpy(copy, src, size);
-	return emul_access(ctx, seg, offset, copy, size, WALK_WRITE);
+	/* What is written stays as it is. */
+	return emul_access(ctx, seg, offset, (void *)src, size, WALK_WRITE);
 }
 
 static int emul_probe(void *ctx, unsigned int seg, u64 offset,

@@ -95,10 +95,10 @@ static u32 burst(struct vcpu *v, const struct vmexit *exit,
 			 fault))
 		io.count = 1;
 	/* The device loses what is read from it: look before. */
-	if (guest_probe(v, linear, io.count * io.size, access, fault))
-		return 0;
-	if (io.write &&
-	    guest_mem(v, linear, data, io.count * io.size, access, fault))
+	if (io.write
+		    ? guest_mem(v, linear, data, io.count * io.size, access,
+				fault)
+		    : guest_probe(v, linear, io.count * io.size, access, fault))
 		return 0;
 	port_access(&io);
 	if (!io.write &&

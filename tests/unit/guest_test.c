@@ -265,6 +265,43 @@ TEST(emulated_store)
 	EXPECT_EQ(fake.device_writes, 1);
 }
 
+/* Of two pages both are looked at before one is touched: what faults has done
+ * nothing, and a device does not see it twice. */
+TEST(store_across_pages)
+{
+	static const u8 mov[] = { 0x89, 0x07 }; /* mov %eax, (%rdi) */
+	struct vcpu *v = fake_start();
+	const struct vmexit exit = { 0 };
+
+	fake_mode(v, 64, 0);
+	fake_paging(v);
+	fake_page(0x6000, FAKE_DEVICE | PTE_P | PTE_W);
+	fake_page(0x7000, 0);
+	fake_page(0x9000, 0);
+	memcpy(fake.ram + 0x1000, mov, sizeof(mov));
+	v->gpr[GPR_RAX] = 0x11223344;
+	v->gpr[GPR_RDI] = 0x6ffe;
+	guest_emulate(v, &exit);
+	EXPECT_EQ(fake.device_writes, 0);
+	EXPECT_EQ(v->event.vector, VECTOR_PF);
+	EXPECT_EQ(v->event.error, PF_W);
+	EXPECT_EQ(fake.reg[0][VREG_CR2], 0x7000);
+	v->event.valid = false;
+	v->gpr[GPR_RDI] = 0x8ffe;
+	guest_emulate(v, &exit);
+	EXPECT_EQ(v->event.vector, VECTOR_PF);
+	EXPECT_EQ(fake.ram[0x8ffe], 0);
+	EXPECT_EQ(v->rip, 0x1000);
+	v->event.valid = false;
+	fake_page(0x9000, 0xa000 | PTE_P | PTE_W);
+	guest_emulate(v, &exit);
+	EXPECT(!v->event.valid);
+	EXPECT_EQ(fake.ram[0x8fff], 0x33);
+	EXPECT_EQ(fake.ram[0xa000], 0x22);
+	EXPECT_EQ(fake.ram[0x9000], 0);
+	EXPECT_EQ(v->rip, 0x1002);
+}
+
 /* RF stays until the last iteration of a REP. */
 TEST(emulated_rep)
 {
@@ -314,8 +351,9 @@ TEST(log_has_fetched_bytes_only)
 }
 
 TEST_MAIN(CASE(log_has_fetched_bytes_only), CASE(emulated_rep),
-	  CASE(double_faults), CASE(third_fault_resets),
-	  CASE(fault_over_interrupt), CASE(error_codes), CASE(skip),
-	  CASE(single_step), CASE(segment_limits), CASE(canonical_addresses),
+	  CASE(store_across_pages), CASE(double_faults),
+	  CASE(third_fault_resets), CASE(fault_over_interrupt),
+	  CASE(error_codes), CASE(skip), CASE(single_step),
+	  CASE(segment_limits), CASE(canonical_addresses),
 	  CASE(memory_across_pages), CASE(memory_that_is_none),
 	  CASE(emulated_store))
