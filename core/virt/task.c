@@ -542,34 +542,21 @@ static int load_segs(struct task *t)
 
 /* ---- after the switch --------------------------------------------------- */
 
-/* Does [offset, offset + size) lie in the stack segment? */
-static bool stack_holds(const struct vseg *ss, u32 offset, u32 size)
-{
-	u32 top = ss->attr & VSEG_DB ? ~0U : 0xffff;
-
-	if (seg_type(ss) & TYPE_CONFORM) /* of data: expands down */
-		return offset > ss->limit &&
-		       range_ok(offset, size, (u64)top + 1);
-	return range_ok(offset, size, (u64)ss->limit + 1);
-}
-
-/* An exception's error code, as wide as the TSS (SDM vol. 3, 7.3). */
+/* An exception's error code, as wide as the TSS (SDM vol. 3, 7.3). The new
+ * task has a stack of its own choice: it is written with that task's rights. */
 static int push_error(struct task *t)
 {
 	u32 width = t->layout->width, mask, offset;
 	u8 image[4];
 	struct vseg ss;
-	int error;
 
 	get_seg(t, SEG_SS, &ss);
 	mask = ss.attr & VSEG_DB ? ~0U : 0xffff;
 	offset = (u32)(t->cpu->gpr[GPR_RSP] - width) & mask;
-	if (!stack_holds(&ss, offset, width))
-		return raise(t, VECTOR_SS, 0);
 	put(image, t->req->error, width);
-	error = mem_write(t, (u32)(ss.base + offset), image, width);
-	if (error)
-		return error;
+	if (t->ops->push(t->ops->ctx, offset, image, width, t->fault))
+		return t->fault->vector == VECTOR_SS ? raise(t, VECTOR_SS, 0)
+						     : TASK_FAULT;
 	t->cpu->gpr[GPR_RSP] = (t->cpu->gpr[GPR_RSP] & ~(u64)mask) | offset;
 	return 0;
 }

@@ -28,6 +28,10 @@ struct task_ops {
 		     struct task_fault *fault);
 	int (*probe_write)(void *ctx, u32 linear, u32 size,
 			   struct task_fault *fault);
+	/* To SS:@offset, with the segments and rights that the guest has by
+	 * then: it may be #SS. */
+	int (*push)(void *ctx, u32 offset, const void *src, u32 size,
+		    struct task_fault *fault);
 	u64 (*get)(void *ctx, enum vreg reg);
 	void (*set)(void *ctx, enum vreg reg, u64 value);
 	/* Only when paging is on. With PAE it loads the PDPTEs, and is the one

@@ -5,44 +5,57 @@
 #include "core/mm/walk.h"
 #include "core/virt/task.h"
 
-/* What the CPU does by itself has supervisor rights. */
-static int access(void *ctx, u32 linear, void *data, u32 size, unsigned int how,
-		  struct task_fault *fault)
+/* What came of an access: 0, or *@f as *@fault. */
+static int outcome(int rc, const struct guest_mem_fault *f,
+		   struct task_fault *fault)
 {
-	struct guest_mem_fault f = { 0 };
-
-	if (!guest_mem(ctx, linear, data, size, how | GUEST_SYSTEM, &f))
+	if (!rc)
 		return 0;
-	*fault = (struct task_fault){ f.vector, true, f.error, f.cr2 };
+	*fault = (struct task_fault){ f->vector, true, f->error, f->cr2 };
 	return TASK_FAULT;
 }
 
 static int task_probe_write(void *ctx, u32 linear, u32 size,
 			    struct task_fault *fault)
 {
-	struct guest_mem_fault f = { 0 };
+	struct guest_mem_fault f;
 
-	if (!guest_probe(ctx, linear, size, WALK_WRITE | GUEST_SYSTEM, &f))
-		return 0;
-	*fault = (struct task_fault){ f.vector, true, f.error, f.cr2 };
-	return TASK_FAULT;
+	return outcome(
+		guest_probe(ctx, linear, size, WALK_WRITE | GUEST_SYSTEM, &f),
+		&f, fault);
 }
 
 static int task_read(void *ctx, u32 linear, void *dst, u32 size,
 		     struct task_fault *fault)
 {
-	return access(ctx, linear, dst, size, WALK_READ, fault);
+	struct guest_mem_fault f;
+
+	return outcome(
+		guest_mem(ctx, linear, dst, size, WALK_READ | GUEST_SYSTEM, &f),
+		&f, fault);
 }
 
 static int task_write(void *ctx, u32 linear, const void *src, u32 size,
 		      struct task_fault *fault)
 {
-	u8 copy[128];
+	struct guest_mem_fault f;
 
-	if (size > sizeof(copy) || task_probe_write(ctx, linear, size, fault))
-		return TASK_FAULT;
-	__builtin_memcpy(copy, src, size);
-	return access(ctx, linear, copy, size, WALK_WRITE, fault);
+	return outcome(guest_mem(ctx, linear, (void *)src, size,
+				 WALK_WRITE | GUEST_SYSTEM, &f),
+		       &f, fault);
+}
+
+static int task_push(void *ctx, u32 offset, const void *src, u32 size,
+		     struct task_fault *fault)
+{
+	struct guest_mem_fault f;
+	u64 linear;
+	int rc = guest_linear(ctx, SEG_SS, offset, size, WALK_WRITE, &linear,
+			      &f);
+
+	if (!rc)
+		rc = guest_mem(ctx, linear, (void *)src, size, WALK_WRITE, &f);
+	return outcome(rc, &f, fault);
 }
 
 static u64 task_get(void *ctx, enum vreg reg)
@@ -89,9 +102,9 @@ static bool by_software(const struct vevent *e)
 void guest_task_switch(struct vcpu *v, const struct vmexit *exit)
 {
 	const struct task_ops ops = {
-		task_read,    task_write,   task_probe_write,
-		task_get,     task_set,	    task_set_cr3,
-		task_get_seg, task_set_seg, v,
+		task_read,    task_write, task_probe_write, task_push,
+		task_get,     task_set,	  task_set_cr3,	    task_get_seg,
+		task_set_seg, v,
 	};
 	const struct vevent *e = &exit->delivering;
 	bool event = exit->task.source == TASK_GATE && e->valid;

@@ -54,6 +54,7 @@ static u32 absent, absent_size;	      /* pages that fault */
 static u32 read_only, read_only_size; /* that fault on writes */
 static u32 loaded_cr3;
 static bool bad_cr3;
+static unsigned int pushes;
 
 static int page_fault(struct task_fault *f, u32 linear, u32 error)
 {
@@ -97,6 +98,22 @@ static int op_probe(void *ctx, u32 linear, u32 size, struct task_fault *f)
 	return access(linear, size, true, f);
 }
 
+static int op_push(void *ctx, u32 offset, const void *src, u32 size,
+		   struct task_fault *f)
+{
+	const struct vseg *ss = &m.seg[SEG_SS];
+	u64 end = (u64)offset + size;
+	bool down = ss->attr & 4;
+
+	if (down ? offset <= ss->limit || end > 0x100000000
+		 : end > (u64)ss->limit + 1) {
+		*f = (struct task_fault){ VECTOR_SS, true, 0, 0 };
+		return 1;
+	}
+	pushes++;
+	return op_write(ctx, (u32)(ss->base + offset), src, size, f);
+}
+
 static u64 op_get(void *ctx, enum vreg reg)
 {
 	return m.reg[reg];
@@ -131,6 +148,7 @@ static const struct task_ops ops = {
 	.read = op_read,
 	.write = op_write,
 	.probe_write = op_probe,
+	.push = op_push,
 	.get = op_get,
 	.set = op_set,
 	.set_cr3 = op_cr3,
@@ -216,7 +234,7 @@ static void reset(enum task_source source)
 {
 	memset(&m, 0, sizeof(m));
 	memset(&got, 0, sizeof(got));
-	absent_size = read_only_size = loaded_cr3 = 0;
+	absent_size = read_only_size = loaded_cr3 = pushes = 0;
 	bad_cr3 = false;
 	req = (struct task_request){ .selector = S_NEW,
 				     .source = source,
@@ -421,6 +439,7 @@ TEST(gate_pushes_error_code)
 	EXPECT_EQ(load_le32(m.ram + OLD + 32), 0x5000);
 	EXPECT_EQ(m.cpu.gpr[GPR_RSP], STACK - 4);
 	EXPECT_EQ(load_le32(m.ram + STACK - 4), 0x12345678);
+	EXPECT_EQ(pushes, 1);
 	EXPECT_EQ(load_le16(m.ram + NEW), S_OLD);
 	EXPECT_EQ(m.cpu.rflags & RFLAGS_NT, RFLAGS_NT);
 }
@@ -433,6 +452,11 @@ TEST(error_code_outside_of_stack)
 	store_le32(m.ram + NEW + 56, 0x7fff);
 	expect_new_fault(VECTOR_SS, 0);
 	EXPECT_EQ(m.cpu.gpr[GPR_RSP], 0x7fff);
+	reset(TASK_GATE);
+	req.has_error = req.external = true;
+	put_descriptor(S_DATA, 0, 0x7ffa, 0x493);
+	store_le32(m.ram + NEW + 56, 0x7fff);
+	expect_new_fault(VECTOR_SS, 1); /* EXT */
 	reset(TASK_GATE); /* expand-down: what lies above the limit */
 	req.has_error = true;
 	put_descriptor(S_DATA, 0, 0x7ffa, 0x497);
