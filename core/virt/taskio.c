@@ -129,10 +129,11 @@ void guest_task_switch(struct vcpu *v, const struct vmexit *exit)
 	v->rip = cpu.rip;
 	v->rflags = cpu.rflags;
 	task_set(v, VREG_INTERRUPTIBILITY, 0);
-	if (!rc) {
+	/* Before the trap of a TSS the event has been delivered. */
+	if (!rc || fault.vector == VECTOR_DB)
 		v->event.valid = false;
+	if (!rc)
 		return;
-	}
 	if (fault.vector == VECTOR_PF)
 		task_set(v, VREG_CR2, fault.cr2);
 	guest_fault_error(v, fault.vector, fault.error);

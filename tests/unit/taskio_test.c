@@ -117,6 +117,26 @@ TEST(stack_that_is_the_kernels)
 	EXPECT_EQ(v->rip, 0x5000);
 }
 
+/* With the switch the event is delivered: the trap of the TSS comes after it,
+ * is no third fault, and brings no second NMI. */
+TEST(trap_after_the_event)
+{
+	struct vcpu *v = start();
+	const struct vevent nmi = { .valid = true,
+				    .vector = VECTOR_NMI,
+				    .type = VEVENT_NMI };
+
+	fake.ram[NEW + 100] = 1;
+	EXPECT(!RESETS(deliver(v, exception(VECTOR_DF, true))));
+	EXPECT(v->event.valid);
+	EXPECT_EQ(v->event.vector, VECTOR_DB);
+	v = start();
+	fake.ram[NEW + 100] = 1;
+	deliver(v, nmi);
+	EXPECT_EQ(v->event.vector, VECTOR_DB);
+	EXPECT(!v->nmi_pending);
+}
+
 /* A fault on the way is one of the delivery. */
 TEST(fault_in_the_delivery)
 {
@@ -131,4 +151,4 @@ TEST(fault_in_the_delivery)
 }
 
 TEST_MAIN(CASE(error_code_on_the_stack), CASE(stack_that_is_the_kernels),
-	  CASE(fault_in_the_delivery))
+	  CASE(trap_after_the_event), CASE(fault_in_the_delivery))
