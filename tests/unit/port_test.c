@@ -203,7 +203,7 @@ TEST(bursts_stay_whole)
 	static struct port_hook h = {
 		.first = 0x1f0, .count = 8, .fn = probe_fn, .ctx = &p
 	};
-	static u8 data[1024];
+	static u8 data[1024], sent[1024];
 	struct port_io io = { 0x1f0, 2, false, 512, data };
 
 	port_hook_add(&h);
@@ -222,6 +222,10 @@ TEST(bursts_stay_whole)
 	port_access(&io);
 	EXPECT_EQ(seen[1].write, true);
 	EXPECT_EQ(seen[1].count, 512);
+	p.verdict = DENY;
+	io.data = sent;
+	port_access(&io); /* only what is read is ones */
+	EXPECT_EQ(sent[0], 0);
 	port_hook_move(&h, 0, 0);
 	seen_count = 0;
 }

@@ -87,5 +87,20 @@ TEST(pointers_and_copies)
 	EXPECT(dma_alloc(2, &pa) == NULL);
 }
 
+TEST(write_ends_with_the_list_or_the_data)
+{
+	struct sg_seg seg[] = { { 0x1010, 3 }, { 0x1020, 0 }, { 0x1030, 5 } };
+	struct sg_list sg = { seg, 3 };
+
+	sg_write(&sg, "abcdef", 6);
+	EXPECT(!memcmp(ram + 0x10, "abc", 4));
+	EXPECT(!memcmp(ram + 0x30, "def", 4));
+	memset(ram, 0, 0x40);
+	sg.count = 2;
+	sg_write(&sg, "abcdef", 6);
+	EXPECT(!memcmp(ram + 0x10, "abc", 4));
+	EXPECT_EQ(ram[0x30], 0);
+}
+
 TEST_MAIN(CASE(bytes_do_not_wrap), CASE(check_finds_what_is_not_ram),
-	  CASE(pointers_and_copies))
+	  CASE(pointers_and_copies), CASE(write_ends_with_the_list_or_the_data))
