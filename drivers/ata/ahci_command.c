@@ -17,21 +17,6 @@
 
 /* ---- the guest's list of memory ---- */
 
-static bool sg_add(struct sg_list *sg, gpa_t gpa, u32 len)
-{
-	struct sg_seg *last = sg->count ? &sg->seg[sg->count - 1] : NULL;
-
-	if (last && last->gpa + last->len == gpa &&
-	    last->len + len <= AHCI_PRD_BYTES) {
-		last->len += len;
-		return true;
-	}
-	if (sg->count == AHCI_PRDS)
-		return false;
-	sg->seg[sg->count++] = (struct sg_seg){ gpa, len };
-	return true;
-}
-
 /* One entry, or what is left of it. False if the list of ours is full, or if
  * nothing is left: the guest has changed an entry that was begun. */
 static bool gather_prd(struct ahci_port *p, struct ahci_place *at,
@@ -41,10 +26,11 @@ static bool gather_prd(struct ahci_port *p, struct ahci_place *at,
 	u32 len = whole - at->offset;
 	u32 take = (u32)min_u64(len, *left);
 
-	if (at->offset >= whole ||
-	    !sg_add(&p->sg, ahci_address(p, prd->dba & ~1ULL) + at->offset,
-		    take))
+	if (at->offset >= whole || p->sg.count == AHCI_PRDS)
 		return false;
+	p->sg.seg[p->sg.count++] =
+		(struct sg_seg){ ahci_address(p, prd->dba & ~1ULL) + at->offset,
+				 take };
 	*left -= take;
 	at->offset += take;
 	if (take == len)
@@ -246,18 +232,13 @@ static int table_from_sg(struct ahci_port *p, struct ahci_table *t)
 	return (int)p->sg.count;
 }
 
+/* No bounce buffer is larger than an entry can be. */
 static int table_from_bounce(struct ahci_port *p, const struct ahci_slot *s,
 			     struct ahci_table *t, u32 bytes)
 {
-	hpa_t pa = p->bounce_pa + s->bounce * PAGE_SIZE;
-	int n = 0;
-
-	for (u32 off = 0; off < bytes; off += AHCI_PRD_BYTES) {
-		u32 len = (u32)min_u64(bytes - off, AHCI_PRD_BYTES);
-
-		t->prd[n++] = (struct ahci_prd){ pa + off, 0, len - 1 };
-	}
-	return n;
+	t->prd[0] = (struct ahci_prd){ p->bounce_pa + s->bounce * PAGE_SIZE, 0,
+				       bytes - 1 };
+	return 1;
 }
 
 /* The pieces of the next chunk: its bytes, or -EINVAL if the list has no
@@ -276,7 +257,7 @@ static s64 chunk_gather(struct ahci_port *p, struct ahci_slot *s)
 	if (got % p->sector_size) {
 		want = got - got % p->sector_size;
 		s->at = start;
-		got = want ? ahci_gather(p, s, want) : 0;
+		got = ahci_gather(p, s, want);
 	}
 	return got && got % p->sector_size == 0 ? (s64)got : -EINVAL;
 }
@@ -429,7 +410,7 @@ static bool slot_try(struct ahci_port *p, u32 n)
 
 void ahci_run(struct ahci_port *p)
 {
-	while (p->waiting && !p->stuck && !p->asking) {
+	while (p->waiting && !p->stuck) {
 		if (!p->identified) {
 			if (!p->active && !(ahci_read(p, PxSERR) & PxSERR_X))
 				ahci_identify_begin(p);

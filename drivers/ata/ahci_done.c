@@ -156,7 +156,7 @@ static void slots_end(struct ahci_port *p, u32 done)
 
 		if (error)
 			read_failed(p, n, p->page->list[n].prdbc);
-		slot_end(p, n, p->ncq & bit || !error);
+		slot_end(p, n, !error);
 		p->active &= ~bit;
 		p->ncq &= ~bit;
 	}

@@ -36,9 +36,10 @@ enum ata_policy {
 
 /* What the configuration says of protected devices; all 0: the default. */
 struct ata_options {
-	bool no_trim;	/* sectors are never given back to the device */
-	bool erase;	/* sanitize, security and zone commands are passed */
-	u32 bounce_kib; /* for the writes in flight of one AHCI port */
+	bool no_trim; /* sectors are never given back to the device */
+	bool erase;   /* sanitize, security and zone commands are passed */
+	/* for the writes in flight of one AHCI port; at most 4,096 */
+	u32 bounce_kib;
 };
 
 struct ata_command {

@@ -146,7 +146,7 @@ static bool command_decode(struct model_disk *d, struct model_command *c,
 		    c->code == 0x06)
 			c->bytes = 512;
 		return c->bytes || c->code == 0xEA || c->code == 0xE7 ||
-		       c->code == 0xEF || c->code == 0x63;
+		       c->code == 0xEF || c->code == 0x63 || c->code == 0xB0;
 	}
 	if (c->queued)
 		count = fis[3] | fis[11] << 8;

@@ -385,7 +385,27 @@ TEST(ata_commands_are_refused)
 	}
 }
 
+/* No overlap and no queues. */
+TEST(identify_is_adjusted)
+{
+	struct command c = { .bytes = 512 };
+
+	machine();
+	EXPECT_EQ(run(&(struct command){ .cdb = { 0 } }), 0);
+	make_list(&c);
+	model.memory[LIST + 2] = 1;
+	model.memory[TABLE + 2] = 0xA1;
+	out(PxCI, 1);
+	for (int n = 0; n < 2000 && in(PxCI); n++)
+		;
+	EXPECT_EQ(in(PxCI), 0);
+	EXPECT_EQ(load_le16(model.memory + DATA), 0x85C0);
+	EXPECT_EQ(load_le16(model.memory + DATA + 2 * 49), 0x0B00);
+	EXPECT_EQ(load_le16(model.memory + DATA + 2 * 75), 0);
+}
+
 TEST_MAIN(CASE(who_it_is), CASE(user_data_all_forms), CASE(refused_with_sense),
 	  CASE(what_passes), CASE(media_change_is_told_first),
 	  CASE(media_errors), CASE(lists_that_cannot_be_used),
-	  CASE(stopped_in_the_middle), CASE(ata_commands_are_refused))
+	  CASE(stopped_in_the_middle), CASE(ata_commands_are_refused),
+	  CASE(identify_is_adjusted))

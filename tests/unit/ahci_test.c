@@ -80,6 +80,44 @@ static bool inside(u64 addr, u32 len, hpa_t start, u64 size)
 	return addr >= start && range_ok(addr - start, len, size);
 }
 
+/* The frame of a decided command, and just the memory that its data takes. */
+static bool table_good(const struct ahci_port *q, u32 n)
+{
+	const struct ahci_slot *s = &q->slot[n];
+	const struct ahci_header *h = &q->page->list[n];
+	const struct ahci_table *t = &q->table[n];
+	u64 bytes = 0, sectors = (u64)s->chunk * q->sector_size;
+
+	if (t->fis[0] != 0x27 || (h->flags & 0x1F) != 5 ||
+	    !(h->flags & 0x20) != !s->packet ||
+	    (s->queued && (t->fis[12] != n << 3 || t->fis[13])))
+		return false;
+	for (u32 i = 0; i < h->prdtl; i++) {
+		if (t->prd[i].dbc >= 0x400000)
+			return false;
+		bytes += t->prd[i].dbc + 1;
+	}
+	switch (s->kind) {
+	case AHCI_PASS:
+		return s->data || !bytes;
+	case AHCI_IDENTIFY:
+		return bytes == 512;
+	case AHCI_USER:
+	case AHCI_READ:
+	case AHCI_WRITE:
+		return bytes && bytes == sectors;
+	default:
+		return !bytes && !s->queued;
+	}
+}
+
+static bool is_table(const struct ahci_port *q, u64 addr)
+{
+	return q->table &&
+	       inside(addr, 1, q->table_pa, q->slots * sizeof(*q->table)) &&
+	       (addr - q->table_pa) % sizeof(*q->table) == 0;
+}
+
 static void check_dma(u32 port, u64 addr, u32 len, bool write)
 {
 	const struct ahci_port *q = &ports[port];
@@ -94,6 +132,9 @@ static void check_dma(u32 port, u64 addr, u32 len, bool write)
 			       q->bounce_pages * PAGE_SIZE) ||
 			(!write && inside(addr, len, q->table_pa,
 					  q->slots * sizeof(*q->table)));
+	if (is_table(q, addr))
+		good &= table_good(
+			q, (u32)((addr - q->table_pa) / sizeof(*q->table)));
 	foreign += !good;
 }
 
@@ -201,7 +242,7 @@ static u32 op_bytes(const struct op *op)
 	return op->count * model.port[0].disk.sector;
 }
 
-static u32 gap; /* between pieces, so that they cannot be joined */
+static u32 gap; /* between pieces */
 
 /* Pieces of the memory at @data; returns how many. */
 static u32 make_list(u32 table, u32 data, u32 bytes, u32 most)
@@ -262,7 +303,7 @@ static void op_prepare(u32 n)
 	u32 bytes = op_bytes(op);
 	u32 prds = make_list(TABLE(n), DATA(n) + model_random() % 16 * 2, bytes,
 			     bytes < 2048	  ? 8
-			     : model_random() & 1 ? 600
+			     : model_random() & 1 ? 100
 						  : 60000);
 
 	make_header(n, TABLE(n), prds, op->write);
@@ -759,6 +800,59 @@ TEST(refused_commands)
 	EXPECT_EQ(command(0, false), 4);
 	one(0x35, 200, 200, false);
 	EXPECT_EQ(command(0, false), 4);
+	one(0x25, 200, 200, false);
+	make_list(TABLE(0), DATA(0), 102400, 600); /* of which one is less */
+	store_le16(h + 2, 1);
+	EXPECT_EQ(command(0, false), 4);
+	clean();
+}
+
+/* No size of a sector that can be reckoned with. */
+TEST(no_sectors_that_can_be_used)
+{
+	machine(512);
+	model.port[0].disk.sector = 520;
+	out(PxSERR, ~0u);
+	model_plug(0, true, "SECRET");
+	out(PxSERR, ~0u);
+	guest_start();
+	one(0x60, 200, 1, true);
+	EXPECT_EQ(command(0, true), 4);
+	EXPECT(p->identified && p->dev && !p->sector_size);
+	one(0xC8, 200, 1, false);
+	EXPECT_EQ(command(0, false), 4);
+}
+
+TEST(commands_without_data)
+{
+	static const u8 codes[] = { 0x42, 0xB0, 0x63, 0xEA };
+	u8 *f = model.memory + TABLE(0);
+
+	machine(512);
+	guest_start();
+	for (u32 i = 0; i < sizeof(codes); i++) {
+		one(codes[i], 200, 2, false);
+		f[3] = codes[i] == 0xB0 ? 0xD8 : 0;
+		store_le16(model.memory + LIST + 2, 0);
+		EXPECT_EQ(command(0, codes[i] == 0x63), 0);
+	}
+	clean();
+}
+
+/* What carries no sectors reaches the device as it is. */
+TEST(a_frame_that_passes)
+{
+	static const u8 frame[20] = { 0x27, 0x80, 0x2F, 3,  4,	5,  6,
+				      0x47, 8,	  9,	10, 11, 12, 13 };
+	u8 *f = model.memory + TABLE(0);
+
+	machine(512);
+	guest_start();
+	one(0x2F, 0, 1, false);
+	memcpy(f, frame, sizeof(frame));
+	f[14] = f[15] = f[19] = 0xFF; /* reserved, and the control register */
+	EXPECT_EQ(command(0, false), 0);
+	EXPECT(!memcmp(p->table[0].fis, frame, sizeof(frame)));
 	clean();
 }
 
@@ -791,18 +885,32 @@ TEST(hidden_memory)
 		store_le32(e, hidden - (i == 6 ? 2 : 0));
 		EXPECT_EQ(command(0, false), 4);
 	}
+	for (u32 i = 0; i < 2; i++) {
+		one(i ? 0x2F : 0x60, 200, 1, !i);
+		store_le32(e, MODEL_RAM);
+		EXPECT_EQ(command(0, !i), 4);
+	}
+	one(0x2F, 0, 1, false); /* more than a list of ours can hold */
+	make_header(0, TABLE(0), make_list(TABLE(0), DATA(0), 1010, 1), false);
+	EXPECT_EQ(command(0, false), 4);
 	memcpy(before, model.memory + MODEL_RAM, sizeof(before));
 	one(0x25, 200, 1, false);
-	store_le32(model.memory + LIST + 8, MODEL_RAM);
+	make_fis(MODEL_RAM - 0x80, &ops[0], 0);
+	store_le32(model.memory + LIST + 8, MODEL_RAM - 0x80);
 	EXPECT_EQ(command(0, false), 4);
 	one(0x25, 200, 1, false);
-	store_le32(model.memory + LIST + 8, MODEL_RAM - 0x80);
+	store_le32(model.memory + LIST + 8, MODEL_RAM);
 	EXPECT_EQ(command(0, false), 4);
 	guest_stop();
 	out(PxCLB, (u32)p->page_pa);
 	out(PxCMD, PxCMD_FRE | PxCMD_ST);
-	EXPECT_EQ(command(0, false), 4);
+	model.lax = true; /* the command's end is seen */
+	out(PxCI, 1);
+	for (u32 i = 0; i < 1000 && in(PxCI); i++)
+		;
+	EXPECT_EQ(in(PxCI), 0);
 	guest_stop();
+	model.lax = false;
 	/* frames go nowhere */
 	out(PxCMD, 0);
 	out(PxFB, MODEL_RAM);
@@ -838,6 +946,64 @@ TEST(the_longest_list)
 	memset(model.memory + DATA(0), 0, 131072);
 	EXPECT_EQ(command(0, true), 0);
 	EXPECT(!memcmp(model.memory + DATA(0), was, sectors * 512));
+	clean();
+}
+
+/* A chunk ends in the middle of an entry, of whose address bit 0 is reserved;
+ * then a count that takes 16 bits. */
+TEST(a_write_larger_than_its_buffer)
+{
+	static u8 was[102400];
+	u8 *e = model.memory + TABLE(0) + 0x80;
+
+	machine(512);
+	guest_start();
+	for (u32 i = 0; i < sizeof(was); i++)
+		was[i] = (u8)model_random();
+	memcpy(model.memory + DATA(0), was, 81920);
+	memcpy(model.memory + DATA(1), was + 81920, 20480);
+	memcpy(pending + 300 * 512, was, sizeof(was));
+	ops[0] = (struct op){ 300, 200, 0x35, true, false, false };
+	make_fis(TABLE(0), &ops[0], 0);
+	make_header(0, TABLE(0), 2, true);
+	store_le64(e, DATA(0) | 1);
+	store_le32(e + 12, 81919);
+	store_le64(e + 16, DATA(1));
+	store_le32(e + 28, 20479);
+	EXPECT_EQ(command(0, false), 0);
+	EXPECT(same(&ops[0], was));
+	memcpy(plain + 300 * 512, was, sizeof(was));
+	for (u32 i = 0; i < 2; i++) {
+		one(i ? 0x60 : 0x25, 290, 300, i);
+		make_header(0, TABLE(0), 1, false);
+		store_le32(e + 12, 153599);
+		memset(model.memory + DATA(0), 0x77, 153600);
+		EXPECT_EQ(command(0, i), 0);
+		EXPECT(!memcmp(model.memory + DATA(0), plain + 290 * 512,
+			       153600));
+	}
+	clean();
+}
+
+/* Two queued writes lie in the buffer side by side. */
+TEST(writes_in_flight)
+{
+	machine(512);
+	guest_start();
+	for (u32 n = 0; n < 2; n++) {
+		ops[n] = (struct op){
+			200 + n * REGION, 64, 0x61, true, true, false
+		};
+		op_prepare(n);
+	}
+	model.lazy = 1000;
+	out(PxSACT, 3);
+	out(PxCI, 3);
+	EXPECT_EQ(p->active, 3);
+	model.lazy = 0;
+	for (u32 i = 0; i < 100000 && poll(); i++)
+		;
+	EXPECT(!poll());
 	clean();
 }
 
@@ -1069,6 +1235,8 @@ TEST(device_reset)
 	f[15] = 4;
 	h[1] |= 0xF5;
 	out(PxCI, 1);
+	EXPECT_EQ(p->page->list[0].flags, 0x0505);
+	EXPECT_EQ(p->table[0].fis[15], 4);
 	for (u32 i = 0; i < 1000 && in(PxCI); i++)
 		;
 	f[15] = 0;
@@ -1131,23 +1299,78 @@ TEST(stopped_in_mid_command)
 	clean();
 }
 
-/* The memory of a queued read that was given up is in other use, whatever the
- * device says of it later. */
+/* A queued read that was given up has brought nothing; its memory is in other
+ * use, whatever the device says of it later. */
 TEST(stopped_before_it_failed)
 {
 	machine(512);
 	guest_start();
 	one(0x60, 200, 8, true);
+	memset(model.memory + DATA(0), 0x77, 4096);
 	model.lazy = 1000;
 	out(PxSACT, 1);
 	out(PxCI, 1);
 	out(PxCMD, 0);
 	wait_cmd(PxCMD_CR | PxCMD_FR);
-	memset(model.memory + DATA(0), 0x77, 4096);
 	model.port[0].tfd = 0x4041;
 	ahci_port_reset(p);
 	for (u32 i = 0; i < 4096; i++)
 		EXPECT_EQ(model.memory[DATA(0) + i], 0x77);
+}
+
+/* What has ended well is told, and decrypted whole, though another has failed
+ * before the guest looked. */
+TEST(queued_reads_beside_one_that_fails)
+{
+	u32 good = 0;
+
+	machine(512);
+	for (u32 i = 0; i < 20; i++) {
+		guest_start();
+		for (u32 n = 0; n < 2; n++) {
+			ops[n] = (struct op){ 200, 8, 0x60, false, true, 0 };
+			ops[n].lba += n * REGION;
+			op_prepare(n);
+		}
+		model.port[0].disk.bad_lba = ops[1].lba + 4;
+		out(PxSACT, 3);
+		out(PxCI, 3);
+		for (u32 k = 0; k < 10000; k++)
+			model_tick();
+		if (!(in(PxSACT)&1)) {
+			good++;
+			op_check(0);
+		}
+		guest_stop();
+		good_up_to(1, ops[1].lba + 4);
+	}
+	EXPECT(good > 0);
+	ops[0].active = ops[1].active = false;
+	clean();
+}
+
+/* An HBA may count the bytes of a command that has not ended; the error bit
+ * of a device at work says nothing. */
+TEST(a_count_that_grows)
+{
+	static const u8 status[] = { 0x50, 0xD1, 0x59 };
+
+	machine(512);
+	guest_start();
+	for (u32 i = 0; i < sizeof(status); i++) {
+		ops[0] = (struct op){ 200, 8, 0x25, false, false, false };
+		op_prepare(0);
+		model.lazy = 100000;
+		out(PxCI, 1);
+		model.port[0].tfd = status[i];
+		p->page->list[0].prdbc = 512;
+		in(PxIS);
+		model.lazy = 0;
+		for (u32 k = 0; k < 10000 && poll(); k++)
+			;
+		EXPECT(!poll());
+	}
+	clean();
 }
 
 TEST(no_memory)
@@ -1182,4 +1405,8 @@ TEST_MAIN(CASE(asks_at_start), CASE(firmware_goes_on), CASE(random_commands),
 	  CASE(plugged_with_commands_waiting),
 	  CASE(a_device_that_does_not_answer), CASE(device_reset),
 	  CASE(no_memory), CASE(a_port_that_does_not_stop),
-	  CASE(stopped_in_mid_command), CASE(stopped_before_it_failed))
+	  CASE(stopped_in_mid_command), CASE(stopped_before_it_failed),
+	  CASE(no_sectors_that_can_be_used), CASE(commands_without_data),
+	  CASE(a_frame_that_passes), CASE(a_write_larger_than_its_buffer),
+	  CASE(writes_in_flight), CASE(queued_reads_beside_one_that_fails),
+	  CASE(a_count_that_grows))

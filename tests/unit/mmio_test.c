@@ -189,6 +189,8 @@ TEST(moves)
 				       probe_fn,   &a,	    NULL };
 	static struct mmio_hook hb = { 0xfe018000, 0x2000, true,
 				       probe_fn,   &b,	   NULL };
+	static struct mmio_hook hc = { 0xfe050000, 0x1000, false,
+				       probe_fn,   &b,	   NULL };
 
 	trap_calls = 0;
 	EXPECT_EQ(mmio_hook_add(&ha), 0);
@@ -207,6 +209,8 @@ TEST(moves)
 	EXPECT_EQ(traps[0x40], MMIO_TRAP_NONE);
 
 	trap_error = -ENOMEM;
+	EXPECT_EQ(mmio_hook_add(&hc), -ENOMEM);
+	EXPECT(!mmio_hooked(0xfe050000));
 	EXPECT_EQ(mmio_hook_move(&ha, 0xfe050000, 0x1000), -ENOMEM);
 	trap_error = 0;
 	EXPECT_EQ(ha.start, 0xfe020000);
