@@ -20,11 +20,13 @@ struct fake_fn {
 	unsigned int accesses;
 };
 
-static struct fake_fn fake_fns[8];
+static struct fake_fn fake_fns[11];
 static unsigned int fake_count;
 static u32 fake_cf8;
 static u64 fake_ecam;
 static u8 fake_ports[0x10000];
+static int fake_trap_error;
+static unsigned int fake_hazards; /* writes to BARs that are decoded */
 
 static inline struct fake_fn *fake_find(u8 bus, u8 dev, u8 fn)
 {
@@ -62,10 +64,22 @@ static inline u32 fake_read(u8 bus, u8 dev, u8 fn, u16 reg, u8 size)
 	return v & (u32)mask_bytes(size);
 }
 
+static inline bool fake_decodes(const struct fake_fn *f, u16 reg)
+{
+	u32 n = (reg - 0x10u) / 4;
+	bool io;
+
+	if (n >= 6 || !f->bar_mask[n])
+		return false;
+	io = f->config[0x10 + 4 * n] & 1 && !(f->bar_mask[n] & 1);
+	return f->config[4] & (io ? 1 : 2);
+}
+
 static inline void fake_write_byte(struct fake_fn *f, u16 reg, u8 v)
 {
 	u8 mask = 0xff;
 
+	fake_hazards += fake_decodes(f, reg);
 	if (reg < 4 || (reg >= 8 && reg < 12) || reg == 0x0e)
 		return; /* read-only */
 	if (reg >= 0x10 && reg < 0x28 && (f->config[0x0e] & 0x7f) == 0)
@@ -155,7 +169,7 @@ bool gmem_hidden(gpa_t gpa, u64 len)
 
 static inline int fake_trap(gpa_t start, u64 len, enum mmio_trap trap)
 {
-	return 0;
+	return fake_trap_error;
 }
 
 /* ---- what a guest does ---- */

@@ -145,7 +145,10 @@ TEST(split_at_a_border)
 	EXPECT_EQ(p.calls, 4);
 	EXPECT_EQ(p.last.size, 1);
 	write_at(0xfe003004, 4, 0xaabbccdd);
+	EXPECT_EQ(p.last.value, 0xcc);
 	EXPECT(!memcmp(device + 0x3004, "\x05\x06\xbb\xaa", 4));
+	p.verdict = DONE; /* with more than was asked for */
+	EXPECT_EQ(read_at(0xfe003000, 4), 0x88880201);
 	EXPECT_EQ(mmio_hook_move(&h, 0, 0), 0);
 }
 
@@ -256,6 +259,9 @@ TEST(places)
 	EXPECT(!mmio_place_free(0x3000, 0x1000));
 	EXPECT(!mmio_place_free(0x3800, 0x10000));
 	EXPECT(!mmio_place_free(0xfe01f800, 0x1000));
+	EXPECT(!mmio_place_free(0xfe01f001, 0x1000));
+	EXPECT(mmio_place_free(0xfe01f000, 0x1000));
+	EXPECT(mmio_place_free(0x5000, 0));
 	EXPECT(mmio_place_free(0xfe060000, 0x8000));
 }
 

@@ -57,7 +57,7 @@ static void make_machine(void)
 	nic = fake_add(0, 3, 0, 0x100e8086, 0x020000, 0);
 	hidden = fake_add(0, 5, 0, 0x11111af4, 0x088000, 0);
 	plain = fake_add(0, 6, 0, 0x22221af4, 0x088000, 0);
-	bridge = fake_add(0, 0x1c, 0, 0x244e8086, 0x060400, 1);
+	bridge = fake_add(0, 0x1c, 0, 0x244e8086, 0x060400, 0x81);
 	behind = fake_add(1, 2, 0, 0x33331af4, 0x010000, 0);
 	bridge->config[0x19] = 1;
 	bridge->config[0x1a] = 1;
@@ -116,6 +116,26 @@ CHILD_TEST(as_made, no_window_of_the_guest)
 	EXPECT_EQ(load_le32(host->config + 0x60), 0);
 }
 
+static void as_of_amd(void)
+{
+	store_le16(host->config, 0x1022);
+}
+
+/* There these registers are something else. */
+CHILD_TEST(as_of_amd, other_bridges_have_no_window)
+{
+	EXPECT_EQ(pci_conceal((struct pci_addr){ 0, 0, 5, 0 }), 0);
+	guest_write(0, 0, 0x60, 4, 0xe0000001);
+	EXPECT_EQ(load_le32(host->config + 0x60), 0xe0000001);
+}
+
+CHILD_TEST(as_made, a_guard_alone)
+{
+	EXPECT_EQ(pci_guard((struct pci_addr){ 0, 0, 6, 0 }, 0x40, 4), 0);
+	guest_write(6, 0, 0x40, 4, 0x1111);
+	EXPECT_EQ(load_le32(plain->config + 0x40), 0);
+}
+
 TEST(claim_sizes_the_bars)
 {
 	struct pci_claim none = { .addr = { 0, 0, 9, 0 } };
@@ -158,6 +178,7 @@ TEST(claim_sizes_the_bars)
 	EXPECT_EQ(nic_claim.bars[3].size, 0);
 	EXPECT_EQ(nic->config[6], 0x10); /* status untouched */
 	EXPECT_EQ(event_count, 0);
+	EXPECT_EQ(fake_hazards, 0);
 }
 
 TEST(unclaimed_passes)
@@ -175,6 +196,8 @@ TEST(unclaimed_passes)
 	/* and so is a part of CF8 */
 	guest_out(0xcf9, 1, 0x02);
 	EXPECT_EQ(fake_ports[0xcf9], 0x02);
+	guest_out(0xcf8, 2, 0x1234);
+	EXPECT_EQ(load_le16(fake_ports + 0xcf8), 0x1234);
 	EXPECT_EQ(fake_cf8, 0x908);
 }
 
@@ -193,11 +216,17 @@ TEST(sizing_does_not_move)
 	guest_write(3, 0, 0x1c, 4, 0xffffffff);
 	EXPECT_EQ(guest_read(3, 0, 0x1c, 4), 0xffffffff);
 	EXPECT_EQ(load_le32(nic->config + 0x1c), 1);
+	EXPECT_EQ(guest_read(3, 0, 0x10, 4), 0xfeb80000);
 	guest_write(3, 0, 0x1c, 4, 1);
 	EXPECT_EQ(nic_claim.bars[2].base, 0x1febf0000);
 	EXPECT_EQ(guest_read(1, 1, 0x10, 4), 0); /* not implemented */
 	guest_write(1, 1, 0x10, 4, 0xffffffff);
 	EXPECT_EQ(guest_read(1, 1, 0x10, 4), 0);
+	EXPECT_EQ(guest_read(1, 1, 0x28, 4), 0); /* behind the last */
+	/* nor is any other register the command */
+	event_count = 0;
+	guest_write(1, 1, 0x40, 4, 0);
+	EXPECT_EQ(event_count, 0);
 }
 
 TEST(moving_while_enabled)
@@ -216,6 +245,18 @@ TEST(moving_while_enabled)
 	guest_write(1, 1, 0x21, 1, 0xe1);
 	EXPECT_EQ(events[1].bar.base, 0xe100);
 	EXPECT_EQ(load_le32(ide->config + 0x20), 0xe101);
+	guest_write(1, 1, 0x20, 1, 0x40);
+	guest_write(1, 1, 0x21, 1, 0xd2);
+	EXPECT_EQ(load_le32(ide->config + 0x20), 0xd241);
+	guest_write(1, 1, 0x20, 4, 0xffffffff);
+	EXPECT_EQ(guest_read(1, 1, 0x20, 4), 0xfff1);
+	guest_write(1, 1, 0x20, 4, 0xe100);
+
+	event_count = 0;
+	guest_write(3, 0, 0x10, 4, 0xfeb60000);
+	EXPECT_EQ(event_count, 1);
+	EXPECT_EQ(events[0].n, 0);
+	EXPECT_EQ(events[0].bar.base, 0xfeb60000);
 
 	/* the upper half of a 64-bit BAR */
 	event_count = 0;
@@ -225,6 +266,7 @@ TEST(moving_while_enabled)
 	EXPECT_EQ(events[0].bar.base, 0x2febf0000);
 	EXPECT(!events[0].decoded);
 	EXPECT_EQ(nic->config[4], 7);
+	EXPECT_EQ(fake_hazards, 0);
 }
 
 TEST(enable_bits)
@@ -307,6 +349,13 @@ TEST(odd_accesses)
 	guest_out(0xcf8, 4, guest_cf8(0, 3, 0, 0x40));
 	EXPECT_EQ(guest_in(0xcfd, 2), 0xb2c3);
 	EXPECT_EQ(config_io.size, 1);
+	guest_out(0xcfd, 2, 0xc3b2);
+	EXPECT_EQ(config_io.value, 0xc3);
+	EXPECT_EQ(load_le32(nic->config + 0x40), 0xa1c3b2d4);
+	guest_out(0xcfd, 2, 0xb2c3);
+	config_verdict = DONE;
+	EXPECT_EQ(guest_in(0xcfd, 2), 0x7878);
+	config_verdict = PASS;
 	/* past CFF there is nothing */
 	EXPECT_EQ(guest_in(0xcff, 2), 0xffa1);
 	EXPECT_EQ(guest_in(0xcfe, 4), 0xffffa1b2);
@@ -318,9 +367,10 @@ TEST(odd_accesses)
 	EXPECT_EQ(ide->config[0x40], 0);
 	guest_out(0xcf8, 4, guest_cf8(0, 3, 0, 0x40));
 	guest_out(0xcf9, 4, 0x5e332211);
-	EXPECT(!memcmp(fake_ports + 0xcf9, "\x11\x22\x33", 3));
+	EXPECT(!memcmp(fake_ports + 0xcf9, "\x11\x22\x33\x5c", 4));
 	EXPECT(config_io.write && config_io.reg == 0x40 && config_io.size == 1);
 	EXPECT_EQ(nic->config[0x40], 0x5e);
+	EXPECT_EQ(nic->config[0x3d], 0);
 	/* reserved bits of CF8 do not make it another register */
 	guest_out(0xcf8, 4, guest_cf8(0, 3, 0, 0x14) | 0x01000000);
 	guest_out(0xcfc, 4, 0xdddd0000);
@@ -343,6 +393,10 @@ TEST(concealed)
 	EXPECT_EQ(mmio_access(&io), 0);
 	EXPECT_EQ(io.value, 0xffffffff);
 	EXPECT_EQ(hidden->accesses, before);
+	/* another bus's is not meant */
+	fake_add(1, 5, 0, 0x44441af4, 0x088000, 0);
+	guest_out(0xcf8, 4, guest_cf8(1, 5, 0, 0));
+	EXPECT_EQ(guest_in(0xcfc, 4), 0x44441af4);
 	/* the driver still reaches it */
 	EXPECT_EQ(pci_config_read((struct pci_addr){ 0, 0, 5, 0 }, 0, 4),
 		  0x11111af4);
@@ -355,6 +409,8 @@ TEST(window)
 
 	EXPECT(mmio_hooked(nic_page));
 	EXPECT(!mmio_hooked(0xb0000000 + (6 << 15))); /* exit-free */
+	EXPECT(mmio_hooked(0xb0000000 + (1 << 15) + (1 << 12)));
+	EXPECT(!mmio_hooked(0xb0000000 + (1 << 15)));
 	EXPECT_EQ(mmio_access(&io), 0);
 	EXPECT_EQ(io.value, 0x100e8086);
 	io = (struct mmio_io){ nic_page, 8, false, 0 };
@@ -372,16 +428,25 @@ TEST(window)
 	EXPECT_EQ(mmio_access(&io), 0);
 	EXPECT_EQ(load_le32(nic->config + 0x104), 0xfeedf00d);
 	EXPECT_EQ(config_io.reg, 0x104);
+	io = (struct mmio_io){ nic_page + 0x108, 8, true, 0x1122334455667788 };
+	EXPECT_EQ(mmio_access(&io), 0);
+	EXPECT_EQ(load_le64(nic->config + 0x108), 0x1122334455667788);
 	EXPECT_EQ(pci_config_read(nic_claim.addr, 0x104, 4), 0xfeedf00d);
 }
 
 TEST(the_way_to_a_function_stays)
 {
+	struct fake_fn *after, *unset;
+
 	/* PCIEXBAR of the host bridge */
 	guest_write(0, 0, 0x60, 4, 0xe0000001);
 	EXPECT_EQ(load_le32(host->config + 0x60), 0);
 	guest_write(0, 0, 0x68, 4, 1);
 	EXPECT_EQ(load_le32(host->config + 0x68), 1);
+	/* bridges to other buses, and to none yet */
+	after = fake_add(0, 0x1d, 0, 0x24508086, 0x060400, 1);
+	after->config[0x19] = after->config[0x1a] = 2;
+	unset = fake_add(0, 0x1e, 0, 0x24508086, 0x060400, 1);
 	/* no function on bus 1 is mediated yet */
 	guest_write(0x1c, 0, 0x19, 1, 5);
 	EXPECT_EQ(bridge->config[0x19], 5);
@@ -392,7 +457,37 @@ TEST(the_way_to_a_function_stays)
 	EXPECT_EQ(load_le32(bridge->config + 0x18), 0x00010100);
 	guest_write(0x1c, 0, 0x1c, 2, 0xf1f1);
 	EXPECT_EQ(bridge->config[0x1c], 0xf1);
+	guest_write(0x1d, 0, 0x19, 1, 7);
+	EXPECT_EQ(after->config[0x19], 7);
+	guest_write(0x1e, 0, 0x19, 1, 3);
+	EXPECT_EQ(unset->config[0x19], 3);
 	EXPECT_EQ(behind->config[4], 0);
+	/* and both ways to the function behind it are watched */
+	EXPECT(mmio_hooked(0xb0000000 + (1 << 20) + (2 << 15)));
+	guest_out(0xcf8, 4, guest_cf8(1, 2, 0, 0));
+	EXPECT_EQ(guest_in(0xcfc, 4), 0xffffffff);
+	/* what is no bridge keeps its BARs */
+	guest_write(3, 0, 0x18, 4, 0xfebb0000);
+	EXPECT_EQ(load_le32(nic->config + 0x18), 0xfebb000c);
+}
+
+/* Neither the ports nor the window lead there: nothing is found. */
+TEST(no_way_to_a_function)
+{
+	const struct pci_addr far = { 0, 1, 2, 0 }, other = { 1, 0, 3, 0 };
+
+	store_le32(behind->config + 0x100, 0x55);
+	EXPECT_EQ(pci_config_read(far, 0x100, 4), 0x55);
+	EXPECT_EQ(pci_config_read(other, 0, 4), 0xffffffff);
+	EXPECT_EQ(pci_config_read(other, 0x104, 2), 0xffff);
+	pci_set_ecam(fake_ecam, 0, 0);
+	EXPECT_EQ(pci_config_read(far, 0x100, 4), 0xffffffff);
+	pci_config_write(far, 0x100, 4, 0x66);
+	EXPECT_EQ(load_le32(behind->config + 0x100), 0x55);
+	pci_set_ecam(fake_ecam, 1, 1);
+	EXPECT_EQ(pci_config_read(far, 0x100, 4), 0x55);
+	EXPECT_EQ(pci_config_read(nic_claim.addr, 0x104, 4), 0xffffffff);
+	pci_set_ecam(fake_ecam, 0, 255);
 }
 
 /* Some registers of a function that is the guest's otherwise. */
@@ -406,6 +501,62 @@ TEST(guarded)
 	guest_write(1, 0, 0x44, 4, 0x3333);
 	EXPECT_EQ(guest_read(1, 0, 0x44, 4), 0x3333);
 	EXPECT_EQ(guest_read(1, 0, 0, 4), 0x70008086);
+}
+
+/* Of four ports, of 8 GiB, and one that says it has a second half behind the
+ * last register. */
+TEST(other_shapes_of_bars)
+{
+	static struct pci_claim c = { .addr = { 0, 0, 6, 0 } };
+
+	plain->bar_mask[0] = 0xfffffffc;
+	store_le32(plain->config + 0x10, 0xc501);
+	plain->bar_mask[3] = 0xfffffffe;
+	store_le32(plain->config + 0x18, 0x04);
+	store_le32(plain->config + 0x1c, 0x20);
+	plain->bar_mask[5] = 0xfffff000;
+	store_le32(plain->config + 0x24, 0xfeb00004);
+	EXPECT_EQ(pci_claim(&c), 0);
+	EXPECT(c.bars[0].io && c.bars[0].base == 0xc500);
+	EXPECT_EQ(c.bars[0].size, 4);
+	EXPECT_EQ(c.bars[2].base, 0x2000000000);
+	EXPECT_EQ(c.bars[2].size, 0x200000000);
+	EXPECT_EQ(c.bars[5].base, 0xfeb00000);
+	EXPECT_EQ(c.bars[5].size, 0x1000);
+}
+
+/* Bridges have two BARs, what is neither device nor bridge none. */
+TEST(fewer_bars)
+{
+	static struct pci_claim c = { .addr = { 0, 0, 0x1c, 0 } };
+	static struct pci_claim d = { .addr = { 0, 1, 5, 0 } };
+
+	fake_find(1, 5, 0)->config[0x0e] = 2;
+	EXPECT_EQ(pci_claim(&c), 0);
+	EXPECT_EQ(pci_claim(&d), 0);
+	EXPECT_EQ(bridge->config[0x18], 0);
+	EXPECT_EQ(d.bars[0].size, 0);
+}
+
+/* Who cannot watch the window does not say that it is done. */
+TEST(windows_that_cannot_be_watched)
+{
+	fake_trap_error = -ENOMEM;
+	EXPECT_EQ(pci_guard((struct pci_addr){ 0, 0, 6, 0 }, 0x40, 4), -ENOMEM);
+	EXPECT_EQ(pci_conceal((struct pci_addr){ 0, 1, 5, 0 }), -ENOMEM);
+	fake_trap_error = 0;
+}
+
+TEST(more_functions_than_fit)
+{
+	struct pci_addr a = { 0, 0, 9, 0 };
+	int err = 0;
+
+	EXPECT_EQ(pci_conceal(a), -ENODEV);
+	for (; a.dev < 20 && !err; a.dev++)
+		for (a.fn = 0; a.fn < 8 && !err; a.fn++)
+			err = pci_guard(a, 0, 4);
+	EXPECT_EQ(err, -ENOSPC);
 }
 
 static void *driver(void *stop)
@@ -434,9 +585,12 @@ TEST(drivers_and_guest_at_once)
 }
 
 TEST_MAIN(CASE(scan_in_order), CASE(no_window_of_the_guest),
+	  CASE(other_bridges_have_no_window), CASE(a_guard_alone),
 	  CASE(claim_sizes_the_bars), CASE(unclaimed_passes),
 	  CASE(sizing_does_not_move), CASE(moving_while_enabled),
 	  CASE(enable_bits), CASE(place_refused), CASE(driver_decides),
 	  CASE(odd_accesses), CASE(concealed), CASE(window),
-	  CASE(the_way_to_a_function_stays), CASE(guarded),
-	  CASE(drivers_and_guest_at_once))
+	  CASE(the_way_to_a_function_stays), CASE(no_way_to_a_function),
+	  CASE(guarded), CASE(drivers_and_guest_at_once),
+	  CASE(windows_that_cannot_be_watched), CASE(other_shapes_of_bars),
+	  CASE(fewer_bars), CASE(more_functions_than_fit))
