@@ -33,7 +33,6 @@ static void add(gpa_t start, gpa_t end)
 		start = min_u64(start, r->start);
 		end = max_u64(end, r->end);
 		*r = gmem.ram[--gmem.count];
-		i = 0;
 	}
 	gmem.ram[gmem.count++] = (struct ram){ start, end };
 }

@@ -105,8 +105,14 @@ TEST(odd_maps)
 			 { 32 * MIB, 256 * MIB, E820_TYPE_RESERVED },
 			 { 4 * MIB + 1, 4 * MIB + 100, E820_TYPE_NVS },
 			 { 512 * MIB, 0x1800, E820_TYPE_USABLE },
-			 { ~0ULL - 4095, 4096, E820_TYPE_USABLE } },
-		.map_count = 7,
+			 { ~0ULL - 4095, 4096, E820_TYPE_USABLE },
+			 { 0, 0xa0000, E820_TYPE_USABLE },
+			 { 0xa0000, 0x20000, E820_TYPE_RESERVED },
+			 { 520 * MIB, MIB, E820_TYPE_USABLE },
+			 { 521 * MIB, MIB, 5 /* unusable */ },
+			 { 600 * MIB + 16, 32, E820_TYPE_USABLE },
+			 { GIB, GIB, E820_TYPE_USABLE } /* past the end */ },
+		.map_count = 12,
 		.hidden_start = 12 * MIB,
 		.hidden_size = 2 * MIB,
 	};
@@ -119,6 +125,40 @@ TEST(odd_maps)
 	EXPECT(!is_guest(33 * MIB, 1));
 	EXPECT(is_guest(512 * MIB, 4096));
 	EXPECT(!is_guest(512 * MIB + 4096, 1));
+	EXPECT(!is_guest(0xa0000, 1));
+	EXPECT(is_guest(520 * MIB, MIB));
+	EXPECT(!is_guest(521 * MIB, 1));
+	EXPECT(!is_guest(600 * MIB, 1));
+	EXPECT(!is_guest(700 * MIB, 1));
+	EXPECT(!is_guest(GIB, 1));
+}
+
+/* Hidden memory at the start of a range, at its end, all of it. */
+TEST(hidden_borders)
+{
+	struct boot_info one = {
+		.map = { { 16 * MIB, 16 * MIB, E820_TYPE_USABLE } },
+		.map_count = 1,
+		.hidden_start = 16 * MIB,
+		.hidden_size = 4 * MIB,
+	};
+
+	gmem_init(&one);
+	EXPECT(!is_guest(16 * MIB, 1));
+	EXPECT(!is_guest(20 * MIB - 1, 1));
+	EXPECT(is_guest(20 * MIB, 12 * MIB));
+	one.hidden_start = 28 * MIB;
+	gmem_init(&one);
+	EXPECT(is_guest(16 * MIB, 12 * MIB));
+	EXPECT(!is_guest(28 * MIB, 1));
+	EXPECT(!is_guest(32 * MIB, 1));
+	one.hidden_start = 16 * MIB;
+	one.hidden_size = 17 * MIB;
+	gmem_init(&one);
+	EXPECT(!is_guest(16 * MIB, 1));
+	EXPECT(!is_guest(40 * MIB, 1));
+	EXPECT(!is_guest(32 * MIB - 1, 1));
+	EXPECT(is_guest(0, 0xa0000));
 }
 
 TEST(copies)
@@ -138,4 +178,4 @@ TEST(copies)
 }
 
 TEST_MAIN(CASE(ram), CASE(not_ram), CASE(not_hidden), CASE(odd_maps),
-	  CASE(copies))
+	  CASE(hidden_borders), CASE(copies))
