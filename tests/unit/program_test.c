@@ -87,6 +87,7 @@ TEST(elf_segments)
 	struct file f = good();
 	struct elf_image e;
 
+	f.ph[0].flags |= 0x78; /* the system's own */
 	EXPECT(!parse(&f, &e));
 	EXPECT_EQ(e.entry, 0x401004);
 	EXPECT_EQ(e.bias, 0);
@@ -117,6 +118,20 @@ TEST(elf_moved)
 	EXPECT_EQ(e.segment[1].start, 0x402000);
 }
 
+TEST(elf_any_order)
+{
+	struct file f = good(), g = good();
+	struct elf_image e;
+
+	f.ph[0] = g.ph[1];
+	f.ph[1] = g.ph[0];
+	f.ph[2].type = 1; /* empty: nothing of it counts */
+	f.ph[2].flags = 7;
+	EXPECT(!parse(&f, &e));
+	EXPECT_EQ(e.count, 2);
+	EXPECT_EQ(e.segment[1].start, 0x401000);
+}
+
 static bool refused(struct file *f, const char *word)
 {
 	struct elf_image e;
@@ -132,8 +147,11 @@ TEST(elf_refused)
 {
 	struct file f = good();
 	struct elf_image e;
+	u8 *part = malloc(63);
 
-	EXPECT(elf_parse(&f, 63, LOW, HIGH, 0, &e));
+	memcpy(part, &f, 63);
+	EXPECT(elf_parse(part, 63, LOW, HIGH, 0, &e));
+	free(part);
 	f.ident[4] = 1;
 	EXPECT(refused(&f, "not an ELF64"));
 	f.machine = 3;
@@ -154,6 +172,8 @@ TEST(elf_refused)
 	EXPECT(refused(&f, "dynamic linker"));
 	f.ph[1].filesz = 0x101;
 	EXPECT(refused(&f, "not in the file"));
+	f.ph[0].memsz = 31;
+	EXPECT(refused(&f, "not in the file"));
 	f.ph[0].offset = ~0ULL - 8;
 	EXPECT(refused(&f, "not in the file"));
 	f.ph[1].vaddr = 0x401800;
@@ -166,7 +186,12 @@ TEST(elf_refused)
 	EXPECT(refused(&f, "too high"));
 	f.ph[1].memsz = ~0ULL;
 	EXPECT(refused(&f, "too high"));
+	f.type = 3; /* comes round to 100000h */
+	f.ph[1].vaddr = -0x300000ULL;
+	EXPECT(refused(&f, "too high"));
 	f.entry = 0x402ff0;
+	EXPECT(refused(&f, "entry point"));
+	f.entry = 0x402000;
 	EXPECT(refused(&f, "entry point"));
 	f.entry = 0x400fff;
 	EXPECT(refused(&f, "entry point"));
@@ -373,8 +398,8 @@ TEST(random_stirred)
 	EXPECT(!a.seeded);
 }
 
-TEST_MAIN(CASE(elf_segments), CASE(elf_moved), CASE(elf_refused),
-	  CASE(space_bounds), CASE(mail_in_order), CASE(mail_half_for_one),
-	  CASE(mail_given_up), CASE(mail_stale),
+TEST_MAIN(CASE(elf_segments), CASE(elf_moved), CASE(elf_any_order),
+	  CASE(elf_refused), CASE(space_bounds), CASE(mail_in_order),
+	  CASE(mail_half_for_one), CASE(mail_given_up), CASE(mail_stale),
 	  CASE(mail_of_a_stopped_program), CASE(mail_from_a_stopped_program),
 	  CASE(random_is_chacha20), CASE(random_stirred))

@@ -103,6 +103,8 @@ TEST(two_levels)
 	reset(0, 0);
 	put32(0x1000 + 4 * 0x301, 0x2000 | PWU | PTE_PS); /* ignored: no PSE */
 	put32(0x2000 + 4 * 0x2a5, 0xabcde000 | PWU);
+	put32(0x1000 + 4 * 0x302, 0xdeadb000); /* the next ones stay apart */
+	put32(0x2000 + 4 * 0x2a6, 0xdeadb000);
 	EXPECT_EQ(walk(0xffffffffc06a5123, WALK_READ), 0);
 	EXPECT_EQ(gpa, 0xabcde123);
 	EXPECT_EQ(entry32_at(0x1000 + 4 * 0x301), 0x20a7);
