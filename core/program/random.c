@@ -81,22 +81,13 @@ void random_stir(struct random *r, const u64 input[4])
 	random_bytes(r, NULL, 0);
 }
 
+/* Some CPUs give nothing but ones or zeros, and say that it is good. */
 static bool hardware(bool (*get)(u64 *), u64 *v)
 {
 	for (int i = 0; i < RETRIES; i++)
-		if (get(v))
+		if (get(v) && *v && ~*v)
 			return true;
 	return false;
-}
-
-static bool rdrand(u64 *v)
-{
-	return rdrand64(v);
-}
-
-static bool rdseed(u64 *v)
-{
-	return rdseed64(v);
 }
 
 /* RDSEED can run dry; RDRAND then still comes from a seeded generator. */
@@ -109,8 +100,8 @@ void random_seed(struct random *r)
 
 	for (int i = 0; i < 4; i++) {
 		input[i] = 0;
-		if ((have_seed && hardware(rdseed, &input[i])) ||
-		    (have_rand && hardware(rdrand, &input[i])))
+		if ((have_seed && hardware(rdseed64, &input[i])) ||
+		    (have_rand && hardware(rdrand64, &input[i])))
 			good++;
 		input[i] ^= rdtsc();
 	}
