@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -199,5 +200,23 @@ TEST(calendar)
 	EXPECT(same_day(-1) && same_day(0) && same_day(253402300799));
 }
 
+/* The last year that an int can hold, and the next. */
+TEST(far_from_now)
+{
+	static const time_t ends[] = { 67768036191676799, -67768040609740800,
+				       67768036191676800, -67768040609740801,
+				       INT64_MAX,	  INT64_MIN };
+	struct tm tm;
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+		*our_errno_location() = 0;
+		EXPECT_EQ(our_gmtime_r(&ends[i], &tm) != NULL, i < 2);
+		EXPECT_EQ(*our_errno_location(), i < 2 ? 0 : EOVERFLOW);
+		EXPECT_EQ(gmtime_r(&ends[i], &tm) != NULL, i < 2);
+	}
+	EXPECT(same_day(ends[0]) && same_day(ends[1]));
+}
+
 TEST_MAIN(CASE(copies), CASE(overlaps), CASE(comparisons), CASE(strings),
-	  CASE(characters), CASE(numbers), CASE(sorting), CASE(calendar))
+	  CASE(characters), CASE(numbers), CASE(sorting), CASE(calendar),
+	  CASE(far_from_now))

@@ -1,4 +1,6 @@
 /* C11 7.27.3: the calendar, in UTC. The clock itself is in start.c. */
+#include <errno.h>
+#include <limits.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -11,7 +13,7 @@
 struct tm *gmtime_r(const time_t *restrict t, struct tm *restrict tm)
 {
 	int64_t days = *t / DAY - (*t % DAY < 0);
-	int64_t second = *t - days * DAY;
+	int64_t second = (*t % DAY + DAY) % DAY;
 	int64_t z = days + 719468; /* 1970-01-01 */
 	int64_t era = (z >= 0 ? z : z - 146096) / 146097;
 	int64_t doe = z - era * 146097;
@@ -21,6 +23,10 @@ struct tm *gmtime_r(const time_t *restrict t, struct tm *restrict tm)
 	int64_t year = yoe + era * 400 + (month >= 10);
 	int leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 
+	if (year - 1900 < INT_MIN || year - 1900 > INT_MAX) {
+		errno = EOVERFLOW;
+		return NULL;
+	}
 	*tm = (struct tm){
 		.tm_sec = (int)(second % 60),
 		.tm_min = (int)(second / 60 % 60),
