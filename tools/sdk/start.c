@@ -192,22 +192,6 @@ int snprintf(char *restrict buf, size_t size, const char *restrict format, ...)
 	return len;
 }
 
-void shoji_set_time(time_t now)
-{
-	first_time = now - (time_t)(shoji_clock() / SECOND);
-}
-
-int clock_gettime(clockid_t id, struct timespec *t)
-{
-	uint64_t ns = shoji_clock();
-
-	t->tv_sec = (time_t)(ns / SECOND);
-	t->tv_nsec = (long)(ns % SECOND);
-	if (id == CLOCK_REALTIME)
-		t->tv_sec += first_time;
-	return 0;
-}
-
 /*
  * libcrypto asks for the time with every random number, so Shoji is asked only
  * when the TSC has gone on by a fraction of a second, or has gone back.
@@ -222,6 +206,23 @@ static uint64_t coarse_clock(void)
 		asked = tsc;
 	}
 	return answer;
+}
+
+/* So that time() is at once no less than that. */
+void shoji_set_time(time_t now)
+{
+	first_time = now - (time_t)(coarse_clock() / SECOND);
+}
+
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+	uint64_t ns = shoji_clock();
+
+	t->tv_sec = (time_t)(ns / SECOND);
+	t->tv_nsec = (long)(ns % SECOND);
+	if (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)
+		t->tv_sec += first_time;
+	return 0;
 }
 
 time_t time(time_t *out)
@@ -245,7 +246,10 @@ int gettimeofday(struct timeval *restrict t, void *restrict zone)
 
 int getentropy(void *buf, size_t len)
 {
-	return shoji_random(buf, len) ? -1 : 0;
+	if (!shoji_random(buf, len))
+		return 0;
+	errno = EIO;
+	return -1;
 }
 
 pid_t getpid(void)
