@@ -42,7 +42,8 @@
  * VMCALL or VMMCALL (start->vmmcall says which), RAX = number, arguments in
  * RDI, RSI, RDX, R10, R8. Out: RAX = result, 0 or more, or an error negated
  * (enum program_error); RDX = a second result where one is named, else
- * unchanged. All other registers, SSE and AVX included, are kept.
+ * unchanged. All other registers, SSE and AVX included, are kept, but for null
+ * selectors in DS, ES, FS and GS.
  *
  * An address with a length must lie in one of the program's own areas that
  * allows the access; else -PROGRAM_EFAULT and nothing is done.

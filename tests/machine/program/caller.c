@@ -407,6 +407,17 @@ static void test_vectors(void)
 	}
 }
 
+/* What one program has done to its segments another one does not see. */
+static void test_selectors(void)
+{
+	int64_t status;
+
+	for (u32 to = 0; to < 2; to++) {
+		EQUAL(order(to, ORDER_SELECTORS, 0, &status), 0, "selectors");
+		EQUAL(status, 0x001b001b001b001b, "selectors-of-the-start");
+	}
+}
+
 static volatile u64 ticks;
 
 static void on_tick(int number)
@@ -656,6 +667,7 @@ int main(int argc, char **argv)
 		{ "time", test_time },
 		{ "services", test_services },
 		{ "vectors", test_vectors },
+		{ "selectors", test_selectors },
 		{ "interrupts", test_interrupts },
 		{ "background", test_background },
 		{ "exits", test_exits },

@@ -29,9 +29,10 @@ enum order {
 	ORDER_EXIT,	   /* with the status in the message */
 	ORDER_START,	   /* replies its struct program_start */
 	ORDER_HOLD,	   /* replies when nothing has come for 0.3 s */
-	ORDER_MAP,   /* the region of that name; status: its address, reply:
+	ORDER_MAP,	 /* the region of that name; status: its address, reply:
 			    * its size, PROGRAM_RANDOM to its end and past it */
-	ORDER_CHAOS, /* system calls with random arguments, from a seed */
+	ORDER_SELECTORS, /* status: DS, ES, FS and GS, which then are null */
+	ORDER_CHAOS,	 /* system calls with random arguments, from a seed */
 };
 
 /* Put together only at run time: its parts are no secret. */

@@ -308,6 +308,20 @@ static u64 vectors(void)
 	return bad;
 }
 
+static u64 selectors(void)
+{
+	u64 ds, es, fs, gs;
+
+	__asm__ volatile("mov %%ds, %0\n mov %%es, %1\n"
+			 "mov %%fs, %2\n mov %%gs, %3\n"
+			 "mov %4, %%ds\n mov %4, %%es\n"
+			 "mov %4, %%fs\n mov %4, %%gs\n"
+			 : "=&r"(ds), "=&r"(es), "=&r"(fs), "=&r"(gs)
+			 : "r"(3));
+	return (ds & 0xffff) << 48 | (es & 0xffff) << 32 | (fs & 0xffff) << 16 |
+	       (gs & 0xffff);
+}
+
 static int64_t buffer(const struct program_message *m)
 {
 	u64 size = m->buffer_size, n;
@@ -444,6 +458,9 @@ static u64 obey(const struct program_message *m, int64_t *status)
 		break;
 	case ORDER_VECTORS:
 		*status = (int64_t)vectors();
+		break;
+	case ORDER_SELECTORS:
+		*status = (int64_t)selectors();
 		break;
 	case ORDER_BUFFER:
 		*status = buffer(m);

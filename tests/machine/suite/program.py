@@ -88,7 +88,7 @@ def program_services(t):
     """Clock, random bytes, registers, buffers, other programs, interrupts."""
     if t.bare:
         return
-    words = "services vectors buffers interrupts"
+    words = "services vectors selectors buffers interrupts"
     if t.cpus > 1:
         words += " both"
     guest(t, words + " exit")
