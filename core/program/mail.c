@@ -25,29 +25,34 @@ static struct mail_slot *oldest(struct mailbox *b, enum mail_state state)
 	return found;
 }
 
-/* A program's own are never: it may be blocked until it has the reply. */
+/* A program's own are never: it may be blocked until it has the reply. Another
+ * CPU's clock may be ahead. */
 static bool stale(const struct mailbox *b, const struct mail_slot *s, u64 now)
 {
 	return s->state != MAIL_FREE && s->state != MAIL_DEAD &&
 	       s->sender.kind >= PROGRAM_FROM_KERNEL &&
-	       now - s->since >= b->stale_ns;
+	       now - min_u64(s->since, now) >= b->stale_ns;
 }
 
 int mail_take(struct mailbox *b, const struct mail_sender *from, u64 now)
 {
-	struct mail_slot *s;
-	u32 mine = 0;
+	/* what is stale only goes if there is no room else */
+	for (bool drop = false;; drop = true) {
+		struct mail_slot *s;
+		u32 mine = 0;
 
-	for (s = b->slot; s < b->slot + b->slots; s++) {
-		if (stale(b, s, now))
-			mail_drop(s, now);
-		mine += s->state != MAIL_FREE &&
-			mail_same_sender(&s->sender, from);
+		for (s = b->slot; s < b->slot + b->slots; s++) {
+			if (drop && stale(b, s, now))
+				mail_drop(s, now);
+			mine += s->state != MAIL_FREE &&
+				mail_same_sender(&s->sender, from);
+		}
+		s = oldest(b, MAIL_FREE);
+		if (s && mine < max_u64(b->slots / 2, 1))
+			return s - b->slot;
+		if (drop)
+			return -EBUSY;
 	}
-	s = oldest(b, MAIL_FREE);
-	if (!s || mine >= max_u64(b->slots / 2, 1))
-		return -EBUSY;
-	return s - b->slot;
 }
 
 void mail_post(struct mailbox *b, u32 i, const struct mail_slot *message,

@@ -316,6 +316,31 @@ TEST(mail_stale)
 	EXPECT_EQ(b.slot[1].state, MAIL_OPEN); /* another program's */
 }
 
+/* ... but what is new on a CPU whose clock is ahead is not old. */
+TEST(mail_of_a_clock_that_is_ahead)
+{
+	struct mailbox b = { .slots = 2, .stale_ns = 100 };
+
+	post(&b, &alice, 11, 51);
+	post(&b, &kernel, 12, 51);
+	(void)mail_receive(&b, 51);
+	EXPECT_EQ(post(&b, &bob, 13, 50), -EBUSY);
+	EXPECT(mail_sent(&b, 11, &alice, 50) && mail_sent(&b, 12, &kernel, 50));
+	EXPECT(mail_wanted(&b, 11, 49));
+}
+
+/* ... and who stands still for long keeps what nobody else has to have. */
+TEST(mail_that_is_in_nobodys_way)
+{
+	struct mailbox b = { .slots = 3, .stale_ns = 100 };
+
+	EXPECT_EQ(post(&b, &alice, 11, 0), 0);
+	EXPECT_EQ(post(&b, &bob, 12, 100), 1);
+	EXPECT_EQ(post(&b, &kernel, 13, 100), 2);
+	EXPECT_EQ(mail_reply(mail_receive(&b, 100), 9, 0, 100), 0);
+	EXPECT(mail_sent(&b, 11, &alice, 100));
+}
+
 TEST(mail_of_a_stopped_program)
 {
 	struct mailbox b = { .slots = 4, .stale_ns = 100 };
@@ -401,5 +426,7 @@ TEST(random_stirred)
 TEST_MAIN(CASE(elf_segments), CASE(elf_moved), CASE(elf_any_order),
 	  CASE(elf_refused), CASE(space_bounds), CASE(mail_in_order),
 	  CASE(mail_half_for_one), CASE(mail_given_up), CASE(mail_stale),
-	  CASE(mail_of_a_stopped_program), CASE(mail_from_a_stopped_program),
-	  CASE(random_is_chacha20), CASE(random_stirred))
+	  CASE(mail_of_a_clock_that_is_ahead),
+	  CASE(mail_that_is_in_nobodys_way), CASE(mail_of_a_stopped_program),
+	  CASE(mail_from_a_stopped_program), CASE(random_is_chacha20),
+	  CASE(random_stirred))
