@@ -230,18 +230,6 @@ static s64 finish(struct hypercall *h, struct program *p,
 	return rc;
 }
 
-static struct buffer *own_buffer(struct hypercall *h, u64 id)
-{
-	for (u32 i = 0; i < BUFFERS_MAX; i++) {
-		struct buffer *b = &h->all->buffer[i];
-
-		if (b->id && b->id == id &&
-		    mail_same_sender(&b->owner, &h->s.caller))
-			return b;
-	}
-	return NULL;
-}
-
 /* What can be said before anything is copied. */
 static s64 check_send(struct hypercall *h, struct program **to)
 {
@@ -253,7 +241,7 @@ static s64 check_send(struct hypercall *h, struct program **to)
 	if (h->s.caller.kind == PROGRAM_FROM_USER && !p->m.user)
 		return -EPERM;
 	if (h->gpr[GPR_RDX] > p->slot_size ||
-	    (h->gpr[9] && !own_buffer(h, h->gpr[9])))
+	    (h->gpr[9] && !program_buffer(h->all, h->gpr[9], &h->s.caller)))
 		return -EINVAL;
 	*to = p;
 	return copied(h, caller_copy(h->v, h->gpr[GPR_RSI], NULL,
@@ -325,7 +313,7 @@ static struct buffer *free_buffer(struct hypercall *h, u64 now)
 	for (u32 i = 0; i < BUFFERS_MAX; i++) {
 		struct buffer *b = &h->all->buffer[i];
 
-		if (b->id && now - b->since < SHOJI_STALE_MS * MS)
+		if (b->id && now - min_u64(b->since, now) < SHOJI_STALE_MS * MS)
 			mine += mail_same_sender(&b->owner, &h->s.caller);
 		else if (!found || !b->id)
 			found = b;
@@ -357,7 +345,8 @@ static s64 hc_register(struct hypercall *h)
 
 static s64 hc_unregister(struct hypercall *h)
 {
-	struct buffer *b = own_buffer(h, h->gpr[GPR_RBX]);
+	struct buffer *b =
+		program_buffer(h->all, h->gpr[GPR_RBX], &h->s.caller);
 
 	if (!b)
 		return -ENOENT;

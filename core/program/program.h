@@ -231,6 +231,10 @@ struct mail_slot *program_sent(struct programs *all, u64 id,
 int program_cancel(struct programs *all, u64 id,
 		   const struct mail_sender *from) must_check;
 
+/* @owner's buffer of that @id, which may come again, or NULL. */
+struct buffer *program_buffer(struct programs *all, u64 id,
+			      const struct mail_sender *owner);
+
 /* ---- caller.c: the guest's memory, as the caller of a hypercall sees it --- */
 
 struct guest_mem_fault;

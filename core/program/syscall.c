@@ -90,12 +90,19 @@ static s64 call_random(struct call *c)
 
 /* ---- messages that it gets ------------------------------------------------ */
 
-static struct buffer *buffer_of(struct programs *all, u32 id)
+struct buffer *program_buffer(struct programs *all, u64 id,
+			      const struct mail_sender *owner)
 {
-	for (u32 i = 0; i < BUFFERS_MAX; i++)
-		if (id && all->buffer[i].id == id)
-			return &all->buffer[i];
+	for (struct buffer *b = all->buffer; b < all->buffer + BUFFERS_MAX; b++)
+		if (b->id && b->id == id && mail_same_sender(&b->owner, owner))
+			return b;
 	return NULL;
+}
+
+/* The one that comes with the message. */
+static struct buffer *buffer_of(struct call *c, const struct mail_slot *slot)
+{
+	return program_buffer(c->s->all, slot->buffer, &slot->sender);
 }
 
 static s64 answer(struct call *c, u64 id, u64 length, u64 status)
@@ -140,7 +147,7 @@ static s64 call_receive(struct call *c)
 	slot = mail_receive(&p->mail, now);
 	if (!slot)
 		return now >= c->arg[1] ? -EAGAIN : block(c, c->arg[1]);
-	b = buffer_of(c->s->all, slot->buffer);
+	b = buffer_of(c, slot);
 	m = (struct program_message){
 		.id = slot->id,
 		.type = slot->type,
@@ -161,7 +168,7 @@ static s64 call_buffer(struct call *c)
 	struct guest_mem_fault fault;
 	u64 now = clock_ns();
 	struct mail_slot *slot = mail_wanted(&c->p->mail, c->arg[0], now);
-	struct buffer *b = slot ? buffer_of(c->s->all, slot->buffer) : NULL;
+	struct buffer *b = slot ? buffer_of(c, slot) : NULL;
 	void *own;
 
 	if (!b)

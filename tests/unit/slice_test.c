@@ -685,6 +685,30 @@ TEST(the_owner_is_known)
 	caller = (struct mail_sender){ 0 };
 }
 
+/* A number that has been given out anew is another buffer. */
+TEST(not_another_ones)
+{
+	struct program *p = &all.program[1];
+	struct mail_slot *slot;
+	struct program_message m;
+
+	start(1);
+	slot = post(p);
+	slot->buffer = 7;
+	caller = (struct mail_sender){ PROGRAM_FROM_USER, 2 };
+	all.buffer[0] = (struct buffer){
+		.id = 7, .owner = caller, .length = 64, .access = 3
+	};
+	EXPECT_EQ(answers(0, 0, 0), 0);
+	memcpy(&m, space_find(&p->space, PROGRAM_STACK_TOP - 64, sizeof(m), 0),
+	       sizeof(m));
+	EXPECT_EQ(m.id, slot->id);
+	EXPECT_EQ(m.buffer_size, 0);
+	EXPECT_EQ(asks(PROGRAM_BUFFER_READ, slot->id, 0, PROGRAM_HEAP, 8),
+		  -ENOENT);
+	caller = (struct mail_sender){ 0 };
+}
+
 /* And not after it has given up: its memory is its own again, and the program
  * would wait for ever. */
 TEST(lent_no_longer)
@@ -834,6 +858,7 @@ TEST_MAIN(CASE(started), CASE(wiped_in_pieces), CASE(stopped_for_good),
 	  CASE(not_with_interrupts_off), CASE(answers_and_receives),
 	  CASE(answers_nobody), CASE(answers_and_waits),
 	  CASE(waits_for_the_owner), CASE(the_owner_is_known),
-	  CASE(lent_no_longer), CASE(the_sender_is_gone),
-	  CASE(the_sender_gives_up), CASE(wiped_meanwhile),
-	  CASE(wiped_at_the_end), CASE(closed_in_between))
+	  CASE(not_another_ones), CASE(lent_no_longer),
+	  CASE(the_sender_is_gone), CASE(the_sender_gives_up),
+	  CASE(wiped_meanwhile), CASE(wiped_at_the_end),
+	  CASE(closed_in_between))
