@@ -262,7 +262,7 @@ void programs_wipe(struct programs *all)
 	for (u32 i = 0; i < WIPE_PATIENCE && someone_runs(all); i++)
 		cpu_pause();
 	for (u32 i = 0; i < all->count; i++)
-		if (all->program[i].memory) {
+		if (all->program[i].file) {
 			wipe(all->program[i].memory,
 			     all->program[i].memory_size);
 			wipe_registers(&all->program[i]);

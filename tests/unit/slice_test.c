@@ -840,6 +840,16 @@ TEST(wiped_at_the_end)
 	EXPECT(!p->holder);
 }
 
+/* ... and of one that was refused there is nothing. */
+TEST(nothing_to_be_wiped)
+{
+	start(1);
+	all.program[1].file = NULL;
+	all.program[1].xstate = NULL;
+	programs_wipe(&all);
+	EXPECT_EQ(count(all.program[0].memory, MEMORY, 0), MEMORY);
+}
+
 /* ... and when a CPU is just about to run one. */
 TEST(closed_in_between)
 {
@@ -861,4 +871,4 @@ TEST_MAIN(CASE(started), CASE(wiped_in_pieces), CASE(stopped_for_good),
 	  CASE(not_another_ones), CASE(lent_no_longer),
 	  CASE(the_sender_is_gone), CASE(the_sender_gives_up),
 	  CASE(wiped_meanwhile), CASE(wiped_at_the_end),
-	  CASE(closed_in_between))
+	  CASE(nothing_to_be_wiped), CASE(closed_in_between))
