@@ -359,6 +359,12 @@ static inline void xrstor64(const void *area, u64 mask)
 		     : "memory");
 }
 
+/* All of x87, also where its last instruction and operand were. */
+static inline void fninit(void)
+{
+	asm volatile("fninit");
+}
+
 static inline void ldmxcsr(u32 v)
 {
 	asm volatile("ldmxcsr %0" : : "m"(v));

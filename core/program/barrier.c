@@ -35,6 +35,8 @@ void barrier_switch(void)
 
 	if (!have)
 		have = ask();
+	/* AMD's XRSTOR leaves x87's pointers if no exception is pending */
+	fninit();
 	if (have & HAVE_IBPB)
 		wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
 	if (have & HAVE_L1D)

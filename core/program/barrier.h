@@ -3,7 +3,8 @@
 #ifndef CORE_PROGRAM_BARRIER_H
 #define CORE_PROGRAM_BARRIER_H
 
-/* As far as this CPU has the means: IBPB, VERW, a flush of the L1 cache. */
+/* As far as this CPU has the means: IBPB, VERW, a flush of the L1 cache. The
+ * extended state is to be loaded after it. */
 void barrier_switch(void);
 
 #endif

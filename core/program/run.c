@@ -97,47 +97,47 @@ void slice_end(struct slice *s)
 	if (!s->began)
 		return;
 	s->began = false;
-	fpu_end();
 	barrier_switch();
+	fpu_end();
 }
 
 /* ---- exits ---------------------------------------------------------------- */
 
-/* What the CPU has, without what is off here or says where this is. */
+/* Bits that are cleared: what is off here or says where this is. */
+static const struct {
+	u32 leaf;
+	struct cpuid hidden;
+} masks[] = {
+	{ CPUID_FEATURES,
+	  { .ebx = 0xff000000,
+	    .ecx = CPUID_01_ECX_VMX | CPUID_01_ECX_SMX | CPUID_01_ECX_MONITOR |
+		   CPUID_01_ECX_HYPERVISOR } },
+	{ CPUID_STRUCTURED,
+	  { .ebx = CPUID_07_EBX_FSGSBASE | CPUID_07_EBX_SGX,
+	    .ecx = ~(u32)CPUID_07_ECX_VECTOR,
+	    .edx = ~0U } },
+	{ CPUID_TOPOLOGY, { ~0U, ~0U, ~0U, ~0U } },
+	{ CPUID_TOPOLOGY_2, { ~0U, ~0U, ~0U, ~0U } },
+	{ CPUID_EXT_FEATURES,
+	  { .ecx = CPUID_80000001_ECX_SVM | CPUID_80000001_ECX_MONITORX,
+	    .edx = CPUID_80000001_EDX_SYSCALL | CPUID_80000001_EDX_RDTSCP } },
+	{ CPUID_ADDR_SIZES, { .ebx = CPUID_80000008_EBX_RDPRU } },
+	{ CPUID_EXT_TOPOLOGY, { ~0U, ~0U, ~0U, ~0U } },
+	{ CPUID_EXT_TOPOLOGY_2, { ~0U, ~0U, ~0U, ~0U } },
+};
+
 static void emulate_cpuid(struct virt_program *c)
 {
 	u32 leaf = c->gpr[GPR_RAX];
-	struct cpuid id = cpuid_count(leaf, c->gpr[GPR_RCX]);
+	struct cpuid id = cpuid_count(leaf, c->gpr[GPR_RCX]), hidden = { 0 };
 
-	switch (leaf) {
-	case CPUID_FEATURES:
-		id.ebx &= 0xffffff;
-		id.ecx &= ~(u32)(CPUID_01_ECX_VMX | CPUID_01_ECX_SMX |
-				 CPUID_01_ECX_MONITOR | CPUID_01_ECX_OSXSAVE |
-				 CPUID_01_ECX_HYPERVISOR);
-		if (read_cr4() & CR4_OSXSAVE)
-			id.ecx |= CPUID_01_ECX_OSXSAVE;
-		break;
-	case CPUID_STRUCTURED:
-		id.ebx &= ~(u32)(CPUID_07_EBX_FSGSBASE | CPUID_07_EBX_SGX);
-		id.ecx &= CPUID_07_ECX_VECTOR;
-		id.edx = 0;
-		break;
-	case CPUID_TOPOLOGY:
-	case CPUID_TOPOLOGY_2:
-		id = (struct cpuid){ 0 };
-		break;
-	case CPUID_EXT_FEATURES:
-		id.ecx &= ~(u32)CPUID_80000001_ECX_SVM;
-		id.edx &= ~(u32)CPUID_80000001_EDX_RDTSCP;
-		break;
-	default:
-		break;
-	}
-	c->gpr[GPR_RAX] = id.eax;
-	c->gpr[GPR_RBX] = id.ebx;
-	c->gpr[GPR_RCX] = id.ecx;
-	c->gpr[GPR_RDX] = id.edx;
+	for (size_t i = 0; i < ARRAY_SIZE(masks); i++)
+		if (masks[i].leaf == leaf)
+			hidden = masks[i].hidden;
+	c->gpr[GPR_RAX] = id.eax & ~hidden.eax;
+	c->gpr[GPR_RBX] = id.ebx & ~hidden.ebx;
+	c->gpr[GPR_RCX] = id.ecx & ~hidden.ecx;
+	c->gpr[GPR_RDX] = id.edx & ~hidden.edx;
 	c->rip += CPUID_LEN;
 }
 

@@ -85,17 +85,30 @@ void fpu_save(void *area)
 	memset(area, PATTERN, 1024);
 }
 
+static char order[32]; /* of what is done to the extended state */
+
+static void note(char what)
+{
+	size_t n = strlen(order);
+
+	if (n < sizeof(order) - 1)
+		order[n] = what;
+}
+
 void fpu_begin(void)
 {
+	note('(');
 }
 
 void fpu_end(void)
 {
+	note(')');
 }
 
 void fpu_load(const void *area)
 {
 	(void)area;
+	note('l');
 }
 
 void fpu_reset(void *area)
@@ -105,6 +118,7 @@ void fpu_reset(void *area)
 
 void barrier_switch(void)
 {
+	note('|');
 }
 
 void random_seed(struct random *r)
@@ -194,6 +208,7 @@ static struct {
 	u64 ns;
 	u32 runs;
 	void (*meanwhile)(void);
+	u32 leaf; /* of CPUID */
 } next;
 
 static void program_run(struct vcpu *v, struct virt_program *p, u64 ticks,
@@ -205,6 +220,7 @@ static void program_run(struct vcpu *v, struct virt_program *p, u64 ticks,
 	(void)ticks;
 	memset(q->memory + PIECE, PATTERN, MEMORY - PIECE);
 	memset(p->gpr, PATTERN, sizeof(p->gpr));
+	p->gpr[GPR_RAX] = next.leaf;
 	next.runs++;
 	fake_now += next.ns;
 	*exit = (struct vmexit){ .kind = next.exit };
@@ -347,6 +363,55 @@ TEST(started)
 	call(0, p, post(p));
 	EXPECT_EQ(next.runs, 1);
 	EXPECT(!p->holder && p->state == SHOJI_PROGRAM_READY);
+}
+
+/* The state of one is put away, then what it has left, then the next comes. */
+TEST(nothing_is_left_behind)
+{
+	start(1);
+	call(0, &all.program[0], NULL);
+	memset(order, 0, sizeof(order));
+	next.exit = VMEXIT_CPUID;
+	next.ns = 400000;
+	call(0, &all.program[0], NULL);
+	EXPECT(!strcmp(order, "(|l|)"));
+}
+
+/* Of a CPU that has everything. */
+static struct cpuid asks_cpuid(u32 leaf)
+{
+	struct program *p = &all.program[0];
+	u64 rip = p->cpu.rip;
+
+	next.exit = VMEXIT_CPUID;
+	next.ns = 500000;
+	next.leaf = leaf;
+	call(0, p, NULL);
+	EXPECT_EQ(p->cpu.rip, rip + 2);
+	return (struct cpuid){ p->cpu.gpr[GPR_RAX], p->cpu.gpr[GPR_RBX],
+			       p->cpu.gpr[GPR_RCX], p->cpu.gpr[GPR_RDX] };
+}
+
+TEST(does_not_know_where_it_is)
+{
+	static const u32 topology[] = { 0x0b, 0x1f, 0x8000001e, 0x80000026 };
+	struct cpuid id;
+
+	start(1);
+	for (size_t i = 0; i < ARRAY_SIZE(topology); i++) {
+		id = asks_cpuid(topology[i]);
+		EXPECT(!(id.eax | id.ebx | id.ecx | id.edx));
+	}
+	id = asks_cpuid(1); /* no APIC ID; no VMX, SMX, MONITOR, hypervisor */
+	EXPECT(id.ebx == 0xffffff && id.ecx == 0x7fffff97 && !~id.edx);
+	id = asks_cpuid(7); /* no FSGSBASE, no SGX, vectors only */
+	EXPECT(id.ebx == 0xfffffffa && id.ecx == 0x5f42 && !id.edx);
+	id = asks_cpuid(0x80000001); /* no SVM, MONITORX, SYSCALL, RDTSCP */
+	EXPECT(id.ecx == 0xdffffffb && id.edx == 0xf7fff7ff);
+	id = asks_cpuid(0x80000008); /* no RDPRU */
+	EXPECT(id.ebx == 0xffffffef && !~id.eax);
+	id = asks_cpuid(0x8000001d);
+	EXPECT(!~(id.eax & id.ebx & id.ecx & id.edx));
 }
 
 TEST(wiped_in_pieces)
@@ -861,8 +926,9 @@ TEST(closed_in_between)
 	EXPECT(!next.runs && !p->holder && !left());
 }
 
-TEST_MAIN(CASE(started), CASE(wiped_in_pieces), CASE(stopped_for_good),
-	  CASE(seen_by_another_program), CASE(goes_on),
+TEST_MAIN(CASE(started), CASE(nothing_is_left_behind),
+	  CASE(does_not_know_where_it_is), CASE(wiped_in_pieces),
+	  CASE(stopped_for_good), CASE(seen_by_another_program), CASE(goes_on),
 	  CASE(at_least_a_slice_for_the_guest), CASE(interrupt_first),
 	  CASE(until_a_deadline), CASE(over_its_time), CASE(not_there),
 	  CASE(not_with_interrupts_off), CASE(answers_and_receives),

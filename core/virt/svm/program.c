@@ -32,7 +32,8 @@ static void init_control(struct vmcb *b)
 			INTERCEPT_VMSAVE | INTERCEPT_STGI | INTERCEPT_CLGI |
 			INTERCEPT_SKINIT | INTERCEPT_RDTSCP | INTERCEPT_ICEBP |
 			INTERCEPT_WBINVD | INTERCEPT_MONITOR | INTERCEPT_MWAIT |
-			INTERCEPT_MWAIT_ARMED | INTERCEPT_XSETBV;
+			INTERCEPT_MWAIT_ARMED | INTERCEPT_XSETBV |
+			INTERCEPT_RDPRU;
 	b->iopm_base_pa = virt_to_phys(all_ones);
 	b->msrpm_base_pa = virt_to_phys(all_ones);
 	b->tlb_control = TLB_FLUSH_ALL;

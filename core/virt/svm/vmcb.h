@@ -35,6 +35,7 @@ enum vmcb_intercept2 { /* offset 010h */
 	INTERCEPT_MWAIT = BIT(11),
 	INTERCEPT_MWAIT_ARMED = BIT(12),
 	INTERCEPT_XSETBV = BIT(13),
+	INTERCEPT_RDPRU = BIT(14),
 };
 
 enum vmcb_exitcode {		 /* appendix C */
