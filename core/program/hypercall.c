@@ -38,8 +38,12 @@ struct hypercall {
 	bool trap;
 };
 
-static s64 copied(struct hypercall *h, int rc)
+/* 0, or what caller_copy() says. */
+static s64 copy(struct hypercall *h, u64 address, void *data, u64 len,
+		bool write)
 {
+	int rc = caller_copy(h->v, address, data, len, write, &h->fault);
+
 	h->trap = rc == CALLER_TRAP;
 	return rc;
 }
@@ -50,10 +54,8 @@ static s64 copied(struct hypercall *h, int rc)
 static s64 give(struct hypercall *h, void *data, u64 size)
 {
 	u64 n = min_u64(size, h->gpr[GPR_RCX]);
-	s64 rc = copied(h, caller_copy(h->v, h->gpr[GPR_RBX], data, n, true,
-				       &h->fault));
 
-	return rc ? rc : (s64)size;
+	return copy(h, h->gpr[GPR_RBX], data, n, true) ?: (s64)size;
 }
 
 static s64 hc_query(struct hypercall *h)
@@ -149,11 +151,11 @@ static s64 hc_log(struct hypercall *h)
 	u64 room = min_u64(h->gpr[GPR_RCX], LOG_ONCE), done = 0, n;
 	u64 position = h->gpr[GPR_RDX];
 	char chunk[LOG_CHUNK];
+	s64 rc;
 
 	do {
 		n = log_read(&position, chunk, min_u64(room - done, LOG_CHUNK));
-		s64 rc = copied(h, caller_copy(h->v, h->gpr[GPR_RBX] + done,
-					       chunk, n, true, &h->fault));
+		rc = copy(h, h->gpr[GPR_RBX] + done, chunk, n, true);
 		if (rc)
 			return rc;
 		done += n;
@@ -193,6 +195,15 @@ static u64 sleep_us(const struct program *p, u32 cpu)
 	return min_u64((p->wake - now) / US + 1, SLEEP_MAX_US);
 }
 
+/* For one slice of @p's, see slice_run(). */
+static void run(struct hypercall *h, struct program *p,
+		const struct mail_slot *slot, u64 id)
+{
+	h->s.end = rdtsc() + clock_to_ticks(p->m.slice_us * US);
+	p->poked = true; /* it may wait for this caller's buffer */
+	slice_run(&h->s, p, slot, id);
+}
+
 /* Runs @p until the message in @slot has its reply, then gives that. */
 static s64 finish(struct hypercall *h, struct program *p,
 		  struct mail_slot *slot)
@@ -200,8 +211,7 @@ static s64 finish(struct hypercall *h, struct program *p,
 	u64 id = slot->id, room = h->gpr[GPR_RDI];
 	s64 rc;
 
-	p->poked = true; /* it may wait for this caller's buffer */
-	slice_run(&h->s, p, slot, id);
+	run(h, p, slot, id);
 	if (slot->id != id || slot->state == MAIL_FREE)
 		return -ENOENT; /* cancelled, by another CPU */
 	if (slot->state != MAIL_DONE || p->dirty) {
@@ -218,10 +228,8 @@ static s64 finish(struct hypercall *h, struct program *p,
 		h->gpr[GPR_RCX] = slot->length;
 		return -ENOSPC;
 	}
-	rc = copied(h,
-		    caller_copy(h->v, h->gpr[GPR_RSI],
-				p->slots + (slot - p->mail.slot) * p->slot_size,
-				slot->length, true, &h->fault));
+	rc = copy(h, h->gpr[GPR_RSI], program_slot(p, slot - p->mail.slot),
+		  slot->length, true);
 	if (rc)
 		return rc;
 	h->gpr[GPR_RDX] = (u64)slot->status;
@@ -235,8 +243,7 @@ static s64 check_send(struct hypercall *h, struct program **to)
 {
 	struct program *p = &h->all->program[h->gpr[GPR_RBX] % PROGRAM_MAX];
 
-	if (h->gpr[GPR_RBX] >= h->all->count || !p->file ||
-	    (p->state == SHOJI_PROGRAM_STOPPED && !p->dirty))
+	if (h->gpr[GPR_RBX] >= h->all->count || !program_there(p))
 		return -ENOENT;
 	if (h->s.caller.kind == PROGRAM_FROM_USER && !p->m.user)
 		return -EPERM;
@@ -244,9 +251,8 @@ static s64 check_send(struct hypercall *h, struct program **to)
 	    (h->gpr[9] && !program_buffer(h->all, h->gpr[9], &h->s.caller)))
 		return -EINVAL;
 	*to = p;
-	return copied(h, caller_copy(h->v, h->gpr[GPR_RSI], NULL,
-				     min_u64(h->gpr[GPR_RDI], p->slot_size),
-				     true, &h->fault));
+	return copy(h, h->gpr[GPR_RSI], NULL,
+		    min_u64(h->gpr[GPR_RDI], p->slot_size), true);
 }
 
 static s64 hc_send(struct hypercall *h)
@@ -266,14 +272,11 @@ static s64 hc_send(struct hypercall *h)
 		return rc;
 	i = p->dirty ? -EBUSY : mail_take(&p->mail, &m.sender, now);
 	if (i < 0) { /* it has to go on, to give some back */
-		p->poked = true;
-		slice_run(&h->s, p, NULL, 0);
+		run(h, p, NULL, 0);
 		h->gpr[GPR_RCX] = SLEEP_MAX_US;
 		return i;
 	}
-	rc = copied(h, caller_copy(h->v, h->gpr[GPR_RCX],
-				   p->slots + i * p->slot_size, m.length, false,
-				   &h->fault));
+	rc = copy(h, h->gpr[GPR_RCX], program_slot(p, i), m.length, false);
 	if (rc)
 		return rc;
 	m.id = program_new_id(h->all, p, i);
@@ -380,19 +383,6 @@ static bool allowed(struct vcpu *v, enum hypercall_allow allow)
 	       guest_code_bits(v) == 64;
 }
 
-static u64 slice_ticks(const struct hypercall *h)
-{
-	u64 i = h->gpr[GPR_RBX];
-	u32 number = h->gpr[GPR_RAX] & 0xffff;
-	const struct program *p = NULL;
-
-	if (number == SHOJI_SEND && i < h->all->count)
-		p = &h->all->program[i];
-	else if (number == SHOJI_WAIT)
-		p = program_of_id(h->all, i);
-	return clock_to_ticks(p ? p->m.slice_us * US : 0);
-}
-
 bool programs_hypercall(struct vcpu *v, const struct vmexit *exit)
 {
 	struct programs *all = attached;
@@ -412,7 +402,6 @@ bool programs_hypercall(struct vcpu *v, const struct vmexit *exit)
 			.space = v->guest->ops->get(v, VREG_CR3) &
 				 PTE_ADDR,
 		},
-		.end = rdtsc() + slice_ticks(&h),
 	};
 	lock_acquire(&all->lock);
 	result = number < SHOJI_NUMBERS ? numbers[number](&h) : -ENOSYS;

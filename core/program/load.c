@@ -192,11 +192,10 @@ static void wipe_registers(struct program *p)
 /* Nobody waits for what it has sent. */
 static void forget_messages(struct programs *all, const struct program *p)
 {
-	const struct mail_sender self = { .kind = p->id };
 	u64 now = clock_ns();
 
 	for (u32 i = 0; i < all->count; i++)
-		mail_forget(&all->program[i].mail, &self, now);
+		mail_forget(&all->program[i].mail, &p->self, now);
 }
 
 void program_stop(struct programs *all, struct program *p, bool restart,
@@ -346,7 +345,7 @@ void programs_init(struct programs *all, const struct program_config *config,
 	random_seed(&all->random);
 	for (u32 i = 0; i < all->count; i++) {
 		all->program[i].m = config->manifests[i];
-		all->program[i].id = i;
+		all->program[i].id = all->program[i].self.kind = i;
 	}
 	if (all->count && (make_paging(all) || regions_init(all))) {
 		log_line("programs: there is too little memory");

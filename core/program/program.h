@@ -35,7 +35,8 @@ struct vcpu;
 struct program {
 	struct program_manifest m;
 	u32 id;
-	const u8 *file; /* NULL: there is none, it never runs */
+	struct mail_sender self; /* as which it sends messages */
+	const u8 *file;		 /* NULL: there is none, it never runs */
 	struct elf_image elf;
 
 	u8 *memory;
@@ -64,6 +65,18 @@ struct program {
 	char stopped[64];
 	struct log_limit stop_limit, log_limit;
 };
+
+/* False: it has never run, or was stopped for good. */
+static inline bool program_there(const struct program *p)
+{
+	return p->file && (p->state != SHOJI_PROGRAM_STOPPED || p->dirty);
+}
+
+/* Its nth message buffer. */
+static inline u8 *program_slot(const struct program *p, u32 n)
+{
+	return p->slots + n * p->slot_size;
+}
 
 #define BUFFERS_MAX 16
 

@@ -28,11 +28,6 @@ static s64 block(struct call *c, u64 until)
 	return 0;
 }
 
-static struct mail_sender as_sender(const struct program *p)
-{
-	return (struct mail_sender){ .kind = p->id };
-}
-
 static s64 call_exit(struct call *c)
 {
 	s32 status = (s32)c->arg[0];
@@ -199,7 +194,7 @@ static s64 call_send(struct call *c)
 {
 	struct programs *all = c->s->all;
 	struct mail_slot m = {
-		.sender = as_sender(c->p),
+		.sender = c->p->self,
 		.type = c->arg[1],
 		.length = c->arg[3],
 	};
@@ -211,7 +206,7 @@ static s64 call_send(struct call *c)
 	if (c->arg[0] >= all->count || !(c->p->m.sends >> c->arg[0] & 1))
 		return -EPERM;
 	to = &all->program[c->arg[0]];
-	if (!to->file || (to->state == SHOJI_PROGRAM_STOPPED && !to->dirty))
+	if (!program_there(to))
 		return -ENOENT;
 	if (c->arg[3] > to->slot_size)
 		return -EINVAL;
@@ -222,7 +217,7 @@ static s64 call_send(struct call *c)
 	to->poked = true;
 	if (i < 0)
 		return i;
-	memcpy(to->slots + i * to->slot_size, data, c->arg[3]);
+	memcpy(program_slot(to, i), data, c->arg[3]);
 	m.id = program_new_id(all, to, i);
 	mail_post(&to->mail, i, &m, now);
 	return (s64)m.id;
@@ -250,10 +245,9 @@ int program_cancel(struct programs *all, u64 id, const struct mail_sender *from)
 
 static s64 call_wait(struct call *c)
 {
-	const struct mail_sender self = as_sender(c->p);
 	struct program *from;
 	struct mail_slot *slot =
-		program_sent(c->s->all, c->arg[0], &self, &from);
+		program_sent(c->s->all, c->arg[0], &c->p->self, &from);
 	u64 now = clock_ns(), length;
 	void *to;
 
@@ -273,8 +267,7 @@ static s64 call_wait(struct call *c)
 	to = space_find(&c->p->space, c->arg[1], length, ELF_W);
 	if (!to)
 		return -EFAULT;
-	memcpy(to, from->slots + (slot - from->mail.slot) * from->slot_size,
-	       length);
+	memcpy(to, program_slot(from, slot - from->mail.slot), length);
 	*c->second = (u64)slot->status;
 	mail_drop(slot, now);
 	return (s64)length;
@@ -282,9 +275,7 @@ static s64 call_wait(struct call *c)
 
 static s64 call_cancel(struct call *c)
 {
-	const struct mail_sender self = as_sender(c->p);
-
-	return program_cancel(c->s->all, c->arg[0], &self);
+	return program_cancel(c->s->all, c->arg[0], &c->p->self);
 }
 
 static s64 call_sleep(struct call *c)

@@ -248,11 +248,9 @@ hpa_t virt_to_phys(const void *p)
 void program_stop(struct programs *programs, struct program *p, bool restart,
 		  const char *format, ...)
 {
-	const struct mail_sender self = { .kind = p->id };
-
 	(void)format;
 	for (u32 i = 0; i < PROGRAMS; i++)
-		mail_forget(&programs->program[i].mail, &self, now);
+		mail_forget(&programs->program[i].mail, &p->self, now);
 	regions_unmap(programs, p);
 	mail_fail(&p->mail, now);
 	p->state = restart ? SHOJI_PROGRAM_READY : SHOJI_PROGRAM_STOPPED;
@@ -347,6 +345,7 @@ static void make_program(u32 i, u8 *slots)
 	*p = (struct program){
 		.m = { .name = "p", .slice_us = 500, .time_ms = 100 },
 		.id = i,
+		.self = { .kind = i },
 		.file = slots,
 		.slots = slots,
 		.slot_size = SLOT_SIZE,
