@@ -173,7 +173,6 @@ enum program_error { /* numbers as in Linux */
 	PROGRAM_EINVAL = 22,
 	PROGRAM_ENOSPC = 28,
 	PROGRAM_ENOSYS = 38,
-	PROGRAM_ECANCELED = 125,
 };
 
 /* Who has sent a message. */
