@@ -155,16 +155,20 @@ const struct ata_command *ata_command(u8 code)
 }
 
 /* ACS-2, 7.52 and 7.45: no log pages out (SCT), no thresholds (retired, D7h);
- * no address offset. ACS-4, 7.20: of NCQ NON-DATA, what is about commands
- * alone. */
-static bool subcommand_refused(u8 code, u8 features)
+ * no address offset. Serial ATA 3.x: no offset in a DMA set-up frame (feature
+ * 10h, 01h), where an HBA of AHCI would begin at the start of its list. ACS-4,
+ * 7.20: of NCQ NON-DATA, what is about commands alone. */
+static bool subcommand_refused(u8 code, const struct ata_taskfile *tf)
 {
+	u8 features = tf->cur[ATA_FEATURES];
+
 	switch (code) {
 	case 0xB0:
 		return features < 0xD0 || features > 0xDB ||
 		       (features & ~1) == 0xD6;
 	case 0xEF:
-		return features == 0x09 || features == 0x89;
+		return features == 0x09 || features == 0x89 ||
+		       (features == 0x10 && tf->cur[ATA_COUNT] == 0x01);
 	case 0x63:
 		return (features & 0xF) > 1;
 	default:
@@ -177,7 +181,7 @@ enum ata_policy ata_decide(const struct ata_taskfile *tf, u8 code,
 {
 	enum ata_policy policy = commands[code].policy;
 
-	if (subcommand_refused(code, tf->cur[ATA_FEATURES]))
+	if (subcommand_refused(code, tf))
 		return ATA_REFUSE;
 	switch (policy) {
 	case ATA_QUEUED:

@@ -77,10 +77,12 @@ static const struct {
 	/* DMA of buffers and microcode, SET MAX; zeros after a TRIM, which the
 	 * cipher makes noise of; the size */
 	{ 69, ALWAYS, 0x0F28 },
-	{ 75, NO_NCQ, 0xFFFF },	  /* queue depth */
-	{ 76, NO_NCQ, 0x0100 },	  /* NCQ */
-	{ 76, ALWAYS, 0x9800 },	  /* its log, priority, unload */
-	{ 77, ALWAYS, 0x00F0 },	  /* NCQ streaming, management, SEND FPDMA */
+	{ 75, NO_NCQ, 0xFFFF }, /* queue depth */
+	{ 76, NO_NCQ, 0x0100 }, /* NCQ */
+	{ 76, ALWAYS, 0x9800 }, /* its log, priority, unload */
+	{ 77, ALWAYS, 0x00F0 }, /* NCQ streaming, management, SEND FPDMA */
+	{ 78, ALWAYS, 0x0002 }, /* offsets in DMA set-up frames */
+	{ 79, ALWAYS, 0x0002 },
 	{ 82, ALWAYS, 0x3400 },	  /* READ and WRITE BUFFER, HPA */
 	{ 82, NO_ERASE, 0x0002 }, /* security */
 	{ 83, ALWAYS,

@@ -115,6 +115,21 @@ TEST(options)
 	EXPECT_EQ(ata_decide(&tf, 0x06, &no_trim, false), ATA_REFUSE);
 }
 
+/* A device shall not be told to begin a queued transfer at an offset: no HBA
+ * of AHCI knows of any. */
+TEST(no_offsets_of_dma)
+{
+	const struct ata_options options = { 0 };
+	struct ata_taskfile tf = { .cur = { 0, 0x10, 0x01 } };
+
+	EXPECT_EQ(ata_decide(&tf, 0xEF, &options, true), ATA_REFUSE);
+	tf.cur[ATA_COUNT] = 0x02;
+	EXPECT_EQ(ata_decide(&tf, 0xEF, &options, true), ATA_PASS);
+	tf.cur[ATA_COUNT] = 0x01;
+	tf.cur[ATA_FEATURES] = 0x90;
+	EXPECT_EQ(ata_decide(&tf, 0xEF, &options, true), ATA_PASS);
+}
+
 TEST(ranges)
 {
 	struct ata_geometry g = { 16, 63 };
@@ -270,6 +285,7 @@ TEST(no_zeros_after_trim)
 }
 
 TEST_MAIN(CASE(user_data_commands), CASE(passed_commands), CASE(subcommands),
-	  CASE(options), CASE(ranges), CASE(ranges_that_end_too_late),
-	  CASE(cylinder_head_sector), CASE(set_range_is_the_inverse),
-	  CASE(identity), CASE(long_strings_fit), CASE(no_zeros_after_trim))
+	  CASE(options), CASE(no_offsets_of_dma), CASE(ranges),
+	  CASE(ranges_that_end_too_late), CASE(cylinder_head_sector),
+	  CASE(set_range_is_the_inverse), CASE(identity),
+	  CASE(long_strings_fit), CASE(no_zeros_after_trim))
