@@ -17,7 +17,7 @@
 
 #define PCI_COMMAND 0x04
 #define PCI_STATUS  0x06
-#define PCI_PROG_IF 0x09
+#define PCI_CLASS   0x09 /* 3 bytes, programming interface first */
 #define PCI_BAR5    0x24
 #define PCI_CAPS    0x34
 #define PCI_IO_ON   0x1
@@ -152,7 +152,8 @@ static enum verdict abar_access(void *ctx, struct mmio_io *io)
 	u64 off = io->gpa - __atomic_load_n(&c->abar, __ATOMIC_RELAXED);
 	u64 n = (off - HBA_PORT0) / AHCI_PORT_SIZE;
 
-	if (off % io->size)
+	/* Out of range: the place has moved since the exit. */
+	if (off % io->size || off >= c->claim.bars[ABAR].size)
 		return DENY;
 	if (off >= HBA_PORT0)
 		return n < AHCI_PORTS && c->port[n]
@@ -160,7 +161,7 @@ static enum verdict abar_access(void *ctx, struct mmio_io *io)
 			       : PASS;
 	if (off < HBA_IS)
 		return locked_access(c, NULL, io);
-	return io->write && off >= HBA_VENDOR ? DENY : PASS;
+	return io->write && off + io->size > HBA_VENDOR ? DENY : PASS;
 }
 
 /* ---- the guest's changes to configuration space ---- */
@@ -180,7 +181,7 @@ static enum verdict config_access(void *ctx, struct pci_io *io)
 		return PASS;
 	if (io->reg == PCI_COMMAND)
 		io->value &= ~(u32)PCI_IO_ON;
-	if (range_overlap(io->reg, io->size, PCI_PROG_IF, 1) ||
+	if (range_overlap(io->reg, io->size, PCI_CLASS, 3) ||
 	    (c->claim.id.vendor == 0x8086 && (io->reg & 0xFC) == 0x90) ||
 	    (c->sata && range_overlap(io->reg, io->size, c->sata + 8, 8)))
 		return DONE;
