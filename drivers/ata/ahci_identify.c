@@ -85,9 +85,11 @@ static void release(struct ahci_port *p)
 {
 	u32 ci = p->ci, sact = p->sact;
 
-	p->ci = p->sact = p->waiting = 0;
 	ahci_port_switch(p, AHCI_PLAIN);
-	if (p->mode == AHCI_PLAIN && ci) {
+	if (p->mode == AHCI_SHADOW) /* they stay, to be seen */
+		return;
+	p->ci = p->sact = p->waiting = 0;
+	if (ci) {
 		ahci_write(p, PxSACT, sact);
 		ahci_write(p, PxCI, ci);
 	}

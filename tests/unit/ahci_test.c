@@ -1264,6 +1264,8 @@ TEST(a_port_that_does_not_stop)
 	for (u32 i = 0; i < 1000 && !p->stuck; i++)
 		in(PxCI);
 	EXPECT(p->stuck);
+	EXPECT_EQ(in(PxCI), 1); /* it has not been done */
+	EXPECT_EQ(in(PxSACT), 1);
 	p->spins = 100000;
 	guest_stop();
 	guest_start();
