@@ -44,6 +44,7 @@ enum ahci_reg { /* AHCI 1.3.1, 3.1 */
 
 #define CAP_FBSS BIT(16)
 #define CAP_SPM	 BIT(17)
+#define CAP_SNCQ BIT(30)
 #define CAP_S64A BIT(31)
 #define GHC_HR	 BIT(0)
 #define GHC_AE	 BIT(31)
@@ -182,7 +183,8 @@ struct ahci_port {
 	const struct ata_options *options;
 	struct lock *attach_lock; /* of all ports: around filter->attach() */
 	struct block_id id;
-	bool wide; /* the HBA has 64-bit addresses */
+	bool wide;   /* the HBA has 64-bit addresses, */
+	bool queues; /* and NCQ */
 	u32 slots;
 	u32 spins; /* bound of a wait, in register reads */
 

@@ -113,7 +113,7 @@ static enum ahci_kind command_decide(struct ahci_port *p, u32 n,
 	struct ata_taskfile tf;
 
 	fis_to_taskfile(s->fis, &tf);
-	policy = ata_decide(&tf, s->fis[2], p->options, true);
+	policy = ata_decide(&tf, s->fis[2], p->options, p->queues);
 	if (p->packet)
 		policy = packet_ata_policy(s->fis[2], policy);
 	s->data = command->class != ATA_NONDATA;

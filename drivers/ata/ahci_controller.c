@@ -264,6 +264,7 @@ static int port_add(struct ahci_controller *c, const struct block_id *id,
 	p->attach_lock = &ahci.attach_lock;
 	p->id = *id;
 	p->wide = cap & CAP_S64A;
+	p->queues = cap & CAP_SNCQ;
 	p->slots = (cap >> 8 & 31) + 1;
 	p->spins = AHCI_SPINS;
 	p->base = c->abar + HBA_PORT0 + id->channel * AHCI_PORT_SIZE;

@@ -48,7 +48,7 @@ static void identify_adjust(struct ahci_port *p, struct ahci_slot *s)
 	if (p->packet)
 		ata_identify_adjust_packet(data, p->options);
 	else
-		ata_identify_adjust(data, p->options, true);
+		ata_identify_adjust(data, p->options, p->queues);
 	if (ahci_gather(p, s, ATA_SECTOR))
 		sg_write(&p->sg, data, ATA_SECTOR);
 }

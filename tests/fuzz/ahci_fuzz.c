@@ -92,7 +92,7 @@ static void power_on(void)
 	port.options = &options;
 	port.attach_lock = &attach_lock;
 	port.id.bus = "ahci";
-	port.wide = true;
+	port.wide = port.queues = true;
 	port.slots = 32;
 	port.spins = 2000;
 	port.base = MODEL_ABAR + HBA_PORT0;

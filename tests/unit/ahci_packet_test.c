@@ -84,7 +84,7 @@ static void machine(void)
 	p->options = &options;
 	p->attach_lock = &attach_lock;
 	p->id = (struct block_id){ .bus = "ahci" };
-	p->wide = true;
+	p->wide = p->queues = true;
 	p->slots = 32;
 	p->spins = 100000;
 	p->base = MODEL_ABAR + HBA_PORT0;

@@ -153,6 +153,7 @@ static void ports_init(void)
 		q->attach_lock = &attach_lock;
 		q->id = (struct block_id){ .bus = "ahci", .channel = (u8)i };
 		q->wide = model.cap >> 31;
+		q->queues = true;
 		q->slots = 32;
 		q->spins = 100000;
 		q->base = MODEL_ABAR + HBA_PORT0 + i * AHCI_PORT_SIZE;
@@ -513,6 +514,37 @@ TEST(narrow_addresses)
 	for (u32 i = 0; i < 32; i++) /* upper halves do not count */
 		store_le32(model.memory + LIST + 32 * i + 12, 7);
 	EXPECT(burst(1000000));
+	clean();
+}
+
+/* Its registers would not tell when a queued command has ended. */
+TEST(no_queue_in_the_hba)
+{
+	u8 *data;
+
+	machine(512);
+	p->queues = false;
+	guest_start();
+	ops[0] = (struct op){ 200, 8, 0x60, false, true, false };
+	op_prepare(0);
+	model.commands = 0;
+	out(PxSACT, 1);
+	out(PxCI, 1);
+	for (u32 i = 0; i < 1000 && !(in(PxTFD)&1); i++)
+		;
+	EXPECT_EQ(in(PxTFD), 0x451);
+	EXPECT_EQ(model.port[0].slot[0].code, 0);
+	guest_stop();
+	guest_start();
+	ops[0] = (struct op){ 0, 1, 0xEC, false, false, false };
+	op_prepare(0);
+	data = model.memory + (u32)load_le64(model.memory + TABLE(0) + 0x80);
+	out(PxCI, 1);
+	for (u32 i = 0; i < 1000 && in(PxCI); i++)
+		;
+	EXPECT_EQ(load_le16(data + 2 * 75), 0);
+	EXPECT_EQ(load_le16(data + 2 * 76), 0x6606);
+	ops[0].active = false;
 	clean();
 }
 
@@ -1397,12 +1429,13 @@ TEST(no_memory)
 
 TEST_MAIN(CASE(asks_at_start), CASE(firmware_goes_on), CASE(random_commands),
 	  CASE(sectors_of_4096), CASE(narrow_addresses),
-	  CASE(aborts_at_every_step), CASE(queued_beside_others),
-	  CASE(seen_by_one_register), CASE(start_too_early),
-	  CASE(reads_cut_off), CASE(errors_of_the_device),
-	  CASE(refused_commands), CASE(what_is_configured), CASE(hidden_memory),
-	  CASE(the_longest_list), CASE(list_changed_between_chunks),
-	  CASE(issued_twice), CASE(past_28_bits), CASE(swapped_in_mid_command),
+	  CASE(no_queue_in_the_hba), CASE(aborts_at_every_step),
+	  CASE(queued_beside_others), CASE(seen_by_one_register),
+	  CASE(start_too_early), CASE(reads_cut_off),
+	  CASE(errors_of_the_device), CASE(refused_commands),
+	  CASE(what_is_configured), CASE(hidden_memory), CASE(the_longest_list),
+	  CASE(list_changed_between_chunks), CASE(issued_twice),
+	  CASE(past_28_bits), CASE(swapped_in_mid_command),
 	  CASE(identify_is_adjusted), CASE(plugged),
 	  CASE(plugged_with_commands_waiting),
 	  CASE(a_device_that_does_not_answer), CASE(device_reset),
