@@ -242,9 +242,12 @@ static void sctl_write(struct ahci_port *p, u32 v)
 
 static void serr_write(struct ahci_port *p, u32 v)
 {
-	if (v & ahci_read(p, PxSERR) & PxSERR_X)
+	u32 seen = ahci_read(p, PxSERR) & PxSERR_X;
+
+	if (v & seen)
 		ahci_port_forget(p);
-	ahci_write(p, PxSERR, v);
+	/* One that has come since then is not hidden from us. */
+	ahci_write(p, PxSERR, v & (~(u32)PxSERR_X | seen));
 	if (p->mode == AHCI_SHADOW)
 		ahci_run(p);
 }

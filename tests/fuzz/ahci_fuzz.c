@@ -167,22 +167,29 @@ static void cdb(const u8 *p)
 	c[5] = p[4];
 }
 
-static void plug(const u8 *p)
+static u8 next[2]; /* what is plugged in, or will be */
+
+static void plug(u32 n, u32 reg)
 {
 	static const char *const serials[] = { "SECRET", "OTHER", "SECRET" };
 	struct model_disk *disk = &model.port[0].disk;
 
-	disk->atapi = p[3] & 1;
+	model.on_read = NULL;
+	disk->atapi = next[1] & 1;
 	disk->sector = disk->atapi ? 2048 : 512;
 	memset(disk->cdb, 0, sizeof(disk->cdb));
-	model_plug(0, p[2] & 3, serials[p[2] % 3]);
+	model_plug(0, next[0] & 3, serials[next[0] % 3]);
 }
 
 static void event(const u8 *p)
 {
 	switch (p[1] & 15) {
 	case 0:
-		plug(p);
+	case 4: /* in the middle of the next access */
+		memcpy(next, p + 2, sizeof(next));
+		model.on_read = plug;
+		if (!(p[1] & 4))
+			plug(0, 0);
 		break;
 	case 1:
 		ahci_port_reset(&port);

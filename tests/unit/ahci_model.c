@@ -577,7 +577,7 @@ static void hba_reset(void)
 
 u64 hw_mmio_read(hpa_t pa, u8 size)
 {
-	u32 off = (u32)(pa - MODEL_ABAR), n = (off - 0x100) / 0x80, *reg;
+	u32 off = (u32)(pa - MODEL_ABAR), n = (off - 0x100) / 0x80, *reg, v;
 
 	if (pa < MODEL_ABAR || off >= 0x1000 || size != 4)
 		abort();
@@ -595,7 +595,10 @@ u64 hw_mmio_read(hpa_t pa, u8 size)
 		if (off < 0x100 || n >= MODEL_PORTS)
 			return 0;
 		reg = plain_register(&model.port[n], off & 0x7F);
-		return reg ? *reg : 0;
+		v = reg ? *reg : 0;
+		if (model.on_read)
+			model.on_read(n, off & 0x7F);
+		return v;
 	}
 }
 

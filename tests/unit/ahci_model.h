@@ -65,6 +65,8 @@ struct model {
 	u32 commands; /* that devices have taken */
 	u32 stopping; /* registers written that must not be, then */
 	void (*on_write)(struct model_disk *disk, u64 lba, const u8 *data);
+	/* A register of a port has been read. */
+	void (*on_read)(u32 port, u32 reg);
 	/* Each access by a port. */
 	void (*on_dma)(u32 port, u64 addr, u32 len, bool write);
 	u8 memory[MODEL_MEMORY] __attribute__((aligned(4096)));

@@ -1123,6 +1123,36 @@ TEST(past_28_bits)
 	clean();
 }
 
+/* A guest may clear PxSERR at the moment when the disk is taken away. */
+static void swap_disks(u32 port, u32 reg)
+{
+	if (port || reg != PxSERR)
+		return;
+	model.on_read = NULL;
+	model_plug(0, true, "SECRET");
+}
+
+TEST(swapped_while_errors_are_cleared)
+{
+	machine(512);
+	model_plug(0, true, "OTHER");
+	out(PxSERR, ~0u);
+	guest_start();
+	one(0x60, 200, 1, true);
+	EXPECT_EQ(command(0, true), 0);
+	EXPECT_EQ(p->mode, AHCI_PLAIN);
+	model.on_read = swap_disks;
+	out(PxSERR, ~0u);
+	EXPECT(!model.on_read);
+	out(PxSERR, ~0u);
+	EXPECT_EQ(p->mode, AHCI_SHADOW);
+	one(0x60, 200, 1, true);
+	EXPECT_EQ(command(0, true), 0);
+	EXPECT_EQ(p->mode, AHCI_SHADOW);
+	EXPECT_EQ(model.memory[DATA(0)], 0);
+	clean();
+}
+
 /* Nor may it go on with another device, where other sectors are protected. */
 TEST(swapped_in_mid_command)
 {
@@ -1435,9 +1465,9 @@ TEST_MAIN(CASE(asks_at_start), CASE(firmware_goes_on), CASE(random_commands),
 	  CASE(errors_of_the_device), CASE(refused_commands),
 	  CASE(what_is_configured), CASE(hidden_memory), CASE(the_longest_list),
 	  CASE(list_changed_between_chunks), CASE(issued_twice),
-	  CASE(past_28_bits), CASE(swapped_in_mid_command),
-	  CASE(identify_is_adjusted), CASE(plugged),
-	  CASE(plugged_with_commands_waiting),
+	  CASE(past_28_bits), CASE(swapped_while_errors_are_cleared),
+	  CASE(swapped_in_mid_command), CASE(identify_is_adjusted),
+	  CASE(plugged), CASE(plugged_with_commands_waiting),
 	  CASE(a_device_that_does_not_answer), CASE(device_reset),
 	  CASE(no_memory), CASE(a_port_that_does_not_stop),
 	  CASE(stopped_in_mid_command), CASE(stopped_before_it_failed),
