@@ -314,6 +314,12 @@ TEST(mail_stale)
 	EXPECT_EQ(post(&b, &alice, 14, 400), -EBUSY);
 	EXPECT_EQ(s->state, MAIL_DEAD);
 	EXPECT_EQ(b.slot[1].state, MAIL_OPEN); /* another program's */
+	/* while it is worked on, no other takes its place */
+	EXPECT_EQ(post(&b, &alice, 15, 600), -EBUSY);
+	EXPECT_EQ(s->state, MAIL_DEAD);
+	b = (struct mailbox){ .slots = 1, .stale_ns = 100 };
+	EXPECT_EQ(post(&b, &kernel, 16, 0), 0);
+	EXPECT_EQ(post(&b, &bob, 17, 100), 0);
 }
 
 /* ... but what is new on a CPU whose clock is ahead is not old. */

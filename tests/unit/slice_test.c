@@ -6,6 +6,7 @@
  */
 #include "core/program/program.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -148,9 +149,16 @@ int table_init(struct table *t, const struct table_format *format,
 	return 0;
 }
 
+static struct { /* the last one */
+	u64 va, len, attr;
+} mapped;
+
 int table_map(struct table *t, u64 va, u64 pa, u64 len, u64 attr)
 {
-	(void)t, (void)va, (void)pa, (void)len, (void)attr;
+	(void)t, (void)pa;
+	mapped.va = va;
+	mapped.len = len;
+	mapped.attr = attr;
 	return 0;
 }
 
@@ -159,10 +167,16 @@ void log_line(const char *format, ...)
 	(void)format;
 }
 
+static char logged[256];
+
 void log_limited(struct log_limit *limit, const char *format, ...)
 {
+	va_list args;
+
 	(void)limit;
-	(void)format;
+	va_start(args, format);
+	vsnprintf(logged, sizeof(logged), format, args);
+	va_end(args);
 }
 
 void panic(const char *format, ...)
@@ -171,11 +185,22 @@ void panic(const char *format, ...)
 	abort();
 }
 
+static struct { /* the last one */
+	u64 address, len;
+	void *data;
+	bool write;
+	int rc;
+} copied;
+
 int caller_copy(struct vcpu *v, u64 address, void *data, u64 len, bool write,
 		struct guest_mem_fault *fault)
 {
-	(void)v, (void)address, (void)data, (void)len, (void)write, (void)fault;
-	return -EFAULT;
+	(void)v, (void)fault;
+	copied.address = address;
+	copied.data = data;
+	copied.len = len;
+	copied.write = write;
+	return copied.rc;
 }
 
 u64 program_new_id(struct programs *a, const struct program *p, u32 slot)
@@ -271,10 +296,22 @@ static void start(u8 restart)
 					   .time_ms = 1000,
 					   .messages = 4,
 					   .restart = restart } };
-	const struct program_config config = { .manifests = m, .count = 2 };
+	static const struct program_region regions[] = { { "shared", 128, 0 },
+							 { "other", 64, 0 } };
+	const struct program_config config = { .manifests = m,
+					       .count = 2,
+					       .regions = regions,
+					       .region_count = 2 };
 	const struct program_file f = { (u8 *)&file, sizeof(file), "file" };
 
 	m[1] = m[0];
+	m[0].regions = 3;
+	m[0].writes = 2;
+	m[1].regions = 5;
+	m[1].writes = 1;
+	strcpy(m[1].name, "second");
+	copied.len = 0;
+	copied.rc = -EFAULT;
 	memset(file.body, 0x11, sizeof(file.body));
 	pages = realloc(pages, 4 * MEMORY);
 	memset(pages, 0, 4 * MEMORY);
@@ -511,6 +548,106 @@ TEST(seen_by_another_program)
 		call(0, p, NULL);
 	EXPECT(q->poked);
 	EXPECT_EQ(asks(PROGRAM_WAIT, (u64)id, reply, 8, 0), -EIO);
+	EXPECT_EQ(asks(PROGRAM_WAIT, (u64)id, reply, 8, 0), -ENOENT);
+}
+
+/* ---- what a program may ask for --------------------------------------------- */
+
+#define CODE 0x401000ULL /* three pages that it cannot write to */
+
+struct asked {
+	u64 number, arg[4];
+	s64 want;
+};
+
+static void all_refused(const struct asked *a, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		s64 got = asks(a[i].number, a[i].arg[0], a[i].arg[1],
+			       a[i].arg[2], a[i].arg[3]);
+
+		if (got != a[i].want)
+			printf("the %zuth:\n", i);
+		EXPECT_EQ(got, a[i].want);
+	}
+}
+
+TEST(lines_and_random_bytes)
+{
+	static const struct asked refused[] = {
+		{ PROGRAM_LOG, { CODE, PROGRAM_LOG_MAX + 1 }, -EINVAL },
+		{ PROGRAM_LOG, { CODE - 1, 2 }, -EFAULT },
+		{ PROGRAM_LOG, { CODE + 0x2fff, 2 }, -EFAULT },
+		{ PROGRAM_RANDOM, { PROGRAM_HEAP, 4097 }, -EINVAL },
+		{ PROGRAM_RANDOM, { CODE, 8 }, -EFAULT },
+		{ PROGRAM_RANDOM, { PROGRAM_STACK_TOP - 4, 8 }, -EFAULT },
+		{ PROGRAM_RANDOM, { PROGRAM_HEAP, 8 }, -EIO },
+		{ PROGRAM_CALLS, { 0 }, -ENOSYS },
+	};
+	u8 *heap;
+
+	start(1);
+	all_refused(refused, ARRAY_SIZE(refused));
+	heap = space_find(&all.program[1].space, PROGRAM_HEAP, 4096, ELF_W);
+	memcpy(heap, "a\n\x7f~\x80", 5);
+	EXPECT_EQ(asks(PROGRAM_LOG, PROGRAM_HEAP, 5, 0, 0), 0);
+	EXPECT(!strcmp(logged, "second: a??~?"));
+	memset(heap, 'b', PROGRAM_LOG_MAX);
+	EXPECT_EQ(asks(PROGRAM_LOG, PROGRAM_HEAP, PROGRAM_LOG_MAX, 0, 0), 0);
+	EXPECT_EQ(strlen(logged), 8 + PROGRAM_LOG_MAX);
+	all.random.seeded = true;
+	EXPECT_EQ(asks(PROGRAM_RANDOM, PROGRAM_HEAP, 4096, 0, 0), 0);
+	EXPECT_EQ(count(heap, 4096, 0x77), 4096);
+}
+
+TEST(sends_to_whom_it_may)
+{
+	struct program *p = &all.program[0], *q = &all.program[1];
+	const struct asked refused[] = {
+		{ PROGRAM_SEND, { 1, 7, PROGRAM_HEAP, 8 }, -EPERM },
+		{ PROGRAM_SEND, { 2, 7, PROGRAM_HEAP, 8 }, -EPERM },
+		{ PROGRAM_SEND, { 64, 7, PROGRAM_HEAP, 8 }, -EPERM },
+		{ PROGRAM_SEND, { 0, 7, PROGRAM_HEAP, 65537 }, -EINVAL },
+		{ PROGRAM_SEND, { 0, 7, CODE + 0x2ff9, 8 }, -EFAULT },
+		{ PROGRAM_WAIT, { 1, PROGRAM_HEAP, 8, 0 }, -ENOENT },
+	};
+	struct mail_slot *slot;
+	s64 id;
+
+	start(1);
+	EXPECT_EQ(p->slot_size, 65536);
+	q->m.sends = 5;
+	all_refused(refused, ARRAY_SIZE(refused));
+	EXPECT_EQ(mail_count(&p->mail, MAIL_FREE), 4);
+	(void)asks(PROGRAM_SEND, 0, 7, CODE, 8);
+	id = asks(PROGRAM_SEND, 0, 8, CODE + 0x40, 0x80);
+	EXPECT(id > 0 && p->poked);
+	EXPECT_EQ(count(p->slots + p->slot_size, 0x80, 0x11), 0x80);
+	EXPECT_EQ(asks(PROGRAM_SEND, 0, 9, CODE, 8), -EBUSY);
+	mail_receive(&p->mail, 1);
+	slot = mail_receive(&p->mail, 1);
+	EXPECT(slot->type == 8 && slot->length == 0x80);
+	EXPECT_EQ(slot->sender.kind, 1);
+	/* its reply has to fit, and where it goes has to be its own */
+	EXPECT_EQ(mail_reply(slot, 0x80, 3, 1), 0);
+	memset(p->slots + p->slot_size, 0x33, 0x80);
+	EXPECT_EQ(asks(PROGRAM_WAIT, (u64)id, PROGRAM_HEAP, 0x7f, 0), -ENOSPC);
+	EXPECT_EQ(q->cpu.gpr[GPR_RDX], 0x80);
+	EXPECT_EQ(asks(PROGRAM_WAIT, (u64)id, CODE, 0x80, 0), -EFAULT);
+	EXPECT_EQ(asks(PROGRAM_WAIT, (u64)id, PROGRAM_HEAP, 0x80, 0), 0x80);
+	EXPECT_EQ(q->cpu.gpr[GPR_RDX], 3);
+	EXPECT_EQ(count(space_find(&q->space, PROGRAM_HEAP, 0x80, ELF_W), 0x80,
+			0x33),
+		  0x80);
+	EXPECT_EQ(asks(PROGRAM_WAIT, (u64)id, PROGRAM_HEAP, 0x80, 0), -ENOENT);
+	id = asks(PROGRAM_SEND, 0, 7, CODE, 8);
+	EXPECT_EQ(asks(PROGRAM_CANCEL, (u64)id, 0, 0, 0), 0);
+	EXPECT_EQ(asks(PROGRAM_CANCEL, (u64)id, 0, 0, 0), -ENOENT);
+	p->state = SHOJI_PROGRAM_STOPPED;
+	EXPECT_EQ(asks(PROGRAM_SEND, 0, 7, CODE, 8), -ENOENT);
+	p->file = NULL;
+	p->state = SHOJI_PROGRAM_READY;
+	EXPECT_EQ(asks(PROGRAM_SEND, 0, 7, CODE, 8), -ENOENT);
 }
 
 /* ---- the background -------------------------------------------------------- */
@@ -667,6 +804,40 @@ TEST(answers_and_receives)
 	EXPECT(b->state == MAIL_DONE && p->messages == 2);
 }
 
+TEST(a_message_as_the_program_sees_it)
+{
+	struct program *p = &all.program[0], *q = &all.program[1];
+	struct program_message *m;
+	struct mail_slot *a, *b;
+	u64 rip;
+
+	start(1);
+	m = space_find(&q->space, PROGRAM_STACK_TOP - 64, sizeof(*m), ELF_W);
+	a = post(q);
+	b = post(q);
+	b->sender = (struct mail_sender){ .kind = p->id };
+	a->buffer = 7;
+	a->type = 9;
+	a->length = 10;
+	all.buffer[0] =
+		(struct buffer){ .id = 7, .owner = a->sender, .length = 64 };
+	rip = q->cpu.rip;
+	EXPECT_EQ(answers(0, 0, 0), 0);
+	EXPECT_EQ(q->cpu.rip, rip + 3); /* behind VMCALL */
+	EXPECT(m->id == a->id && m->type == 9 && m->length == 10);
+	EXPECT(m->sender == PROGRAM_FROM_USER && m->caller == 1);
+	EXPECT_EQ(m->buffer_size, 64);
+	EXPECT_EQ(m->data, PROGRAM_MAIL);
+	EXPECT_EQ(answers(0, 0, 0), 0);
+	EXPECT(m->id == b->id && m->buffer_size == 0);
+	EXPECT(space_find(&q->space, m->data, q->slot_size, ELF_W) ==
+	       q->slots + q->slot_size);
+	EXPECT_EQ(asks(PROGRAM_REPLY, 1, 8, 5, 0), -ENOENT);
+	EXPECT_EQ(asks(PROGRAM_REPLY, b->id, 8, 5, 0), 0);
+	EXPECT(b->state == MAIL_DONE && b->length == 8 && b->status == 5);
+	EXPECT(p->poked);
+}
+
 /* The sender has given up: no more than that. */
 TEST(answers_nobody)
 {
@@ -774,6 +945,40 @@ TEST(not_another_ones)
 	caller = (struct mail_sender){ 0 };
 }
 
+TEST(the_buffer_has_bounds_and_rights)
+{
+	struct program *p = &all.program[1];
+	struct buffer *b = &all.buffer[0];
+	const u64 heap = PROGRAM_HEAP;
+	u64 id;
+
+	start(1);
+	id = lend(p)->id;
+	caller = b->owner;
+	copied.rc = 0;
+	b->address = 0x5000;
+	b->access = 1;
+	EXPECT_EQ(asks(PROGRAM_BUFFER_WRITE, id, 0, heap, 8), -EPERM);
+	EXPECT_EQ(asks(PROGRAM_BUFFER_READ, id, 57, heap, 8), -EINVAL);
+	EXPECT_EQ(asks(PROGRAM_BUFFER_READ, id, ~0ULL, heap, 8), -EINVAL);
+	EXPECT_EQ(asks(PROGRAM_BUFFER_READ, id, 0, CODE, 8), -EFAULT);
+	EXPECT_EQ(copied.len, 0);
+	EXPECT_EQ(asks(PROGRAM_BUFFER_READ, id, 56, heap + 16, 8), 0);
+	EXPECT(copied.address == 0x5038 && copied.len == 8 && !copied.write);
+	EXPECT(copied.data == space_find(&p->space, heap + 16, 8, ELF_W));
+	EXPECT_EQ(b->since, fake_now);
+	b->access = 2;
+	b->length = 1 << 20;
+	EXPECT_EQ(asks(PROGRAM_BUFFER_READ, id, 0, heap, 8), -EPERM);
+	EXPECT_EQ(asks(PROGRAM_BUFFER_WRITE, id, 0, heap, 65537), -EINVAL);
+	EXPECT_EQ(asks(PROGRAM_BUFFER_WRITE, id, 0, CODE + 0x2ff9, 8), -EFAULT);
+	EXPECT_EQ(asks(PROGRAM_BUFFER_WRITE, id, 0, CODE, 8), 0);
+	EXPECT(copied.write);
+	b->id = 8; /* the guest has taken it back */
+	EXPECT_EQ(asks(PROGRAM_BUFFER_WRITE, id, 0, CODE, 8), -ENOENT);
+	caller = (struct mail_sender){ 0 };
+}
+
 /* And not after it has given up: its memory is its own again, and the program
  * would wait for ever. */
 TEST(lent_no_longer)
@@ -826,6 +1031,100 @@ TEST(the_sender_gives_up)
 	EXPECT(!background(0));
 	EXPECT_EQ(program_cancel(&all, slot->id, &slot->sender), 0);
 	EXPECT(background(0));
+}
+
+/* ---- memory that programs share --------------------------------------------- */
+
+static s64 maps(const char *name, u64 length)
+{
+	struct program *q = &all.program[1];
+
+	strcpy(space_find(&q->space, PROGRAM_HEAP, 64, ELF_W), name);
+	return asks(PROGRAM_MAP, PROGRAM_HEAP, length, 0, 0);
+}
+
+TEST(a_region_and_its_rights)
+{
+	struct program *p = &all.program[0], *q = &all.program[1];
+	struct region *region = &all.region[0];
+	u8 *memory;
+
+	start(1);
+	EXPECT_EQ(maps("shared", 32), -ENOENT);
+	EXPECT_EQ(maps("share", 5), -ENOENT);
+	EXPECT_EQ(maps("other", 5), -ENOENT);
+	EXPECT_EQ(asks(PROGRAM_MAP, CODE - 1, 6, 0, 0), -EFAULT);
+	EXPECT(!space_find(&q->space, PROGRAM_REGIONS, 1, ELF_R));
+	for (int i = 0; i < 2; i++) {
+		EXPECT_EQ(maps("shared", 6), (s64)PROGRAM_REGIONS);
+		EXPECT_EQ(q->cpu.gpr[GPR_RDX], 128 * 1024);
+	}
+	EXPECT_EQ(mapped.attr, NESTED_R | NESTED_W);
+	region_map(&all, p, region);
+	EXPECT_EQ(mapped.attr, NESTED_R);
+	EXPECT(mapped.va == PROGRAM_REGIONS && mapped.len == 128 * 1024);
+	EXPECT_EQ(region->holders, 3);
+	memory = space_find(&q->space, PROGRAM_REGIONS, 128 * 1024, ELF_W);
+	EXPECT(memory);
+	EXPECT(!space_find(&q->space, PROGRAM_REGIONS, 128 * 1024 + 1, ELF_R));
+	EXPECT(space_find(&p->space, PROGRAM_REGIONS, 8, ELF_R) == memory);
+	EXPECT(!space_find(&p->space, PROGRAM_REGIONS, 8, ELF_W));
+	memset(memory, PATTERN, 128 * 1024);
+	/* one goes: it has it no more, the other keeps what is there */
+	regions_unmap(&all, p);
+	EXPECT_EQ(mapped.attr, 0);
+	EXPECT(!space_find(&p->space, PROGRAM_REGIONS, 8, ELF_R));
+	EXPECT(space_find(&p->space, CODE, 8, ELF_R));
+	EXPECT(region->holders == 2 && !region->wiper && p->stale);
+	EXPECT(!regions_clean(&all, p));
+	EXPECT_EQ(count(memory, 128 * 1024, PATTERN), 128 * 1024);
+	/* with the last one its contents go, before anybody has it again */
+	regions_unmap(&all, q);
+	EXPECT(!space_find(&q->space, PROGRAM_REGIONS, 8, ELF_R));
+	EXPECT(!region->holders);
+	lock_acquire(&all.lock);
+	EXPECT(!regions_clean(&all, p));
+	EXPECT(regions_clean(&all, q));
+	EXPECT_EQ(count(memory, 128 * 1024, 0), PIECE);
+	maps("shared", 6);
+	EXPECT_EQ(q->state, SHOJI_PROGRAM_WAITING);
+	EXPECT(regions_clean(&all, q));
+	EXPECT(!regions_clean(&all, q));
+	lock_release(&all.lock);
+	EXPECT_EQ(count(memory, 128 * 1024, 0), 128 * 1024);
+	EXPECT_EQ(maps("shared", 6), (s64)PROGRAM_REGIONS);
+	memory[5] = PATTERN; /* and the next time, too */
+	regions_unmap(&all, q);
+	lock_acquire(&all.lock);
+	EXPECT(regions_clean(&all, q));
+	lock_release(&all.lock);
+	EXPECT_EQ(memory[5], 0);
+	memory[5] = PATTERN;
+	regions_wipe(&all);
+	EXPECT_EQ(memory[5], 0);
+}
+
+TEST(names_and_ends)
+{
+	struct program *q = &all.program[1];
+	char *heap;
+
+	start(1);
+	heap = space_find(&q->space, PROGRAM_HEAP, 64, ELF_W);
+	strcpy(heap, "second one");
+	EXPECT_EQ(asks(PROGRAM_FIND, PROGRAM_HEAP, 6, 0, 0), 1);
+	EXPECT_EQ(asks(PROGRAM_FIND, PROGRAM_HEAP, 5, 0, 0), -ENOENT);
+	EXPECT_EQ(asks(PROGRAM_FIND, PROGRAM_HEAP, 10, 0, 0), -ENOENT);
+	EXPECT_EQ(asks(PROGRAM_FIND, CODE - 1, 6, 0, 0), -EFAULT);
+	EXPECT_EQ(asks(PROGRAM_CLOCK, 0, 0, 0, 0), 1000000000);
+	fake_now--;
+	EXPECT_EQ(asks(PROGRAM_CLOCK, 0, 0, 0, 0), 1000000000);
+	asks(PROGRAM_EXIT, 0, 0, 0, 0);
+	EXPECT(q->state == SHOJI_PROGRAM_STOPPED && !q->again);
+	start(1);
+	asks(PROGRAM_EXIT, 3, 0, 0, 0);
+	EXPECT(q->state == SHOJI_PROGRAM_STOPPED && q->again);
+	EXPECT(strstr(q->stopped, "status 3"));
 }
 
 /* Interrupts would be late, or, without a timer, end no slice. */
@@ -937,4 +1236,7 @@ TEST_MAIN(CASE(started), CASE(nothing_is_left_behind),
 	  CASE(not_another_ones), CASE(lent_no_longer),
 	  CASE(the_sender_is_gone), CASE(the_sender_gives_up),
 	  CASE(wiped_meanwhile), CASE(wiped_at_the_end),
-	  CASE(nothing_to_be_wiped), CASE(closed_in_between))
+	  CASE(nothing_to_be_wiped), CASE(closed_in_between),
+	  CASE(a_message_as_the_program_sees_it), CASE(lines_and_random_bytes),
+	  CASE(sends_to_whom_it_may), CASE(the_buffer_has_bounds_and_rights),
+	  CASE(a_region_and_its_rights), CASE(names_and_ends))
