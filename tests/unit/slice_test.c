@@ -622,6 +622,7 @@ TEST(sends_to_whom_it_may)
 	(void)asks(PROGRAM_SEND, 0, 7, CODE, 8);
 	id = asks(PROGRAM_SEND, 0, 8, CODE + 0x40, 0x80);
 	EXPECT(id > 0 && p->poked);
+	EXPECT_EQ(asks(PROGRAM_WAIT, (u64)id, PROGRAM_HEAP, 0x80, 0), -EAGAIN);
 	EXPECT_EQ(count(p->slots + p->slot_size, 0x80, 0x11), 0x80);
 	EXPECT_EQ(asks(PROGRAM_SEND, 0, 9, CODE, 8), -EBUSY);
 	mail_receive(&p->mail, 1);
@@ -958,6 +959,7 @@ TEST(the_buffer_has_bounds_and_rights)
 	copied.rc = 0;
 	b->address = 0x5000;
 	b->access = 1;
+	EXPECT_EQ(asks(PROGRAM_BUFFER_READ, 1, 0, heap, 8), -ENOENT);
 	EXPECT_EQ(asks(PROGRAM_BUFFER_WRITE, id, 0, heap, 8), -EPERM);
 	EXPECT_EQ(asks(PROGRAM_BUFFER_READ, id, 57, heap, 8), -EINVAL);
 	EXPECT_EQ(asks(PROGRAM_BUFFER_READ, id, ~0ULL, heap, 8), -EINVAL);
