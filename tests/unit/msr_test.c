@@ -14,7 +14,23 @@ static struct {
 	bool read, written, fails;
 } hw;
 static struct virt_ops ops;
+static struct {
+	u32 index;
+	u8 access; /* 1: reads, 2: writes */
+} traps[256];
 static u32 trapped;
+static bool apic_base_ok;
+static u32 types_updated;
+
+bool startup_apic_base_ok(struct vcpu *v, u64 value)
+{
+	return apic_base_ok;
+}
+
+void nested_update_types(struct vcpu *v)
+{
+	types_updated++;
+}
 
 bool rdmsr_safe(u32 index, u64 *value)
 {
@@ -34,7 +50,8 @@ bool wrmsr_safe(u32 index, u64 value)
 
 static void trap(u32 index, bool read, bool write)
 {
-	trapped++;
+	traps[trapped].index = index;
+	traps[trapped++].access = read | write << 1;
 }
 
 static struct vcpu *start(bool intel)
@@ -218,16 +235,99 @@ TEST(efer)
 	EXPECT(!writes_gp(v, MSR_EFER, EFER_LME | EFER_AIBRSE));
 }
 
-TEST(traps)
+TEST(apic_base_where_it_can_be_watched)
 {
 	struct vcpu *v = start(false);
 
-	trapped = 0;
-	guest_msr_init(v->guest);
-	EXPECT(trapped > 10 && trapped < 100);
+	apic_base_ok = false;
+	EXPECT(writes_gp(v, MSR_APIC_BASE, 0xfee00900));
+	EXPECT(!hw.written);
+	apic_base_ok = true;
+	EXPECT(!writes_gp(v, MSR_APIC_BASE, 0xfee00900));
+	EXPECT(hw.written && hw.value == 0xfee00900);
+}
+
+/* What the hardware has taken is the nested table's, too. */
+TEST(memory_types)
+{
+	struct vcpu *v = start(true);
+
+	types_updated = 0;
+	EXPECT(!writes_gp(v, MSR_MTRR_DEF_TYPE, 0xc06));
+	EXPECT(hw.value == 0xc06 && types_updated == 1);
+	hw.fails = true;
+	EXPECT(writes_gp(v, MSR_MTRR_PHYSMASK(15), 1));
+	EXPECT_EQ(types_updated, 1);
+	v = start(false); /* AMD's hardware does it */
+	EXPECT(!writes_gp(v, MSR_MTRR_DEF_TYPE, 0xc06));
+	EXPECT(hw.written && types_updated == 1);
+}
+
+static u8 trap_of(u32 index)
+{
+	u8 access = 0;
+
+	for (u32 i = 0; i < trapped; i++)
+		if (traps[i].index == index)
+			access |= traps[i].access;
+	return access;
+}
+
+/* The first and the last of each range; what passes does so without an exit. */
+TEST(what_traps)
+{
+	static const struct {
+		u32 index;
+		u8 amd, intel;
+	} want[] = {
+		{ MSR_APIC_BASE, 2, 2 },
+		{ MSR_FEATURE_CONTROL, 0, 3 },
+		{ MSR_MTRR_PHYSBASE(0), 0, 2 },
+		{ MSR_MTRR_PHYSMASK(15), 0, 2 },
+		{ MSR_MTRR_FIX64K_00000, 0, 2 },
+		{ MSR_MTRR_FIX4K_F8000, 0, 2 },
+		{ MSR_MTRR_DEF_TYPE, 0, 2 },
+		{ MSR_VMX_BASIC, 0, 3 },
+		{ MSR_VMX_EXIT_CTLS2, 0, 3 },
+		{ MSR_DS_AREA, 0, 3 },
+		{ 0x560, 0, 3 },
+		{ 0x561, 0, 3 },
+		{ MSR_RTIT_CTL, 0, 3 },
+		{ 0x587, 0, 3 },
+		{ MSR_XSS, 0, 2 },
+		{ MSR_HW_FEEDBACK_PTR, 0, 2 },
+		{ MSR_X2APIC_ICR, 2, 0 },
+		{ MSR_EFER, 3, 0 },
+		{ MSR_SYSCFG, 2, 0 },
+		{ MSR_IORR_BASE(0), 2, 0 },
+		{ MSR_IORR_MASK(1), 2, 0 },
+		{ MSR_TOP_MEM, 2, 0 },
+		{ MSR_TOP_MEM2, 2, 0 },
+		{ MSR_IO_TRAP(0), 2, 0 },
+		{ MSR_IO_TRAP(4), 2, 0 },
+		{ MSR_MMIO_CFG_BASE, 2, 0 },
+		{ MSR_SMM_BASE, 2, 0 },
+		{ 0xc0010113, 2, 0 },
+		{ MSR_VM_CR, 3, 0 },
+		{ MSR_SMM_CTL, 3, 0 },
+		{ MSR_SVM_KEY, 3, 0 },
+		{ 0x10, 0, 0 },
+		{ 0x277, 0, 0 },
+		{ 0xc0000100, 0, 0 },
+	};
+
+	for (int intel = 0; intel < 2; intel++) {
+		trapped = 0;
+		guest_msr_init(start(intel)->guest);
+		EXPECT(trapped < ARRAY_SIZE(traps));
+		for (size_t i = 0; i < ARRAY_SIZE(want); i++)
+			EXPECT_EQ(trap_of(want[i].index),
+				  intel ? want[i].intel : want[i].amd);
+	}
 }
 
 TEST_MAIN(CASE(passes), CASE(hides_vmx), CASE(hides_svm), CASE(by_vendor),
 	  CASE(x2apic_icr_in_xapic_mode), CASE(execute_disable_stays),
 	  CASE(reaches_past_the_nested_table), CASE(writes_past_the_port_hooks),
-	  CASE(efer), CASE(traps))
+	  CASE(efer), CASE(apic_base_where_it_can_be_watched),
+	  CASE(memory_types), CASE(what_traps))

@@ -78,6 +78,8 @@ void pci_config_write(struct pci_addr addr, u16 reg, u8 size, u32 value)
 }
 
 static u16 guard_dev, guard_fn, guard_len;
+static unsigned int guards;
+static int guard_error;
 
 int pci_guard(struct pci_addr addr, u16 reg, u16 len)
 {
@@ -85,7 +87,8 @@ int pci_guard(struct pci_addr addr, u16 reg, u16 len)
 	guard_dev = addr.dev;
 	guard_fn = addr.fn;
 	guard_len = len;
-	return 0;
+	guards++;
+	return guard_error;
 }
 
 void pci_scan(void (*found)(void *ctx, struct pci_addr addr,
@@ -108,6 +111,8 @@ void pci_scan(void (*found)(void *ctx, struct pci_addr addr,
 		found(ctx, (struct pci_addr){ 0, 0, i, 0 }, &ids[i]);
 	EXPECT_EQ(guard_dev, 1);
 	EXPECT_EQ(guard_len, 4);
+	if (guard_error)
+		return;
 	for (u8 i = 0; i < ARRAY_SIZE(ich); i++) {
 		found(ctx, (struct pci_addr){ 0, 0, 0x1f, i }, &ich[i]);
 		EXPECT_EQ(guard_dev, 0x1f);
@@ -298,6 +303,13 @@ TEST(resets_wipe)
 	out(0x92, 1, 0x01);
 	EXPECT(written == 0x01 && wipes == 1);
 	EXPECT_EQ(in(0x92, 1), 0x01);
+	out(0xcf9, 4, 0x06);
+	EXPECT_EQ(wipes, 1);
+	/* what lies where the value of a read will be is none that is written */
+	wipes = 0;
+	port_access(&(struct port_io){ 0xcf9, 1, false, 1, (u8[]){ 0x06 } });
+	port_access(&(struct port_io){ 0x92, 1, false, 1, (u8[]){ 0x01 } });
+	EXPECT_EQ(wipes, 0);
 }
 
 TEST(the_ports_stay)
@@ -306,6 +318,10 @@ TEST(the_ports_stay)
 
 	EXPECT_EQ(power_guard(), 0);
 	EXPECT_EQ(guard_len, 8);
+	EXPECT_EQ(guards, 3); /* and no other function */
+	guard_error = -ENOSPC;
+	EXPECT_EQ(power_guard(), -ENOSPC);
+	guard_error = 0;
 
 	acpi.pm1a_cnt = 0;
 	EXPECT_EQ(power_guard(), -ENOENT);
