@@ -258,6 +258,14 @@ def test_programs(directory):
             and images == struct.pack("<Q", 37) + elf + bytes(3))
 
 
+def test_no_blob_alone(directory):
+    """make would take what goes with it to be new as well."""
+    got = [run(directory, "", "-o", "alone", what, "no/such")
+           for what in ("--programs", "--deps")]
+    return all(r.returncode == 1 and "no/such" in r.stderr for r in got) and \
+        not os.path.exists(os.path.join(directory, "alone"))
+
+
 def test_blob_default(directory):
     blob, _ = blob_of(directory, "")
     return blob[20:] == struct.pack("<HBBB7x", 0x3F8, 0, 0, 0)
