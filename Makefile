@@ -20,7 +20,7 @@ CFLAGS_ALL := -std=gnu11 -O2 -g -I. -ffreestanding -fno-pie -mno-red-zone \
 	-mcmodel=kernel -fno-stack-protector -fno-asynchronous-unwind-tables \
 	-fno-omit-frame-pointer -fno-common -ffunction-sections \
 	-fdata-sections -fcf-protection=none -fno-strict-aliasing \
-	-ffile-prefix-map=$(CURDIR)=. \
+	'-ffile-prefix-map=$(CURDIR)=.' \
 	-Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes \
 	-Wimplicit-fallthrough -Wno-unused-parameter -Werror
 CFLAGS_CORE := $(CFLAGS_ALL) -mgeneral-regs-only
@@ -220,12 +220,12 @@ run: setup
 	$(Q)B=$(B) tools/run
 
 install:
-	$(Q)DESTDIR=$(DESTDIR) IMAGE=$(B)/shoji.elf \
+	$(Q)DESTDIR='$(DESTDIR)' IMAGE='$(B)/shoji.elf' \
 		WANTED='$(if $(filter file,$(origin CONFIG)),,$(CONFIG))' \
 		tools/install install
 
 uninstall:
-	$(Q)DESTDIR=$(DESTDIR) tools/install uninstall
+	$(Q)DESTDIR='$(DESTDIR)' tools/install uninstall
 
 clean:
 	rm -rf $(B)

@@ -43,7 +43,7 @@ def says_hello(run):
 
 
 def test(scratch):
-    tree = os.path.join(scratch, "tree")
+    tree = os.path.join(scratch, "a tree")
     for part in PARTS:
         source = os.path.join(TOP, part)
         copy = shutil.copytree if os.path.isdir(source) else shutil.copy

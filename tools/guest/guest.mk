@@ -2,7 +2,7 @@
 # (Windows) and shoji-pkcs11.so (Linux).
 
 MINGW ?= x86_64-w64-mingw32-gcc
-GUEST_WARN := -std=gnu11 -O2 -g -I. -ffile-prefix-map=$(CURDIR)=. -Wall \
+GUEST_WARN := -std=gnu11 -O2 -g -I. '-ffile-prefix-map=$(CURDIR)=.' -Wall \
 	-Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes \
 	-Wimplicit-fallthrough -Wno-unused-parameter -Werror
 GUEST_HDRS := $(wildcard tools/guest/*.h tools/guest/pkcs11/*.h) \

@@ -7,7 +7,7 @@
 
 SDK_CFLAGS := -std=gnu11 -O2 -g -I. -fPIE -fstack-protector-strong \
 	-fno-asynchronous-unwind-tables -fno-common -ffunction-sections \
-	-fdata-sections -fcf-protection=none -ffile-prefix-map=$(CURDIR)=. \
+	-fdata-sections -fcf-protection=none '-ffile-prefix-map=$(CURDIR)=.' \
 	-Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wstrict-prototypes \
 	-Wimplicit-fallthrough -Wno-unused-parameter -Werror
 # The C library must not be turned into calls of itself, and start-up code

@@ -21,7 +21,7 @@ def copy_sources(folder):
 @case(weight=40, name="reproducible")
 def reproducible(t):
     images = []
-    for name in ("a", "another/folder"):
+    for name in ("a", "another/folder with blanks"):
         copy_sources(t.path(name))
         run = subprocess.run(["make", "-s", "B=build", "build/shoji.elf"],
                              cwd=t.path(name), stdout=subprocess.PIPE,
