@@ -84,8 +84,41 @@ TEST(start)
 	EXPECT_EQ(f->C_Finalize(NULL), CKR_CRYPTOKI_NOT_INITIALIZED);
 	OK(f->C_Initialize(NULL));
 	EXPECT_EQ(f->C_Initialize(NULL), CKR_CRYPTOKI_ALREADY_INITIALIZED);
+	EXPECT_EQ(f->C_Finalize(&info), CKR_ARGUMENTS_BAD);
 	OK(f->C_GetInfo(&info));
 	EXPECT(!memcmp(info.manufacturer_id, "Shoji     ", 10));
+}
+
+static ck_rv_t no_mutex(void *mutex)
+{
+	(void)mutex;
+	return CKR_OK;
+}
+
+static ck_rv_t no_new_mutex(void **mutex)
+{
+	return no_mutex(mutex);
+}
+
+/* PKCS#11 2.40, 5.4: the four ways to share the module among threads. */
+TEST(locking)
+{
+	struct ck_c_initialize_args a = { .flags = CKF_OS_LOCKING_OK };
+
+	OK(f->C_Finalize(NULL));
+	OK(f->C_Initialize(&a));
+	OK(f->C_Finalize(NULL));
+	a.create_mutex = no_new_mutex;
+	EXPECT_EQ(f->C_Initialize(&a), CKR_ARGUMENTS_BAD);
+	a.destroy_mutex = a.lock_mutex = a.unlock_mutex = no_mutex;
+	OK(f->C_Initialize(&a));
+	OK(f->C_Finalize(NULL));
+	a.flags = 0; /* only by mutexes that are not used here */
+	EXPECT_EQ(f->C_Initialize(&a), CKR_CANT_LOCK);
+	a = (struct ck_c_initialize_args){ .reserved = &a };
+	EXPECT_EQ(f->C_Initialize(&a), CKR_ARGUMENTS_BAD);
+	a.reserved = NULL;
+	OK(f->C_Initialize(&a));
 }
 
 /* No program, a program without keys, and then one with. */
@@ -407,6 +440,38 @@ TEST(forks_meanwhile)
 	slow = false;
 }
 
+static unsigned long state(ck_session_handle_t s)
+{
+	struct ck_session_info info = { .state = ~0UL };
+
+	OK(f->C_GetSessionInfo(s, &info));
+	return info.state;
+}
+
+/* PKCS#11 2.40, 5.6: a login is that of all sessions, and lasts as they do. */
+TEST(logins)
+{
+	ck_session_handle_t writes;
+
+	OK(f->C_OpenSession(0, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL,
+			    &writes));
+	EXPECT_EQ(f->C_Logout(session), CKR_USER_NOT_LOGGED_IN);
+	EXPECT_EQ(f->C_Login(session, CKU_SO, NULL, 0), CKR_USER_TYPE_INVALID);
+	EXPECT_EQ(state(session), CKS_RO_PUBLIC_SESSION);
+	OK(f->C_Login(session, CKU_USER, NULL, 0));
+	EXPECT_EQ(f->C_Login(writes, CKU_USER, NULL, 0),
+		  CKR_USER_ALREADY_LOGGED_IN);
+	EXPECT_EQ(state(session), CKS_RO_USER_FUNCTIONS);
+	EXPECT_EQ(state(writes), CKS_RW_USER_FUNCTIONS);
+	OK(f->C_Logout(writes));
+	EXPECT_EQ(state(session), CKS_RO_PUBLIC_SESSION);
+	OK(f->C_Login(session, CKU_USER, NULL, 0));
+	OK(f->C_CloseSession(writes));
+	OK(f->C_CloseSession(session));
+	OK(f->C_OpenSession(0, CKF_SERIAL_SESSION, NULL, NULL, &session));
+	EXPECT_EQ(state(session), CKS_RO_PUBLIC_SESSION);
+}
+
 TEST(sessions)
 {
 	ck_session_handle_t s;
@@ -433,7 +498,7 @@ TEST(sessions)
 	sign_finish(&sign);
 }
 
-TEST_MAIN(CASE(start), CASE(presence), CASE(objects), CASE(secrets),
-	  CASE(attributes), CASE(signing), CASE(pss), CASE(long_data),
-	  CASE(random_bytes), CASE(broken_program), CASE(forks),
-	  CASE(forks_meanwhile), CASE(sessions))
+TEST_MAIN(CASE(start), CASE(locking), CASE(presence), CASE(objects),
+	  CASE(secrets), CASE(attributes), CASE(signing), CASE(pss),
+	  CASE(long_data), CASE(random_bytes), CASE(broken_program),
+	  CASE(forks), CASE(forks_meanwhile), CASE(logins), CASE(sessions))

@@ -31,6 +31,7 @@ struct session {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
 	bool initialized;
+	bool logged_in; /* the user, in all sessions */
 	unsigned int open;
 	struct session session[SESSIONS]; /* by handle - 1 */
 	struct token token;
@@ -163,12 +164,25 @@ __attribute__((constructor)) static void watch_forks(void)
 	pthread_atfork(NULL, NULL, after_fork);
 }
 
+/* PKCS#11 2.40, 5.4: mutexes of the caller's come all four or not at all, and
+ * are not used here. */
+static ck_rv_t check_locking(const struct ck_c_initialize_args *a)
+{
+	int given = !!a->create_mutex + !!a->destroy_mutex + !!a->lock_mutex +
+		    !!a->unlock_mutex;
+
+	if (a->reserved || given % 4)
+		return CKR_ARGUMENTS_BAD;
+	return given && !(a->flags & CKF_OS_LOCKING_OK) ? CKR_CANT_LOCK
+							: CKR_OK;
+}
+
 static ck_rv_t initialize(void *args)
 {
-	const struct ck_c_initialize_args *a = args;
+	ck_rv_t error = args ? check_locking(args) : CKR_OK;
 
-	if (a && a->reserved)
-		return CKR_ARGUMENTS_BAD;
+	if (error)
+		return error;
 	pthread_mutex_lock(&lock);
 	if (module.initialized)
 		return leave(CKR_CRYPTOKI_ALREADY_INITIALIZED);
@@ -192,6 +206,8 @@ static void close_session(struct session *s)
 	stop_signing(s);
 	s->open = false;
 	module.open--;
+	if (!module.open)
+		module.logged_in = false;
 }
 
 static void close_all(void)
@@ -424,8 +440,12 @@ static ck_rv_t get_session_info(ck_session_handle_t handle,
 		error = CKR_ARGUMENTS_BAD;
 	if (!error) {
 		*info = (struct ck_session_info){ .slot_id = SLOT };
-		info->state = s->writes ? CKS_RW_PUBLIC_SESSION
-					: CKS_RO_PUBLIC_SESSION;
+		if (module.logged_in)
+			info->state = s->writes ? CKS_RW_USER_FUNCTIONS
+						: CKS_RO_USER_FUNCTIONS;
+		else
+			info->state = s->writes ? CKS_RW_PUBLIC_SESSION
+						: CKS_RO_PUBLIC_SESSION;
 		info->flags =
 			CKF_SERIAL_SESSION | (s->writes ? CKF_RW_SESSION : 0);
 	}
@@ -441,14 +461,23 @@ static ck_rv_t login(ck_session_handle_t handle, ck_user_type_t user,
 
 	if (!error && user != CKU_USER)
 		error = CKR_USER_TYPE_INVALID;
+	if (!error && module.logged_in)
+		error = CKR_USER_ALREADY_LOGGED_IN;
+	if (!error)
+		module.logged_in = true;
 	return leave(error);
 }
 
 static ck_rv_t logout(ck_session_handle_t handle)
 {
 	struct session *s;
+	ck_rv_t error = enter_session(handle, &s);
 
-	return leave(enter_session(handle, &s));
+	if (!error && !module.logged_in)
+		error = CKR_USER_NOT_LOGGED_IN;
+	if (!error)
+		module.logged_in = false;
+	return leave(error);
 }
 
 /* ---- objects ---- */
