@@ -478,7 +478,6 @@ int disk_init(const struct volume *volumes, size_t count,
 	}
 	disk.volumes = volumes;
 	disk.volume_count = count;
-	disk.attached = 0;
 	return 0;
 }
 

@@ -179,12 +179,10 @@ static void refuse(struct ahci_port *p, struct ahci_slot *s)
 static void slot_read(struct ahci_port *p, u32 n)
 {
 	struct ahci_slot *s = &p->slot[n];
-	enum ahci_kind kind;
 
 	memset(s, 0, sizeof(*s));
-	kind = slot_decide(p, n, s);
-	s->kind = kind;
-	if (kind == AHCI_REFUSE)
+	s->kind = slot_decide(p, n, s);
+	if (s->kind == AHCI_REFUSE)
 		refuse(p, s);
 }
 
