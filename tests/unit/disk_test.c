@@ -28,6 +28,7 @@
 static u8 guest[GUEST_SIZE];
 static u8 taken[GUEST_SIZE]; /* how often sg_ptr() has handed a byte out */
 static int fpu_depth, fpu_calls;
+static u8 *fpu_told; /* set when it is taken; shared with a child */
 
 /* ---- what the filter stands on ------------------------------------------ */
 
@@ -63,6 +64,8 @@ void wipe(void *p, size_t n)
 
 static void fpu_begin(void)
 {
+	if (fpu_told)
+		*fpu_told = 1;
 	if (fpu_depth++)
 		abort();
 	fpu_calls++;
@@ -153,11 +156,12 @@ static struct volume *add_volume(const char *bus, u64 first, u64 last)
 	return v;
 }
 
-/* Volumes 0 to 5 on "ide", with neighbours that touch and gaps between, the
- * last open-ended; volume 6 on another bus over all of it. */
+/* Volumes 1 to 6 on "ide", with neighbours that touch and gaps between, the
+ * last open-ended; volumes 0 and 7 on other buses over all of it. */
 static void make_volumes(void)
 {
 	volume_count = 0;
+	add_volume("usb", 0, VOLUME_TO_END);
 	add_volume("ide", 100, 119);
 	add_volume("ide", 120, 120);
 	add_volume("ide", 121, 140);
@@ -167,7 +171,7 @@ static void make_volumes(void)
 	add_volume("ahci", 0, VOLUME_TO_END);
 	EXPECT_EQ(disk_init(volumes, volume_count, &fpu), 0);
 }
-#define IDE_SET 0x3f
+#define IDE_SET 0x7e
 
 static struct block_id id_of(const char *bus, u32 sector_size)
 {
@@ -428,10 +432,22 @@ TEST(disk_matches_all_that_is_given)
 	strcpy(id.serial, "S");
 	EXPECT(!attached(&id));
 
+	/* one that has not told its names yet may be it */
+	strcpy(id.model, "");
+	EXPECT(disk_filter()->expects(&id));
+	id.unit = 1;
+	EXPECT(!disk_filter()->expects(&id));
+	id.unit = 0;
+	id.channel = 0;
+	EXPECT(!disk_filter()->expects(&id));
+
 	volumes[0].match.given = MATCH_MODEL;
-	id = (struct block_id){
-		.bus = "usb", .model = "DISK", .sector_size = 512, .unit = 7
-	};
+	id = (struct block_id){ .bus = "usb",
+				.model = "DISK",
+				.sector_size = 512,
+				.controller = 5,
+				.channel = 3,
+				.unit = 7 };
 	EXPECT(attached(&id));
 }
 
@@ -521,9 +537,9 @@ TEST(disk_counts_sectors)
 	make_volumes();
 	disk_filter()->encode(device(512), 98, 4, data, data);
 	disk_filter()->decode(device(4096), 2, 1, data, data);
-	EXPECT_EQ(disk_counters(0).encoded, 2);
-	EXPECT_EQ(disk_counters(0).decoded, 0);
-	EXPECT_EQ(disk_counters(4).decoded, 8);
+	EXPECT_EQ(disk_counters(1).encoded, 2);
+	EXPECT_EQ(disk_counters(1).decoded, 0);
+	EXPECT_EQ(disk_counters(5).decoded, 8);
 }
 
 TEST(disk_refuses_bad_keys)
@@ -563,6 +579,7 @@ TEST(disk_no_answer_without_keys)
 
 	make_volumes();
 	disk_keys_wipe();
+	fpu_told = out + 1024;
 	child = fork();
 	if (!child) {
 		static const u8 in[512] = { 1 };
@@ -574,6 +591,8 @@ TEST(disk_no_answer_without_keys)
 	usleep(100000);
 	EXPECT_EQ(waitpid(child, NULL, WNOHANG), 0);
 	EXPECT_EQ(out[512], 1);
+	EXPECT_EQ(out[1024], 0);
+	fpu_told = NULL;
 	for (size_t i = 0; i < 512; i++)
 		EXPECT_EQ(out[i], 0);
 	kill(child, SIGKILL);
