@@ -11,6 +11,7 @@
 #ifndef CORE_EMUL_EMUL_H
 #define CORE_EMUL_EMUL_H
 
+#include "core/lib/bytes.h"
 #include "core/lib/types.h"
 
 #define INSN_MAX 15
@@ -34,6 +35,14 @@ enum {
 	SEG_FS,
 	SEG_GS
 };
+
+/* Writes the low @size bytes of a register; those of 4 clear the rest. */
+static inline void gpr_set(u64 *gpr, unsigned int size, u64 value)
+{
+	u64 mask = mask_bytes(size);
+
+	*gpr = (size < 4 ? *gpr & ~mask : 0) | (value & mask);
+}
 
 /* The part of a guest's state that an instruction uses. */
 struct emul_cpu {

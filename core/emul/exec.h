@@ -28,16 +28,10 @@ enum {
 /* A fault leaves memory as it was, but for completed iterations of a REP. */
 typedef int exec_fn(struct emul *e);
 
-/* Of the register in its low @size bytes; a 4-byte write clears the rest. */
 static inline void exec_set_gpr(struct emul *e, u8 reg, unsigned int size,
 				u64 value)
 {
-	u64 *gpr = &e->cpu->gpr[reg], mask = mask_bytes(size);
-
-	if (size < 4)
-		*gpr = (*gpr & ~mask) | (value & mask);
-	else
-		*gpr = value & mask;
+	gpr_set(&e->cpu->gpr[reg], size, value);
 }
 
 /* What is no OPND_REG, for exec_load() and exec_store(). */

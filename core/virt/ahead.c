@@ -149,16 +149,9 @@ static inline struct page *find(struct ahead *a, u64 linear, u32 size,
 static int access_device(struct ahead *a, gpa_t gpa, void *data, u32 size,
 			 bool write)
 {
-	struct mmio_io io = { .gpa = gpa, .size = size, .write = write };
-
-	if (!a->moves || size > 8 || gpa & (size - 1))
+	if (!a->moves || gpa & (size - 1))
 		return EMUL_MEM_FAULT;
-	if (write)
-		memcpy(&io.value, data, size);
-	if (mmio_access(&io))
-		io.value = ~0ULL;
-	if (!write)
-		memcpy(data, &io.value, size);
+	guest_mmio(gpa, data, size, write);
 	a->touched = true;
 	return 0;
 }
@@ -188,18 +181,17 @@ static int ahead_read(void *ctx, unsigned int seg, u64 offset, void *dst,
 static int ahead_write(void *ctx, unsigned int seg, u64 offset, const void *src,
 		       unsigned int size)
 {
-	u64 linear, value = 0;
+	u64 linear;
 	struct page *p = operand(ctx, seg, offset, size, WALK_WRITE, &linear);
 
 	if (!p)
 		return EMUL_MEM_FAULT;
 	linear %= PAGE_SIZE;
-	if (p->host) {
-		copy_whole(p->host + linear, src, size);
-		return 0;
-	}
-	copy_whole(&value, src, min_u64(size, sizeof(value)));
-	return access_device(ctx, p->gpa + linear, &value, size, true);
+	if (!p->host)
+		return access_device(ctx, p->gpa + linear, (void *)src, size,
+				     true);
+	copy_whole(p->host + linear, src, size);
+	return 0;
 }
 
 static int ahead_probe(void *ctx, unsigned int seg, u64 offset,

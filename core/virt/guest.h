@@ -105,6 +105,10 @@ int guest_linear(struct vcpu *v, unsigned int seg, u64 offset, u32 size,
 int guest_mem(struct vcpu *v, u64 linear, void *data, u32 size,
 	      unsigned int access, struct guest_mem_fault *fault) must_check;
 
+/* Past paging, where there may be a hook: by aligned accesses of up to 8 bytes.
+ * What is not there reads as ones. */
+void guest_mmio(gpa_t gpa, u8 *data, u32 size, bool write);
+
 /* Through the guest's page tables; EMUL_MEM_FAULT and *@fault if they say so. */
 int guest_translate(struct vcpu *v, u64 linear, unsigned int access, gpa_t *gpa,
 		    struct guest_mem_fault *fault) must_check;

@@ -74,7 +74,7 @@ int guest_translate(struct vcpu *v, u64 linear, unsigned int access, gpa_t *gpa,
 
 /* ---- physical accesses -------------------------------------------------- */
 
-static void mmio_bytes(gpa_t gpa, u8 *data, u32 size, bool write)
+void guest_mmio(gpa_t gpa, u8 *data, u32 size, bool write)
 {
 	while (size) {
 		struct mmio_io io = { .gpa = gpa, .size = 8, .write = write };
@@ -94,22 +94,16 @@ static void mmio_bytes(gpa_t gpa, u8 *data, u32 size, bool write)
 	}
 }
 
-static void copy_ram(void *ram, void *data, u32 size, bool write)
-{
-	if (write)
-		copy_whole(ram, data, size);
-	else
-		copy_whole(data, ram, size);
-}
-
 static void access_page(gpa_t gpa, void *data, u32 size, bool write)
 {
 	void *ram = mmio_hooked(gpa) ? NULL : gmem_ptr(gpa, size);
 
-	if (ram)
-		copy_ram(ram, data, size, write);
+	if (!ram)
+		guest_mmio(gpa, data, size, write);
+	else if (write)
+		copy_whole(ram, data, size);
 	else
-		mmio_bytes(gpa, data, size, write);
+		copy_whole(data, ram, size);
 }
 
 /* How much of [linear, linear + size) is in its first page. */

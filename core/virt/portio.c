@@ -19,12 +19,8 @@ void guest_io_access(struct vcpu *v, u16 port, u8 size, bool write)
 	};
 
 	port_access(&io);
-	if (write)
-		return;
-	if (size < 4)
-		value |= (u32)v->gpr[GPR_RAX] & ~(u32)mask_bytes(size);
-	v->gpr[GPR_RAX] =
-		size == 4 ? value : (v->gpr[GPR_RAX] & ~0xffffffffULL) | value;
+	if (!write)
+		gpr_set(&v->gpr[GPR_RAX], size, value);
 }
 
 static void simple_io(struct vcpu *v, const struct vmexit *exit)
@@ -41,15 +37,6 @@ struct string_insn {
 	u8 seg;	      /* of the memory operand */
 	u8 addr_size; /* 2, 4 or 8 bytes */
 };
-
-/* Adds to the low @addr_size bytes of a register, as address arithmetic does:
- * 32-bit results clear the upper half. */
-static void advance(u64 *reg, s64 delta, u8 addr_size)
-{
-	u64 mask = mask_bytes(addr_size), value = (*reg + delta) & mask;
-
-	*reg = addr_size == 2 ? (*reg & ~mask) | value : value;
-}
 
 /*
  * How many elements one go may take: up to the end of the page, of the buffer
@@ -113,6 +100,8 @@ static void string_io(struct vcpu *v, const struct vmexit *exit)
 	struct insn in;
 	struct guest_mem_fault fault = { 0 };
 	u64 left = 1;
+	u64 *at = &v->gpr[exit->io.write ? GPR_RSI : GPR_RDI];
+	u64 *count = &v->gpr[GPR_RCX];
 	u32 n;
 	s64 step;
 
@@ -122,7 +111,7 @@ static void string_io(struct vcpu *v, const struct vmexit *exit)
 		s = (struct string_insn){ in.mem.seg, in.addr_size };
 	}
 	if (exit->io.rep)
-		left = v->gpr[GPR_RCX] & mask_bytes(s.addr_size);
+		left = *count & mask_bytes(s.addr_size);
 	if (!left) {
 		guest_skip(v, exit);
 		return;
@@ -133,9 +122,9 @@ static void string_io(struct vcpu *v, const struct vmexit *exit)
 		return;
 	}
 	step = (s64)n * exit->io.size * (v->rflags & RFLAGS_DF ? -1 : 1);
-	advance(&v->gpr[exit->io.write ? GPR_RSI : GPR_RDI], step, s.addr_size);
+	gpr_set(at, s.addr_size, *at + step);
 	if (exit->io.rep)
-		advance(&v->gpr[GPR_RCX], -(s64)n, s.addr_size);
+		gpr_set(count, s.addr_size, *count - n);
 	/* What is left is done when the guest executes it again. */
 	if (n == left) {
 		guest_skip(v, exit);
