@@ -92,23 +92,17 @@ static int raise(struct task *t, u8 vector, u16 selector)
 
 static int mem_read(struct task *t, u32 linear, void *dst, u32 size)
 {
-	return t->ops->read(t->ops->ctx, linear, dst, size, t->fault)
-		       ? TASK_FAULT
-		       : 0;
+	return t->ops->read(t->ops->ctx, linear, dst, size, t->fault);
 }
 
 static int mem_write(struct task *t, u32 linear, const void *src, u32 size)
 {
-	return t->ops->write(t->ops->ctx, linear, src, size, t->fault)
-		       ? TASK_FAULT
-		       : 0;
+	return t->ops->write(t->ops->ctx, linear, src, size, t->fault);
 }
 
 static int mem_probe(struct task *t, u32 linear, u32 size)
 {
-	return t->ops->probe_write(t->ops->ctx, linear, size, t->fault)
-		       ? TASK_FAULT
-		       : 0;
+	return t->ops->probe_write(t->ops->ctx, linear, size, t->fault);
 }
 
 static void get_seg(struct task *t, unsigned int seg, struct vseg *s)
@@ -407,11 +401,15 @@ static void load_registers(struct task *t)
 static void load_control(struct task *t)
 {
 	const struct task_ops *o = t->ops;
+	u64 cr0 = o->get(o->ctx, VREG_CR0);
+	u8 cr3 = t->layout->cr3;
 	struct vseg tr = t->new.seg;
 
 	tr.attr |= TYPE_BUSY;
 	set_seg(t, SEG_TR, &tr);
-	o->set(o->ctx, VREG_CR0, o->get(o->ctx, VREG_CR0) | CR0_TS);
+	if (cr3 && cr0 & CR0_PG)
+		o->set(o->ctx, VREG_CR3, load_le32(t->tss + cr3));
+	o->set(o->ctx, VREG_CR0, cr0 | CR0_TS);
 	o->set(o->ctx, VREG_DR7, o->get(o->ctx, VREG_DR7) & ~DR7_LOCAL);
 	o->set(o->ctx, VREG_INTERRUPTIBILITY, 0);
 }
@@ -433,17 +431,6 @@ static void enter_new(struct task *t)
 		t->cpl = new_selector(t, SEG_CS) & SELECTOR_RPL;
 		set_segs_invalid(t);
 	}
-}
-
-static int load_cr3(struct task *t)
-{
-	const struct task_ops *o = t->ops;
-
-	if (!t->layout->cr3 || !(o->get(o->ctx, VREG_CR0) & CR0_PG))
-		return 0;
-	return o->set_cr3(o->ctx, load_le32(t->tss + t->layout->cr3), t->fault)
-		       ? TASK_FAULT
-		       : 0;
 }
 
 static int load_ldt(struct task *t)
@@ -591,9 +578,7 @@ int task_switch(const struct task_ops *ops, const struct task_request *req,
 	if (error)
 		return error;
 	enter_new(&t);
-	error = load_cr3(&t);
-	if (!error)
-		error = load_segs(&t);
+	error = load_segs(&t);
 	if (!error && req->has_error)
 		error = push_error(&t);
 	if (!error)

@@ -18,7 +18,7 @@ struct task_fault {
 /*
  * The guest. Memory is accessed by linear address, as the CPU itself does it:
  * with supervisor rights and RFLAGS.AC clear, through the CR3 of the moment.
- * 0, or nonzero and the page fault in *@fault; a write that fails writes
+ * 0, or TASK_FAULT and the page fault in *@fault; a write that fails writes
  * nothing.
  */
 struct task_ops {
@@ -34,9 +34,6 @@ struct task_ops {
 		    struct task_fault *fault);
 	u64 (*get)(void *ctx, enum vreg reg);
 	void (*set)(void *ctx, enum vreg reg, u64 value);
-	/* Only when paging is on. With PAE it loads the PDPTEs, and is the one
-	 * that may answer #GP(0). */
-	int (*set_cr3)(void *ctx, u32 cr3, struct task_fault *fault);
 	void (*get_seg)(void *ctx, unsigned int seg, struct vseg *s);
 	void (*set_seg)(void *ctx, unsigned int seg, const struct vseg *s);
 	void *ctx;

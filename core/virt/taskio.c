@@ -72,13 +72,6 @@ static void task_set(void *ctx, enum vreg reg, u64 value)
 	v->guest->ops->set(v, reg, value);
 }
 
-static int task_set_cr3(void *ctx, u32 cr3, struct task_fault *fault)
-{
-	(void)fault;
-	task_set(ctx, VREG_CR3, cr3);
-	return 0;
-}
-
 static void task_get_seg(void *ctx, unsigned int seg, struct vseg *s)
 {
 	struct vcpu *v = ctx;
@@ -102,9 +95,8 @@ static bool by_software(const struct vevent *e)
 void guest_task_switch(struct vcpu *v, const struct vmexit *exit)
 {
 	const struct task_ops ops = {
-		task_read,    task_write, task_probe_write, task_push,
-		task_get,     task_set,	  task_set_cr3,	    task_get_seg,
-		task_set_seg, v,
+		task_read, task_write,	 task_probe_write, task_push, task_get,
+		task_set,  task_get_seg, task_set_seg,	   v,
 	};
 	const struct vevent *e = &exit->delivering;
 	bool event = exit->task.source == TASK_GATE && e->valid;

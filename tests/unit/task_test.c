@@ -52,8 +52,6 @@ static struct task_request req;
 static struct task_fault got;
 static u32 absent, absent_size;	      /* pages that fault */
 static u32 read_only, read_only_size; /* that fault on writes */
-static u32 loaded_cr3;
-static bool bad_cr3;
 static unsigned int pushes;
 
 static int page_fault(struct task_fault *f, u32 linear, u32 error)
@@ -124,16 +122,6 @@ static void op_set(void *ctx, enum vreg reg, u64 value)
 	m.reg[reg] = value;
 }
 
-static int op_cr3(void *ctx, u32 cr3, struct task_fault *f)
-{
-	if (bad_cr3) {
-		*f = (struct task_fault){ VECTOR_GP, true, 0, 0 };
-		return 1;
-	}
-	loaded_cr3 = cr3;
-	return 0;
-}
-
 static void op_get_seg(void *ctx, unsigned int seg, struct vseg *s)
 {
 	*s = m.seg[seg];
@@ -151,7 +139,6 @@ static const struct task_ops ops = {
 	.push = op_push,
 	.get = op_get,
 	.set = op_set,
-	.set_cr3 = op_cr3,
 	.get_seg = op_get_seg,
 	.set_seg = op_set_seg,
 };
@@ -234,8 +221,7 @@ static void reset(enum task_source source)
 {
 	memset(&m, 0, sizeof(m));
 	memset(&got, 0, sizeof(got));
-	absent_size = read_only_size = loaded_cr3 = pushes = 0;
-	bad_cr3 = false;
+	absent_size = read_only_size = pushes = 0;
 	req = (struct task_request){ .selector = S_NEW,
 				     .source = source,
 				     .insn_len = 2 };
@@ -353,7 +339,7 @@ static void expect_loaded_32(void)
 	EXPECT_EQ(m.cpu.gpr[GPR_RAX], 0x22000000);
 	EXPECT_EQ(m.cpu.gpr[GPR_RDI], 0x22000007);
 	EXPECT_EQ(m.cpu.gpr[GPR_RSP], STACK);
-	EXPECT_EQ(loaded_cr3, 0x22000);
+	EXPECT_EQ(m.reg[VREG_CR3], 0x22000);
 	EXPECT_EQ(m.seg[SEG_TR].selector, S_NEW);
 	EXPECT_EQ(m.seg[SEG_TR].base, NEW);
 	EXPECT_EQ(m.seg[SEG_TR].attr, 0x08b);
@@ -478,7 +464,7 @@ TEST(to_16_bits)
 	EXPECT_EQ(m.cpu.rip, 0x4400);
 	EXPECT_EQ(m.cpu.gpr[GPR_RDX], 0x4402);
 	EXPECT_EQ(m.cpu.rflags, RFLAGS_FIXED | RFLAGS_IF | RFLAGS_NT);
-	EXPECT_EQ(loaded_cr3, 0);
+	EXPECT_EQ(m.reg[VREG_CR3], 0);
 	EXPECT_EQ(m.seg[SEG_TR].attr, 0x083);
 	EXPECT_EQ(m.seg[SEG_FS].selector, 0);
 	EXPECT_EQ(m.seg[SEG_LDTR].selector, S_LDT);
@@ -585,10 +571,7 @@ TEST(cr3)
 	reset(TASK_JMP);
 	m.reg[VREG_CR0] &= ~CR0_PG;
 	EXPECT_EQ(run(), 0);
-	EXPECT_EQ(loaded_cr3, 0);
-	reset(TASK_JMP);
-	bad_cr3 = true;
-	expect_new_fault(VECTOR_GP, 0);
+	EXPECT_EQ(m.reg[VREG_CR3], 0);
 }
 
 /* ---- faults in the old task --------------------------------------------- */
