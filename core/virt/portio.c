@@ -32,12 +32,6 @@ static void simple_io(struct vcpu *v, const struct vmexit *exit)
 	guest_run_ahead(v, rip, exit->io.port);
 }
 
-/* What the back end may leave open of a string instruction. */
-struct string_insn {
-	u8 seg;	      /* of the memory operand */
-	u8 addr_size; /* 2, 4 or 8 bytes */
-};
-
 /*
  * How many elements one go may take: up to the end of the page, of the buffer
  * and of the repetition. With DF or TF set, one at a time.
@@ -59,14 +53,13 @@ static u32 burst_count(struct vcpu *v, const struct vmexit *exit, u64 offset,
 /* Moves one burst between the ports and the guest; returns its elements, 0 if
  * @fault is to be injected. */
 static u32 burst(struct vcpu *v, const struct vmexit *exit,
-		 const struct string_insn *s, u64 left,
-		 struct guest_mem_fault *fault)
+		 const struct insn *in, u64 left, struct guest_mem_fault *fault)
 {
 	u8 data[PORT_BURST_MAX];
-	unsigned int seg = exit->io.write ? s->seg : SEG_ES;
+	unsigned int seg = exit->io.write ? in->mem.seg : SEG_ES;
 	unsigned int access = exit->io.write ? WALK_READ : WALK_WRITE;
 	unsigned int reg = exit->io.write ? GPR_RSI : GPR_RDI;
-	u64 offset = v->gpr[reg] & mask_bytes(s->addr_size), linear;
+	u64 offset = v->gpr[reg] & mask_bytes(in->addr_size), linear;
 	struct port_io io = {
 		.port = exit->io.port,
 		.size = exit->io.size,
@@ -76,7 +69,7 @@ static u32 burst(struct vcpu *v, const struct vmexit *exit,
 
 	if (guest_linear(v, seg, offset, io.size, access, &linear, fault))
 		return 0;
-	io.count = burst_count(v, exit, offset, linear, left, s->addr_size);
+	io.count = burst_count(v, exit, offset, linear, left, in->addr_size);
 	/* The segment's limit may end inside the burst. */
 	if (guest_linear(v, seg, offset, io.count * io.size, access, &linear,
 			 fault))
@@ -96,8 +89,8 @@ static u32 burst(struct vcpu *v, const struct vmexit *exit,
 
 static void string_io(struct vcpu *v, const struct vmexit *exit)
 {
-	struct string_insn s = { exit->io.seg, exit->io.addr_size };
-	struct insn in;
+	struct insn in = { .addr_size = exit->io.addr_size,
+			   .mem.seg = exit->io.seg };
 	struct guest_mem_fault fault = { 0 };
 	u64 left = 1;
 	u64 *at = &v->gpr[exit->io.write ? GPR_RSI : GPR_RDI];
@@ -105,26 +98,26 @@ static void string_io(struct vcpu *v, const struct vmexit *exit)
 	u32 n;
 	s64 step;
 
-	if (!s.addr_size || (exit->io.write && s.seg == 0xff)) {
-		if (guest_decode(v, &in))
-			return; /* the bytes have changed since */
-		s = (struct string_insn){ in.mem.seg, in.addr_size };
-	}
+	/* What the back end does not tell is in the instruction; if that has
+	 * changed since, the guest tries again. */
+	if ((!in.addr_size || (exit->io.write && in.mem.seg == 0xff)) &&
+	    guest_decode(v, &in))
+		return;
 	if (exit->io.rep)
-		left = *count & mask_bytes(s.addr_size);
+		left = *count & mask_bytes(in.addr_size);
 	if (!left) {
 		guest_skip(v, exit);
 		return;
 	}
-	n = burst(v, exit, &s, left, &fault);
+	n = burst(v, exit, &in, left, &fault);
 	if (!n) {
 		guest_inject_mem_fault(v, &fault);
 		return;
 	}
 	step = (s64)n * exit->io.size * (v->rflags & RFLAGS_DF ? -1 : 1);
-	gpr_set(at, s.addr_size, *at + step);
+	gpr_set(at, in.addr_size, *at + step);
 	if (exit->io.rep)
-		gpr_set(count, s.addr_size, *count - n);
+		gpr_set(count, in.addr_size, *count - n);
 	/* What is left is done when the guest executes it again. */
 	if (n == left) {
 		guest_skip(v, exit);
