@@ -30,23 +30,24 @@ void ide_hooks_update(struct ide_channel *ch)
 	hook_set(&ch->prd_hook, ch->bm ? ch->bm + BMIDTPX : 0, 4);
 }
 
-/* 400 ns: ATA-7 volume 2, 5.2.3. The status is the selected device's. */
-static u8 select_device(struct ide_channel *ch, u8 device)
+/* 400 ns after a command or a selection: ATA-7 volume 2, 5.2.3. */
+static u8 new_status(struct ide_channel *ch)
 {
 	u8 st = 0;
 
-	hw_out(ch->base + ATA_DEVICE, 1, device);
 	for (int i = 0; i < 4; i++)
 		st = (u8)hw_in(ch->control, 1);
 	return st;
 }
 
-void ide_send(struct ide_channel *ch, const struct ide_request *rq)
+static u8 select_device(struct ide_channel *ch, u8 device)
 {
-	if (rq->packet) {
-		hw_outs(ch->base, 2, rq->cdb, rq->packet / 2);
-		return;
-	}
+	hw_out(ch->base + ATA_DEVICE, 1, device);
+	return new_status(ch);
+}
+
+static void command_send(struct ide_channel *ch, const struct ide_request *rq)
+{
 	for (u16 r = ATA_FEATURES; r <= ATA_LBA_HIGH; r++) {
 		if (rq->ext)
 			hw_out(ch->base + r, 1, rq->tf.hob[r]);
@@ -54,6 +55,16 @@ void ide_send(struct ide_channel *ch, const struct ide_request *rq)
 	}
 	hw_out(ch->base + ATA_DEVICE, 1, rq->tf.cur[ATA_DEVICE]);
 	hw_out(ch->base + ATA_COMMAND, 1, rq->code);
+}
+
+/* Nobody sees the status from before: it would tell of the command's end. */
+void ide_send(struct ide_channel *ch, const struct ide_request *rq)
+{
+	if (rq->packet)
+		hw_outs(ch->base, 2, rq->cdb, rq->packet / 2);
+	else
+		command_send(ch, rq);
+	new_status(ch);
 }
 
 void ide_refuse(struct ide_channel *ch, const struct ide_request *rq,
@@ -205,13 +216,37 @@ static void device_reset(struct ide_channel *ch, const struct ide_request *rq)
 		channel_idle(ch);
 }
 
+/*
+ * What was decided must stay until the command's end: a busy device may take
+ * a register that is written for the place of what comes next (ATA-7 volume 2,
+ * 5.2: indeterminate), or its sibling for selected.
+ */
+static bool is_bound(struct ide_channel *ch)
+{
+	u8 unit = ide_selected(ch), st;
+	bool dma = ch->dma.active &&
+		   (ch->dma.rq.unit == unit || ch->unit[ch->dma.rq.unit].dev);
+
+	if (!dma && (ch->pio.kind == PIO_NONE || ch->pio.unit != unit))
+		return false;
+	st = (u8)hw_in(ch->control, 1);
+	if (dma) {
+		unit = ch->dma.rq.unit;
+		/* Seldom before a command's end: after a timeout. */
+		st = ide_dma_status(ch, st);
+	}
+	return ch->unit[unit].dev && st & (ATA_BSY | ATA_DRQ);
+}
+
 /* A busy device takes no command but a reset (ATA-7 volume 2, 6.1). */
 static void command_write(struct ide_channel *ch, u8 code)
 {
 	struct ide_request rq;
 	bool over = dma_over(ch);
-	u8 st = select_device(ch, ch->tf.cur[ATA_DEVICE]);
+	u8 st = ATA_BSY;
 
+	if (!is_bound(ch))
+		st = select_device(ch, ch->tf.cur[ATA_DEVICE]);
 	request_init(ch, &rq, code);
 	if (code == ATA_DEVICE_RESET &&
 	    (!ch->unit[rq.unit].dev || ch->unit[rq.unit].packet)) {
@@ -231,12 +266,7 @@ static void command_write(struct ide_channel *ch, u8 code)
 
 static void taskfile_write(struct ide_channel *ch, u16 reg, u8 value)
 {
-	/* Nobody does this before a command's end, but after a timeout. */
-	if (ch->dma.active && ch->dma.rq.unit == ide_selected(ch))
-		ide_dma_status(ch, (u8)hw_in(ch->control, 1));
-	/* What was decided for the CDB must stay. */
-	if (ch->pio.kind == PIO_CDB &&
-	    hw_in(ch->control, 1) & (ATA_BSY | ATA_DRQ))
+	if (is_bound(ch))
 		return;
 	ch->tf.hob[reg] = ch->tf.cur[reg];
 	ch->tf.cur[reg] = value;

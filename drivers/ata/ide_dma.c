@@ -287,10 +287,8 @@ void ide_dma_start_write(struct ide_channel *ch, u8 value)
 /* The device's status once it is neither busy nor moving data. */
 static u8 wait_end(struct ide_channel *ch)
 {
-	u8 st = 0;
+	u8 st = ATA_BSY;
 
-	for (int i = 0; i < 4; i++)
-		st = (u8)hw_in(ch->control, 1);
 	for (u32 i = 0; i < ch->spins && st & (ATA_BSY | ATA_DRQ); i++)
 		st = (u8)hw_in(ch->control, 1);
 	return (u8)hw_in(ch->base + ATA_COMMAND, 1);

@@ -189,6 +189,7 @@ static void command(struct model_device *d, u8 c)
 {
 	model.commands++;
 	model.intrq = false;
+	d->stale = model.delay;
 	d->command = c;
 	d->error = 0;
 	if (phase_of(c) != M_IDLE && !d->atapi) {
@@ -536,6 +537,10 @@ static u8 status(struct model_device *d)
 {
 	if (!d->present)
 		return model.dev[0].present ? 0 : 0xFF;
+	if (d->stale) {
+		d->stale--;
+		return RDY;
+	}
 	return d->status;
 }
 
@@ -568,6 +573,7 @@ static void register_write(u16 reg, u8 v)
 	}
 	if (d->present && d->status & (BSY | DRQ)) {
 		model.ignored += reg == 7;
+		d->disturbed += reg < 6 || (reg == 6 && v != model.device);
 		return;
 	}
 	if (reg == 6) {

@@ -41,7 +41,9 @@ struct model_device {
 	u8 status, error;
 	u8 command;
 	enum model_phase phase;
-	u32 busy; /* ticks until the device goes on */
+	u32 busy;      /* ticks until the device goes on */
+	u32 disturbed; /* writes to its registers while it is busy */
+	u32 stale;     /* reads of the status that tell the one before */
 	u64 lba;
 	u32 left;  /* sectors not yet in buf, or not yet on the disk */
 	u32 block; /* sectors of a DRQ block */
@@ -79,6 +81,7 @@ struct model {
 	u32 polls;		  /* reads of the bus master's status */
 	u32 dirty_from, dirty_to; /* where the engine wrote */
 	u32 max_busy;
+	u32 delay; /* reads of a status until a command shows there */
 	u8 memory[MODEL_MEMORY] __attribute__((aligned(4096)));
 };
 

@@ -933,6 +933,69 @@ TEST(command_while_busy)
 	EXPECT(disks_right());
 }
 
+/* They tell where the rest of the data goes. */
+TEST(registers_stay_while_busy)
+{
+	struct op op = { 0, 90, 4, 0, true, false, true, LINUX };
+
+	machine(true, false, 512);
+	taskfile(&op);
+	out(MODEL_BASE + 7, 1, 0x30);
+	alt_wait(0x88, 8);
+	for (u16 reg = 1; reg < 7; reg++)
+		out(MODEL_BASE + reg, 1, 0xF5);
+	out(MODEL_BASE + 7, 1, 0x30);
+	EXPECT_EQ(model.dev[0].disturbed, 0);
+	soft_reset();
+	make_list(PRDS, DATA, op_bytes(&op), false);
+	taskfile(&op);
+	out(MODEL_BM + 4, 4, PRDS);
+	out(MODEL_BASE + 7, 1, 0xCA);
+	for (u16 reg = 1; reg < 7; reg++)
+		out(MODEL_BASE + reg, 1, 0xF5);
+	out(MODEL_BASE + 7, 1, 0x30);
+	EXPECT_EQ(model.dev[0].disturbed, 0);
+	start_engine(true);
+	remember(&op, model.memory + DATA);
+	EXPECT_EQ(dma_finish(&op), 0x40);
+	EXPECT(disks_right());
+}
+
+/* The other device has been selected when the engine's start sends a command
+ * that waited for it. */
+TEST(selection_before_a_late_start)
+{
+	struct op op = { 0, 200, 4, 0, true, false, false, LINUX };
+
+	machine(true, false, 512);
+	model.max_busy = 1;
+	make_list(PRDS, DATA, op_bytes(&op), false);
+	taskfile(&op);
+	out(MODEL_BASE + 7, 1, 0xCA);
+	out(MODEL_BASE + 6, 1, 0xF0);
+	out(MODEL_BM + 4, 4, PRDS);
+	start_engine(true);
+	EXPECT_EQ(model.dev[0].phase, M_DMA_OUT);
+	out(MODEL_BASE + 3, 1, 90);
+	EXPECT_EQ(model.dev[0].disturbed, 0);
+}
+
+/* ATA-7 volume 2, 5.2.3: the status tells of a command after 400 ns only. */
+TEST(status_just_after_a_command)
+{
+	struct op op = { 0, 200, 4, 0, true, false, false, LINUX };
+
+	machine(true, false, 512);
+	model.delay = 2;
+	model.max_busy = 1;
+	dma_issue(&op);
+	EXPECT(in(MODEL_BASE + 7, 1) & 0x88);
+	EXPECT(ch->dma.active);
+	remember(&op, model.memory + list_base());
+	EXPECT_EQ(dma_finish(&op), 0x40);
+	EXPECT(disks_right());
+}
+
 /* ATA-7 volume 2, 5.2.7: not by PIO. The device does not heed the selection
  * of its sibling, for which data would pass. */
 TEST(pio_beside_dma)
@@ -976,4 +1039,7 @@ TEST_MAIN(CASE(pio_all_forms), CASE(dma_all_forms),
 	  CASE(lists_into_hidden_memory), CASE(list_at_the_end_of_ram),
 	  CASE(list_longer_or_shorter), CASE(atapi_sibling),
 	  CASE(identify_is_adjusted), CASE(wide_register_access),
-	  CASE(command_while_busy), CASE(pio_beside_dma), CASE(ports_that_move))
+	  CASE(command_while_busy), CASE(registers_stay_while_busy),
+	  CASE(selection_before_a_late_start),
+	  CASE(status_just_after_a_command), CASE(pio_beside_dma),
+	  CASE(ports_that_move))
