@@ -194,6 +194,10 @@ void ide_dma_begin(struct ide_channel *ch, const struct ide_request *rq);
 /* PACKET with DMA is about to be sent to a device without a rule. */
 void ide_dma_packet(struct ide_channel *ch);
 
+/* The engine is reached at other ports, or at the same again: it may have been
+ * reset, and its pointer is any. */
+void ide_dma_moved(struct ide_channel *ch);
+
 /* A write to BMICX while armed. */
 void ide_dma_start_write(struct ide_channel *ch, u8 value);
 

@@ -419,6 +419,8 @@ int ide_channel_start(struct ide_channel *ch)
 void ide_channel_place(struct ide_channel *ch, u16 base, u16 control, u16 bm)
 {
 	lock_acquire(&ch->lock);
+	if (ch->bm && bm != ch->bm)
+		ide_dma_moved(ch);
 	ch->base = base;
 	ch->control = control;
 	ch->bm = bm;

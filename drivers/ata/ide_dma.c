@@ -255,6 +255,14 @@ void ide_dma_packet(struct ide_channel *ch)
 		engine_stop(ch);
 }
 
+void ide_dma_moved(struct ide_channel *ch)
+{
+	if (ch->dma.active)
+		ch->dma.armed = IDE_ARMED_NEVER;
+	else if (ch->dma.armed == IDE_IDLE)
+		ch->dma.armed = IDE_ARMED_LIST;
+}
+
 static void start_list(struct ide_channel *ch)
 {
 	if (list_copy(ch, ~0ULL)) {

@@ -1029,6 +1029,31 @@ TEST(ports_that_move)
 	EXPECT(disks_right());
 }
 
+/* A reset of the PCI function, between a command and the engine's start. */
+TEST(engine_that_was_reset)
+{
+	struct op op = { 0, 200, 4, 0, true, false, false, LINUX };
+
+	machine(true, false, 512);
+	for (int i = 0; i < 2; i++) {
+		make_list(PRDS, i ? MODEL_RAM : DATA, op_bytes(&op), false);
+		if (!i) {
+			taskfile(&op);
+			out(MODEL_BM + 4, 4, PRDS);
+			out(MODEL_BASE + 7, 1, 0xCA);
+		}
+		ide_channel_place(ch, 0, 0, 0);
+		model.bm_prd = PRDS;
+		model.bm_command = model.running = 0;
+		ide_channel_place(ch, MODEL_BASE, MODEL_CTL, MODEL_BM);
+		start_engine(true);
+		EXPECT(!model.running);
+		soft_reset();
+	}
+	EXPECT(do_dma(&op));
+	EXPECT(disks_right());
+}
+
 TEST_MAIN(CASE(pio_all_forms), CASE(dma_all_forms),
 	  CASE(mixed_with_plain_sibling), CASE(large_sectors),
 	  CASE(split_writes), CASE(exits_of_a_read), CASE(media_errors),
@@ -1042,4 +1067,4 @@ TEST_MAIN(CASE(pio_all_forms), CASE(dma_all_forms),
 	  CASE(command_while_busy), CASE(registers_stay_while_busy),
 	  CASE(selection_before_a_late_start),
 	  CASE(status_just_after_a_command), CASE(pio_beside_dma),
-	  CASE(ports_that_move))
+	  CASE(ports_that_move), CASE(engine_that_was_reset))
