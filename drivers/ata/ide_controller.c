@@ -2,19 +2,24 @@
 
 #include "core/io/pci.h"
 #include "core/lib/errors.h"
+#include "core/lib/range.h"
 #include "core/lib/string.h"
 #include "drivers/ata/identify.h"
 #include "drivers/ata/ide.h"
 
 #define IDE_MAX 8
 /* Five seconds and more: a port read takes about a microsecond. */
-#define IDE_SPINS   5000000
+#define IDE_SPINS    5000000
 
-#define PCI_COMMAND 0x04
-#define PCI_PROG_IF 0x09
-#define PCI_BAR0    0x10
-#define PCI_IO_ON   0x01
-#define BUS_MASTER  4 /* the BAR */
+#define PCI_COMMAND  0x04
+#define PCI_REVISION 0x08
+#define PCI_PROG_IF  0x09
+#define PCI_BAR0     0x10
+#define PCI_IO_ON    0x01
+#define PCI_MEM_ON   0x02
+#define BUS_MASTER   4 /* the BAR */
+#define INTEL	     0x8086
+#define ICH_MAP	     0x90
 
 struct ide_controller {
 	struct pci_claim claim;
@@ -179,20 +184,68 @@ static bool channel_probe(struct ide_channel *ch, const struct ide_ports *p,
 
 /* ---- the guest's changes to configuration space ---- */
 
-/*
- * A channel keeps the mode it had at boot, as on controllers that have only
- * one, and an ICH keeps its ports out of AHCI mode (MAP, 90h).
- */
+/* The guest's writes to these registers are lost. */
+static const struct {
+	u16 vendor; /* 0: any */
+	u16 reg, len;
+} kept[] = {
+	/* The class: a channel keeps the mode it had at boot, as on controllers
+	 * that have only one. AMD's become AHCI when it is written, by Linux
+	 * for example. */
+	{ 0, PCI_REVISION, 4 },
+	{ 0x197B, 0x40, 4 }, /* JMicron: which function has which ports */
+	{ 0x197B, 0x80, 4 },
+	/* CMD 646 to SiI 680: the bus masters once more, but for what is
+	 * beside: MRDMODE, UDIDETCR0 and UDIDETCR1. */
+	{ 0x1095, 0x70, 1 },
+	{ 0x1095, 0x74, 5 },
+	{ 0x1095, 0x7C, 4 },
+};
+
+static bool is_kept(const struct ide_controller *c, const struct pci_io *io)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(kept); i++)
+		if ((!kept[i].vendor || kept[i].vendor == c->claim.id.vendor) &&
+		    range_overlap(io->reg, io->size, kept[i].reg, kept[i].len))
+			return true;
+	return false;
+}
+
+static bool mode_is_kept(const struct ide_controller *c)
+{
+	return pci_config_read(c->claim.addr, PCI_REVISION, 4) >> 8 ==
+	       c->claim.id.class;
+}
+
+/* By a reset (D3, FLR), which switches the function off, it may have got
+ * another mode than firmware had chosen. */
+static bool mode_restore(const struct ide_controller *c)
+{
+	if (!mode_is_kept(c))
+		pci_config_write(c->claim.addr, PCI_PROG_IF, 1,
+				 c->claim.id.class & 0xFF);
+	return mode_is_kept(c);
+}
+
+/* Registers in memory may be the channels' once more (SiI 680), or AHCI's
+ * (SB600): there are none. */
 static enum verdict config_access(void *ctx, struct pci_io *io)
 {
 	struct ide_controller *c = ctx;
+	u16 bar = (u16)(io->reg - PCI_BAR0) / 4;
 
+	if (bar < ARRAY_SIZE(c->claim.bars) && !c->claim.bars[bar].io) {
+		io->value = 0;
+		return DONE;
+	}
 	if (!io->write)
 		return PASS;
-	if (io->reg <= PCI_PROG_IF && io->reg + io->size > PCI_PROG_IF)
+	if (is_kept(c, io))
 		return DONE;
-	if (c->claim.id.vendor == 0x8086 && (io->reg & 0xFC) == 0x90)
-		return DONE;
+	if (io->reg == PCI_COMMAND)
+		io->value &= ~(u32)PCI_MEM_ON;
+	if (io->reg == PCI_COMMAND && io->value & PCI_IO_ON && !mode_restore(c))
+		io->value &= ~(u32)PCI_IO_ON;
 	return PASS;
 }
 
@@ -242,10 +295,30 @@ static int bar_changed(void *ctx, unsigned int n)
 
 /* ---- start ---- */
 
+struct map_scan {
+	struct pci_addr addr;
+	int err;
+};
+
+/* The register of an ICH by which all its ports become AHCI's, also those of
+ * the function beside (6 Series, 5.16). */
+static void guard_map(void *ctx, struct pci_addr addr, const struct pci_id *id)
+{
+	struct map_scan *s = ctx;
+
+	if (id->vendor == INTEL && id->class >> 16 == 1 &&
+	    addr.bus == s->addr.bus && addr.dev == s->addr.dev && !s->err)
+		s->err = pci_guard(addr, ICH_MAP, 4);
+}
+
 static int controller_claim(struct ide_controller *c, u32 n)
 {
+	u32 command = pci_config_read(ide.addr[n], PCI_COMMAND, 2);
+	struct map_scan maps = { ide.addr[n], 0 };
 	int err;
 
+	pci_config_write(ide.addr[n], PCI_COMMAND, 2,
+			 command & ~(u32)PCI_MEM_ON);
 	for (unsigned int i = 0; i < 2; i++) {
 		struct ide_channel *ch = &c->channel[i];
 
@@ -260,9 +333,11 @@ static int controller_claim(struct ide_controller *c, u32 n)
 	c->claim.bar_changed = bar_changed;
 	c->claim.ctx = c;
 	err = pci_claim(&c->claim);
-	if (!err)
-		controller_place(c);
-	return err;
+	if (err)
+		return err;
+	controller_place(c);
+	pci_scan(guard_map, &maps);
+	return maps.err;
 }
 
 /* True if a volume may lie on a device of the nth controller. */

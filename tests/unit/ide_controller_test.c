@@ -25,9 +25,20 @@ void pci_scan(void (*found)(void *ctx, struct pci_addr addr,
 	      void *ctx)
 {
 	struct pci_id bridge = { 0x8086, 0x7000, 0x060100 };
+	struct pci_id sibling = { 0x8086, 0x2922, 0x010601 };
 
 	found(ctx, (struct pci_addr){ 0, 0, 1, 0 }, &bridge);
 	found(ctx, (struct pci_addr){ 0, 0, 1, 1 }, &function);
+	found(ctx, (struct pci_addr){ 0, 0, 1, 2 }, &sibling);
+	found(ctx, (struct pci_addr){ 0, 0, 2, 0 }, &sibling);
+}
+
+static u32 guarded; /* functions of device 1 */
+
+int pci_guard(struct pci_addr addr, u16 reg, u16 len)
+{
+	guarded |= 1u << (addr.dev - 1) * 8 << addr.fn;
+	return reg == 0x90 && len == 4 ? 0 : -1;
 }
 
 int pci_claim(struct pci_claim *claim)
@@ -40,9 +51,21 @@ int pci_claim(struct pci_claim *claim)
 	return 0;
 }
 
+static bool mode_sticks;
+
 u32 pci_config_read(struct pci_addr addr, u16 reg, u8 size)
 {
+	if (reg == 8)
+		return function.class << 8 | 3;
 	return reg == 4 ? command : bars[(reg - 0x10) / 4];
+}
+
+void pci_config_write(struct pci_addr addr, u16 reg, u8 size, u32 value)
+{
+	if (reg == 4)
+		command = value;
+	if (reg == 9 && !mode_sticks)
+		function.class = (function.class & ~0xFFu) | value;
 }
 
 int pci_conceal(struct pci_addr addr)
@@ -197,7 +220,68 @@ CHILD_TEST(model_init, hooks_a_protected_channel)
 	EXPECT_EQ(config_write(0x08, 4, 0x01018F00), DONE);
 	EXPECT_EQ(config_write(0x04, 2, 7), PASS);
 	EXPECT_EQ(config_write(0x20, 4, 0xD001), PASS);
-	EXPECT_EQ(config_write(0x90, 1, 0x40), DONE);
+	EXPECT_EQ(guarded, 6);
+	EXPECT_EQ(config_write(0x40, 4, 0x80008000), PASS);
+}
+
+static u32 config_command(u32 value)
+{
+	struct pci_io io = { claimed->addr, 4, 2, true, value };
+
+	EXPECT_EQ(claimed->config(claimed->ctx, &io), PASS);
+	return io.value;
+}
+
+/* AMD's SATA functions take another class, and Linux gives them AHCI's; what
+ * is in memory then, or at any time, is out of reach. */
+CHILD_TEST(model_init, stays_what_it_was)
+{
+	struct pci_io io = { .reg = 0x24, .size = 4, .value = 0xFEB00000 };
+
+	wanted = 0;
+	command = 7;
+	bars[5] = 0xFEB00000;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT_EQ(command, 5);
+	EXPECT_EQ(config_write(0x0A, 1, 6), DONE);
+	EXPECT_EQ(config_command(7), 5);
+	EXPECT_EQ(claimed->config(claimed->ctx, &io), DONE);
+	EXPECT_EQ(io.value, 0);
+	EXPECT_EQ(config_write(0x24, 4, 0xFEC00000), DONE);
+	io = (struct pci_io){ .reg = 0x20, .size = 4 };
+	EXPECT_EQ(claimed->config(claimed->ctx, &io), PASS);
+}
+
+/* A function that has been reset may have gone back to the other mode. */
+CHILD_TEST(model_init, mode_after_a_reset)
+{
+	wanted = 0;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	function.class = 0x01018F;
+	EXPECT_EQ(config_command(4), 4);
+	EXPECT_EQ(function.class, 0x01018F);
+	EXPECT_EQ(config_command(5), 5);
+	EXPECT_EQ(function.class, 0x010180);
+	mode_sticks = true;
+	function.class = 0x01018F;
+	EXPECT_EQ(config_command(5), 4);
+}
+
+/* CMD 646: PRD pointers and commands of the engines; what is beside sets the
+ * speed. JMicron: ports change functions. */
+CHILD_TEST(model_init, registers_of_other_makers)
+{
+	wanted = 0;
+	function.vendor = 0x1095;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	for (u16 reg = 0x70; reg < 0x80; reg++)
+		EXPECT_EQ(config_write(reg, 1, 0),
+			  (reg & 7) && (reg & 7) < 4 ? PASS : DONE);
+	EXPECT_EQ(config_write(0x90, 1, 0), PASS);
+	EXPECT_EQ(config_write(0x80, 1, 0), PASS);
+	claimed->id.vendor = 0x197B;
+	EXPECT_EQ(config_write(0x40, 4, 0x00C2A1B3), DONE);
+	EXPECT_EQ(config_write(0x80, 4, 1 << 24), DONE);
 }
 
 CHILD_TEST(model_init, native_mode)
@@ -282,4 +366,6 @@ TEST_MAIN(CASE(says_who_the_disk_is), CASE(offers_both_units),
 	  CASE(offers_packet_devices), CASE(packet_device_of_another_kind),
 	  CASE(sees_an_empty_channel), CASE(hooks_a_protected_channel),
 	  CASE(native_mode), CASE(no_place_for_a_bar),
-	  CASE(sector_size_not_handled), CASE(switched_off))
+	  CASE(sector_size_not_handled), CASE(switched_off),
+	  CASE(stays_what_it_was), CASE(mode_after_a_reset),
+	  CASE(registers_of_other_makers))
