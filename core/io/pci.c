@@ -337,7 +337,7 @@ static enum verdict window_fn(void *ctx, struct mmio_io *io)
 /* ---- mediating a function ---- */
 
 /* The function's entry, made if it is new. Policy lock held. */
-static int function_add(struct pci_addr addr, struct function **out)
+static int entry_add(struct pci_addr addr, struct function **out)
 {
 	struct function *f = function_find(addr);
 
@@ -353,6 +353,27 @@ static int function_add(struct pci_addr addr, struct function **out)
 	f->window = (struct mmio_hook){ ecam_page(addr), PAGE_SIZE, false,
 					window_fn,	 f,	    NULL };
 	return mmio_hook_add(&f->window);
+}
+
+/* The same. A device with one function may answer to all numbers of functions
+ * (PCI 3.0, 3.2.2.3.4): the others would be ways past the policy. */
+static int function_add(struct pci_addr addr, struct function **out)
+{
+	struct pci_addr echo = { addr.segment, addr.bus, addr.dev, 1 };
+	int err = entry_add(addr, out);
+	struct function *f;
+	struct pci_id id;
+
+	if (addr.fn || pci_config_read(addr, PCI_HEADER_TYPE, 1) & 0x80)
+		return err;
+	for (; echo.fn < 8 && !err; echo.fn++) {
+		if (!read_id(echo, &id))
+			continue;
+		err = entry_add(echo, &f);
+		if (!err)
+			f->concealed = true;
+	}
+	return err;
 }
 
 static int guard_add(struct pci_addr addr, u16 reg, u16 len)

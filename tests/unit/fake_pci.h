@@ -18,6 +18,7 @@ struct fake_fn {
 	u8 config[4096];
 	u32 bar_mask[6]; /* writable bits; flags are in config already */
 	unsigned int accesses;
+	bool echoes; /* answers to all numbers of functions */
 };
 
 static struct fake_fn fake_fns[11];
@@ -32,7 +33,7 @@ static inline struct fake_fn *fake_find(u8 bus, u8 dev, u8 fn)
 {
 	for (unsigned int i = 0; i < fake_count; i++)
 		if (fake_fns[i].bus == bus && fake_fns[i].dev == dev &&
-		    fake_fns[i].fn == fn)
+		    (fake_fns[i].fn == fn || fake_fns[i].echoes))
 			return &fake_fns[i];
 	return NULL;
 }

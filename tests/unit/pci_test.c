@@ -136,6 +136,25 @@ CHILD_TEST(as_made, a_guard_alone)
 	EXPECT_EQ(load_le32(plain->config + 0x40), 0);
 }
 
+CHILD_TEST(as_made, one_function_by_any_number)
+{
+	struct pci_claim claim = { .addr = { 0, 0, 3, 0 } };
+	u64 page = 0xb0000000 + (3 << 15) + (7 << 12);
+
+	fake_ecam = 0xb0000000;
+	mmio_set_trap_fn(fake_trap);
+	pci_set_ecam(fake_ecam, 0, 255);
+	nic->echoes = true;
+	EXPECT_EQ(guest_read(3, 5, 0, 4), 0x100e8086);
+	EXPECT_EQ(pci_claim(&claim), 0);
+	EXPECT_EQ(guest_read(3, 0, 0, 4), 0x100e8086);
+	EXPECT_EQ(guest_read(3, 5, 0, 4), 0xffffffff);
+	guest_write(3, 1, 0x14, 4, 0xd000);
+	EXPECT_EQ(load_le32(nic->config + 0x14), 0xc001);
+	EXPECT(mmio_hooked(page));
+	EXPECT(!mmio_hooked(page + (1 << 12)));
+}
+
 TEST(claim_sizes_the_bars)
 {
 	struct pci_claim none = { .addr = { 0, 0, 9, 0 } };
@@ -586,11 +605,12 @@ TEST(drivers_and_guest_at_once)
 
 TEST_MAIN(CASE(scan_in_order), CASE(no_window_of_the_guest),
 	  CASE(other_bridges_have_no_window), CASE(a_guard_alone),
-	  CASE(claim_sizes_the_bars), CASE(unclaimed_passes),
-	  CASE(sizing_does_not_move), CASE(moving_while_enabled),
-	  CASE(enable_bits), CASE(place_refused), CASE(driver_decides),
-	  CASE(odd_accesses), CASE(concealed), CASE(window),
-	  CASE(the_way_to_a_function_stays), CASE(no_way_to_a_function),
-	  CASE(guarded), CASE(drivers_and_guest_at_once),
-	  CASE(windows_that_cannot_be_watched), CASE(other_shapes_of_bars),
-	  CASE(fewer_bars), CASE(more_functions_than_fit))
+	  CASE(one_function_by_any_number), CASE(claim_sizes_the_bars),
+	  CASE(unclaimed_passes), CASE(sizing_does_not_move),
+	  CASE(moving_while_enabled), CASE(enable_bits), CASE(place_refused),
+	  CASE(driver_decides), CASE(odd_accesses), CASE(concealed),
+	  CASE(window), CASE(the_way_to_a_function_stays),
+	  CASE(no_way_to_a_function), CASE(guarded),
+	  CASE(drivers_and_guest_at_once), CASE(windows_that_cannot_be_watched),
+	  CASE(other_shapes_of_bars), CASE(fewer_bars),
+	  CASE(more_functions_than_fit))
