@@ -402,11 +402,6 @@ static inline bool vmxon(hpa_t region)
 	return !failed;
 }
 
-static inline void vmxoff(void)
-{
-	asm volatile("vmxoff" : : : "memory", "cc");
-}
-
 static inline bool vmclear(hpa_t vmcs)
 {
 	bool failed;

@@ -238,9 +238,6 @@ struct virt_ops {
 	 */
 	int (*cpu_start)(struct vcpu *v, hpa_t nested_root);
 
-	/* Switches it off again, for a panic or a reset. */
-	void (*cpu_stop)(void);
-
 	/* Enters the guest with v->event, returns at the exit. */
 	void (*run)(struct vcpu *v, struct vmexit *exit);
 

@@ -118,16 +118,6 @@ static int svm_cpu_start(struct vcpu *v, hpa_t nested_root)
 	return 0;
 }
 
-static void svm_cpu_stop(void)
-{
-	u64 efer = rdmsr(MSR_EFER);
-
-	if (!(efer & EFER_SVME))
-		return;
-	stgi();
-	wrmsr(MSR_EFER, efer & ~EFER_SVME);
-}
-
 static void inject(struct svm *svm, struct vevent *e)
 {
 	struct vmcb *b = svm->vmcb;
@@ -216,7 +206,6 @@ const struct virt_ops svm_ops = {
 	.nested_types = false,
 	.trap_msr = svm_trap_msr,
 	.cpu_start = svm_cpu_start,
-	.cpu_stop = svm_cpu_stop,
 	.run = svm_run,
 	.get = svm_get,
 	.set = svm_set,

@@ -1,4 +1,4 @@
-/* The VT-x back end: start, stop, run. */
+/* The VT-x back end: start and run. */
 #include "core/virt/vmx/vmx.h"
 
 #include "core/arch/msr.h"
@@ -11,7 +11,7 @@
 #include "core/mm/pool.h"
 #include "core/virt/vmx/vmcs.h"
 
-/* ---- on and off --------------------------------------------------------- */
+/* ---- start -------------------------------------------------------------- */
 
 static int switch_on(struct vmx_cpu *x)
 {
@@ -53,14 +53,6 @@ static int vmx_cpu_start(struct vcpu *v, hpa_t nested_root)
 	if (!err)
 		vmx_vmcs_setup(v);
 	return err;
-}
-
-static void vmx_cpu_stop(void)
-{
-	if (!(read_cr4() & CR4_VMXE))
-		return;
-	vmxoff();
-	write_cr4(read_cr4() & ~CR4_VMXE);
 }
 
 /* 26.3.1.4: the flags that are not reserved. */
@@ -215,7 +207,6 @@ const struct virt_ops vmx_ops = {
 	.nested_types = true,
 	.trap_msr = vmx_trap_msr,
 	.cpu_start = vmx_cpu_start,
-	.cpu_stop = vmx_cpu_stop,
 	.run = vmx_run,
 	.get = vmx_get,
 	.set = vmx_set,
