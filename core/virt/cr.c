@@ -4,12 +4,14 @@
 #include "core/arch/regs.h"
 #include "core/cpu/traps.h"
 
+#define TYPE_BUSY_TSS16 3
+
 /* SDM vol. 2, MOV to control registers: what gives #GP. */
 static bool cr0_valid(struct vcpu *v, u64 value)
 {
 	const struct virt_ops *ops = v->guest->ops;
 	u64 cr4 = ops->get(v, VREG_CR4), efer = ops->get(v, VREG_EFER);
-	struct vseg cs;
+	struct vseg cs, tr;
 
 	if (value >> 32)
 		return false;
@@ -20,9 +22,12 @@ static bool cr0_valid(struct vcpu *v, u64 value)
 	if (cr4 & CR4_CET && !(value & CR0_WP))
 		return false;
 	ops->get_seg(v, SEG_CS, &cs);
+	ops->get_seg(v, SEG_TR, &tr);
+	/* SDM vol. 3, 9.8.5 */
 	if (value & CR0_PG && efer & EFER_LME &&
 	    !(ops->get(v, VREG_CR0) & CR0_PG))
-		return cr4 & CR4_PAE && !(cs.attr & VSEG_L);
+		return cr4 & CR4_PAE && !(cs.attr & VSEG_L) &&
+		       (tr.attr & VSEG_TYPE) != TYPE_BUSY_TSS16;
 	if (value & CR0_PG)
 		return true;
 	return !(cr4 & CR4_PCIDE) && !(efer & EFER_LMA && cs.attr & VSEG_L);
