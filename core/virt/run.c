@@ -12,7 +12,7 @@ void guest_fault_error(struct vcpu *v, u8 vector, u32 error)
 {
 	const u32 contributory = BIT(VECTOR_DE) | BIT(VECTOR_TS) |
 				 BIT(VECTOR_NP) | BIT(VECTOR_SS) |
-				 BIT(VECTOR_GP);
+				 BIT(VECTOR_GP) | BIT(VECTOR_CP);
 	struct vevent first = v->event;
 	bool was_exception = first.valid && first.type == VEVENT_EXCEPTION;
 
@@ -33,6 +33,7 @@ void guest_fault_error(struct vcpu *v, u8 vector, u32 error)
 			     v->guest->ops->get(v, VREG_CR0) & CR0_PE,
 		.error = error,
 	};
+	v->guest->ops->set(v, VREG_INTERRUPTIBILITY, 0);
 	/* A fault's handler sees RF set (SDM vol. 3, 17.3.1.1). */
 	if (vector != VECTOR_DB)
 		v->rflags |= RFLAGS_RF;

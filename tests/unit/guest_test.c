@@ -33,6 +33,7 @@ TEST(double_faults)
 		{ VECTOR_UD, VECTOR_GP, VECTOR_GP },
 		{ VECTOR_DB, VECTOR_PF, VECTOR_PF },
 		{ VECTOR_GP, VECTOR_DB, VECTOR_DB },
+		{ VECTOR_CP, VECTOR_GP, VECTOR_DF },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -88,6 +89,19 @@ TEST(error_codes)
 	v->event.valid = false;
 	guest_fault(v, VECTOR_UD);
 	EXPECT(!v->event.has_error);
+}
+
+/* VT-x refuses an entry with a shadow and TF, but for the trap that it holds
+ * off. */
+TEST(fault_ends_a_shadow)
+{
+	struct vcpu *v = fake_start();
+
+	v->rflags |= RFLAGS_TF;
+	fake.reg[0][VREG_INTERRUPTIBILITY] = 1;
+	guest_fault(v, VECTOR_UD);
+	EXPECT_EQ(fake.reg[0][VREG_INTERRUPTIBILITY], 0);
+	EXPECT_EQ(v->event.vector, VECTOR_UD);
 }
 
 /* ---- the end of an instruction ---- */
@@ -353,7 +367,7 @@ TEST(log_has_fetched_bytes_only)
 TEST_MAIN(CASE(log_has_fetched_bytes_only), CASE(emulated_rep),
 	  CASE(store_across_pages), CASE(double_faults),
 	  CASE(third_fault_resets), CASE(fault_over_interrupt),
-	  CASE(error_codes), CASE(skip), CASE(single_step),
-	  CASE(segment_limits), CASE(canonical_addresses),
+	  CASE(error_codes), CASE(fault_ends_a_shadow), CASE(skip),
+	  CASE(single_step), CASE(segment_limits), CASE(canonical_addresses),
 	  CASE(memory_across_pages), CASE(memory_that_is_none),
 	  CASE(emulated_store))

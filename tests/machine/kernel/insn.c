@@ -250,6 +250,49 @@ static void strings(void)
 	fault("insw-at-64k");
 }
 
+/* ---- in single steps ---- */
+
+/* Behind MOV SS, too, which holds the trap off for one instruction. */
+static void steps(void)
+{
+	static const struct insn list[] = {
+		{ "cpuid", 2, { 0x0f, 0xa2 } },
+		{ "shadow-cpuid", 4, { 0x8e, 0xd3, 0x0f, 0xa2 } },
+		{ "shadow-vmcall", 5, { 0x8e, 0xd3, 0x0f, 0x01, 0xc1 } },
+		{ "shadow-store", 4, { 0x8e, 0xd3, 0x89, 0x06 } },
+	};
+	u64 dr6;
+
+	for (u32 m = 0; m < MODES; m++)
+		for (u32 ring = 0; ring < (m == MODE_REAL ? 1 : 2); ring++)
+			for (u32 i = 0; i < 4; i++) {
+				u32 v;
+
+				registers(m == MODE_REAL ? 0x800
+							 : APIC + LVT_ERR,
+					  0, 0);
+				run->gpr[RAX] = 0x000100f3;
+				run->gpr[RBX] = m == MODE_REAL ? 0
+						: ring	       ? SEL_USERDS
+							       : SEL_DATA;
+				memcpy((void *)SNIPPET, list[i].bytes,
+				       list[i].len);
+				memset((u8 *)SNIPPET + list[i].len, 0x90, 2);
+				run->mode = m;
+				run->ring = ring;
+				run->rip = m == MODE_REAL ? 0 : SNIPPET;
+				run->rflags = 0x102;
+				__asm__ volatile("mov %0, %%dr6" ::"r"(0UL));
+				mode_enter();
+				v = run->vector;
+				__asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
+				say("@@ got step %s %s %s rip 0x%lx "
+				    "dr6 0x%lx\n",
+				    list[i].name, mode_name(m, ring),
+				    vector_name(v), run->rip, dr6);
+			}
+}
+
 /* ---- while another CPU changes the instruction ---- */
 
 static volatile u32 changing;
@@ -298,6 +341,7 @@ void test_insn(void)
 	map();
 	pages();
 	strings();
+	steps();
 	if (option("change", 0))
 		changed((u32)option("change", 0));
 }
