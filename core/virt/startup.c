@@ -241,8 +241,8 @@ bool startup_icr(struct vcpu *v, u64 icr)
 /*
  * Registers are written by 32 bits at a multiple of 16 (SDM vol. 3, 10.4.1).
  * Other writes reach a register under another address on some machines, the
- * ICR too: they are lost, and so are those of the ID, by which kicks find
- * their CPU.
+ * ICR too, or are taken for a device's message, which may say INIT: they are
+ * lost, and so are those of the ID, by which kicks find their CPU.
  */
 static enum verdict apic_write_seen(void *ctx, struct mmio_io *io)
 {
@@ -252,7 +252,7 @@ static enum verdict apic_write_seen(void *ctx, struct mmio_io *io)
 
 	if (!io->write)
 		return PASS;
-	if (io->size != 4 || offset % 16 || offset == APIC_ID)
+	if (io->size != 4 || offset % 16 || offset <= APIC_ID)
 		return DONE;
 	if (offset != APIC_ICR)
 		return PASS;
