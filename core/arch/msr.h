@@ -50,6 +50,7 @@
 #define FEATURE_CONTROL_LOCK	   BIT(0)
 #define FEATURE_CONTROL_VMX	   BIT(2)
 #define MSR_BIOS_UPDT_TRIG	   0x79 /* microcode update, linear address */
+#define MSR_TRACE_HUB_BASE	   0x80 /* its physical address */
 #define MSR_SMM_MONITOR_CTL	   0x9b
 #define MSR_FEATURE_CONFIG	   0x13c /* may switch AES-NI off */
 #define MSR_MISC_ENABLE		   0x1a0
@@ -82,6 +83,7 @@
 
 /* ---- AMD ---------------------------------------------------------------- */
 
+#define MSR_TSC_RATIO	  0xc0000104 /* of the TSC in guests */
 #define MSR_SYSCFG	  0xc0010010
 #define SYSCFG_SMEE	  BIT(23) /* memory encryption */
 #define MSR_IORR_BASE(n)  (0xc0010016 + 2 * (n))

@@ -227,7 +227,8 @@ static const struct {
 	{ MSR_MISC_ENABLE, MSR_MISC_ENABLE, RW, INTEL, msr_misc_enable },
 	{ MSR_PEBS_ENABLE, MSR_PEBS_INDEX, RW, INTEL, msr_absent },
 	{ MSR_DS_AREA, MSR_DS_AREA, RW, INTEL, msr_absent },
-	/* Processor trace writes to physical memory. */
+	/* Processor trace writes to physical memory, event trace as well. */
+	{ MSR_TRACE_HUB_BASE, MSR_TRACE_HUB_BASE, W, INTEL, msr_read_only },
 	{ 0x560, 0x561, RW, INTEL, msr_absent },
 	{ MSR_RTIT_CTL, 0x587, RW, INTEL, msr_absent },
 	{ MSR_TME_ACTIVATE, MSR_TME_ACTIVATE, W, INTEL, msr_read_only },
@@ -235,6 +236,7 @@ static const struct {
 	{ MSR_HW_FEEDBACK_PTR, MSR_HW_FEEDBACK_PTR, W, INTEL, msr_feedback },
 	{ MSR_X2APIC_ICR, MSR_X2APIC_ICR, W, AMD, msr_x2apic_icr },
 	{ MSR_EFER, MSR_EFER, RW, AMD, msr_efer },
+	{ MSR_TSC_RATIO, MSR_TSC_RATIO, RW, AMD, msr_absent },
 	/* Where the machine's memory lies is not the guest's to change. */
 	{ MSR_SYSCFG, MSR_SYSCFG, W, AMD, msr_read_only },
 	{ MSR_IORR_BASE(0), MSR_IORR_MASK(1), W, AMD, msr_read_only },

@@ -132,6 +132,8 @@ TEST(hides_svm)
 	EXPECT_EQ(value, 0x18);
 	EXPECT(reads_gp(v, MSR_VM_HSAVE_PA, &value));
 	EXPECT(writes_gp(v, MSR_VM_HSAVE_PA, 0x1000));
+	EXPECT(reads_gp(v, 0xc0000104, &value)); /* the TSC's ratio in guests */
+	EXPECT(writes_gp(v, 0xc0000104, 0x200000000));
 	EXPECT(!writes_gp(v, MSR_SYSCFG, 0));
 	EXPECT(!writes_gp(v, MSR_TOP_MEM, 0));
 	EXPECT(!writes_gp(v, MSR_IORR_MASK(1), 0));
@@ -182,6 +184,7 @@ TEST(reaches_past_the_nested_table)
 	EXPECT(writes_gp(v, MSR_HW_FEEDBACK_PTR, FAKE_HIDDEN - 0xf000));
 	EXPECT(writes_gp(v, 0x3f4, 0xffff800000000000)); /* PEBS */
 	EXPECT(!writes_gp(v, 0x13c, 3));		 /* lost */
+	EXPECT(!writes_gp(v, 0x80, FAKE_HIDDEN | 1));	 /* lost: a trace */
 	EXPECT(!hw.written);
 	EXPECT(!writes_gp(v, MSR_HW_FEEDBACK_PTR, FAKE_HIDDEN - 0x10000 + 1));
 	EXPECT_EQ(hw.value, FAKE_HIDDEN - 0x10000 + 1);
