@@ -27,14 +27,6 @@ static void setup_controls(void)
 	vmwrite(EXIT_CONTROLS, vmx_caps->exit);
 	vmwrite(ENTRY_CONTROLS, vmx_caps->entry | ENTRY_IA32E);
 	vmwrite(EXCEPTION_BITMAP, ~0U);
-	vmwrite(PAGE_FAULT_ERROR_MASK, 0);
-	vmwrite(PAGE_FAULT_ERROR_MATCH, 0);
-	vmwrite(CR3_TARGET_COUNT, 0);
-	vmwrite(EXIT_MSR_STORE_COUNT, 0);
-	vmwrite(EXIT_MSR_LOAD_COUNT, 0);
-	vmwrite(ENTRY_MSR_LOAD_COUNT, 0);
-	vmwrite(ENTRY_INTERRUPTION_INFO, 0);
-	vmwrite(TSC_OFFSET, 0);
 	vmwrite(CR0_GUEST_HOST_MASK, ~0ULL);
 	vmwrite(CR4_GUEST_HOST_MASK, ~0ULL);
 	vmwrite(CR0_READ_SHADOW, PROGRAM_CR0);
@@ -48,9 +40,6 @@ static void setup_state(struct vcpu *v)
 	const struct vseg code = { 0x23, VSEG_USER_CODE64, ~0U, 0 };
 	const struct vseg empty = { 0 }, tr = { 0, 0x8b, 0, 0 };
 
-	vmwrite(VMCS_LINK_POINTER, ~0ULL);
-	vmwrite(GUEST_ACTIVITY_STATE, ACTIVITY_ACTIVE);
-	vmwrite(GUEST_IA32_DEBUGCTL, 0);
 	vmwrite(GUEST_IA32_EFER, EFER_LME | EFER_LMA | EFER_NXE);
 	vmwrite(GUEST_IA32_PAT, PAT_INIT);
 	vmwrite(GUEST_CR0, PROGRAM_CR0 | vmx_caps->cr0_mask);
@@ -83,7 +72,7 @@ int vmx_program_init(struct vcpu *v)
 	    !vmptrld(virt_to_phys(x->program)))
 		return -ENODEV;
 	setup_controls();
-	vmx_vmcs_setup_host(v->cpu);
+	vmx_vmcs_setup_common(v->cpu);
 	setup_state(v);
 	if (vmx_caps->ept_cap & EPT_CAP_ALL)
 		invept(INVEPT_ALL, 0);

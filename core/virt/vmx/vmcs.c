@@ -44,14 +44,6 @@ static void setup_controls(const struct vmx_cpu *x)
 	vmwrite(EXIT_CONTROLS, vmx_caps->exit);
 	vmwrite(ENTRY_CONTROLS, vmx_caps->entry);
 	vmwrite(EXCEPTION_BITMAP, 0);
-	vmwrite(PAGE_FAULT_ERROR_MASK, 0);
-	vmwrite(PAGE_FAULT_ERROR_MATCH, 0);
-	vmwrite(CR3_TARGET_COUNT, 0);
-	vmwrite(EXIT_MSR_STORE_COUNT, 0);
-	vmwrite(EXIT_MSR_LOAD_COUNT, 0);
-	vmwrite(ENTRY_MSR_LOAD_COUNT, 0);
-	vmwrite(ENTRY_INTERRUPTION_INFO, 0);
-	vmwrite(TSC_OFFSET, 0);
 	vmwrite(IO_BITMAP_A, io);
 	vmwrite(IO_BITMAP_B, io + PAGE_SIZE);
 	vmwrite(MSR_BITMAPS, virt_to_phys(msr_bitmap));
@@ -66,8 +58,18 @@ static void setup_controls(const struct vmx_cpu *x)
 	vmwrite(CR4_GUEST_HOST_MASK, vmx_caps->cr4_mask);
 }
 
-void vmx_vmcs_setup_host(const struct cpu *c)
+void vmx_vmcs_setup_common(const struct cpu *c)
 {
+	vmwrite(PAGE_FAULT_ERROR_MASK, 0);
+	vmwrite(PAGE_FAULT_ERROR_MATCH, 0);
+	vmwrite(CR3_TARGET_COUNT, 0);
+	vmwrite(EXIT_MSR_STORE_COUNT, 0);
+	vmwrite(EXIT_MSR_LOAD_COUNT, 0);
+	vmwrite(ENTRY_MSR_LOAD_COUNT, 0);
+	vmwrite(ENTRY_INTERRUPTION_INFO, 0);
+	vmwrite(VMCS_LINK_POINTER, ~0ULL);
+	vmwrite(GUEST_ACTIVITY_STATE, ACTIVITY_ACTIVE);
+	vmwrite(GUEST_IA32_DEBUGCTL, 0);
 	vmwrite(HOST_CR0, read_cr0());
 	vmwrite(HOST_CR3, read_cr3());
 	vmwrite(HOST_CR4, read_cr4());
@@ -94,11 +96,8 @@ void vmx_vmcs_setup_host(const struct cpu *c)
 /* What INIT leaves alone, and what the rest of the state is set on. */
 static void setup_guest(struct vcpu *v)
 {
-	vmwrite(VMCS_LINK_POINTER, ~0ULL);
 	vmwrite(GUEST_INTERRUPTIBILITY, 0);
-	vmwrite(GUEST_ACTIVITY_STATE, ACTIVITY_ACTIVE);
 	vmwrite(GUEST_PENDING_DEBUG, 0);
-	vmwrite(GUEST_IA32_DEBUGCTL, 0);
 	vmwrite(GUEST_IA32_EFER, 0);
 	vmwrite(GUEST_CR0, 0);
 	vmwrite(GUEST_CR3, 0);
@@ -115,6 +114,6 @@ static void setup_guest(struct vcpu *v)
 void vmx_vmcs_setup(struct vcpu *v)
 {
 	setup_controls(v->hw);
-	vmx_vmcs_setup_host(v->cpu);
+	vmx_vmcs_setup_common(v->cpu);
 	setup_guest(v);
 }

@@ -56,8 +56,9 @@ void vmx_flush(struct vmx_cpu *x);
 void vmx_vmcs_setup(struct vcpu *v);
 void vmx_trap_msr(u32 index, bool read, bool write);
 
-/* Its part: the host as this CPU has it. */
-void vmx_vmcs_setup_host(const struct cpu *c);
+/* What programs have in theirs as well: the host as this CPU has it, and what
+ * is not made use of. */
+void vmx_vmcs_setup_common(const struct cpu *c);
 
 /* program.c: see struct virt_ops. */
 int vmx_program_init(struct vcpu *v);
