@@ -281,6 +281,8 @@ def hostile_ap(t):
         # QEMU itself runs a CPU that waits for SIPI when an NMI comes, and
         # after an INIT takes a SIPI from before it.
         words += " waiting=0 storm=0"
+    elif t.vendor == "amd":
+        words += " message=1"
     if t.vendor == "intel" and not t.bare:
         # Bochs 2.7 does not clear an INIT that has made a VM exit: the next
         # entry exits again, for ever, so the CPU cannot be started again.
