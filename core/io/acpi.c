@@ -214,6 +214,7 @@ enum fadt_offset {
 	FADT_READ = 196,
 };
 #define FADT_RESET_REG_SUP BIT(10)
+#define FADT_HW_REDUCED	   BIT(20) /* the PM1 blocks do not count */
 
 static struct acpi_reg gas_load(const u8 *p)
 {
@@ -227,7 +228,8 @@ static u16 fadt_port(const u8 *f, u32 old, u32 extended)
 
 	if (!x.address)
 		x = (struct acpi_reg){ ACPI_SPACE_IO, load_le32(f + old) };
-	if (x.space != ACPI_SPACE_IO || x.address > 0xffff)
+	if (x.space != ACPI_SPACE_IO || x.address > 0xffff ||
+	    load_le32(f + FADT_FLAGS) & FADT_HW_REDUCED)
 		return 0;
 	return (u16)x.address;
 }

@@ -267,6 +267,24 @@ TEST(extended_fadt_fields)
 	EXPECT(a.sleep[5].valid);
 }
 
+/* 5.2.9: with HW_REDUCED_ACPI OSes use neither of the PM1 blocks, whatever the
+ * FADT says of them, but sleep by registers of another kind. */
+TEST(reduced_hardware_has_no_pm1)
+{
+	struct acpi a;
+
+	machine_with(2);
+	store_le32(fadt + 68 - 36, 0x704);
+	store_le32(fadt + 112 - 36, 1 << 20 | 1 << 10);
+	memcpy(fadt + 172 - 36, "\x01\x10\x00\x00\x04\x18\0\0\0\0\0\0", 12);
+	table(0x7ffe0400, "FACP", fadt, sizeof(fadt));
+	EXPECT_EQ(acpi_parse(&mem, &a), 0);
+	EXPECT_EQ(a.pm1a_evt, 0);
+	EXPECT_EQ(a.pm1a_cnt, 0);
+	EXPECT_EQ(a.pm1b_cnt, 0);
+	EXPECT(a.reset_valid);
+}
+
 TEST(sleep_packages)
 {
 	static const u8 forms[] = {
@@ -387,5 +405,5 @@ TEST(sleep_in_an_ssdt)
 TEST_MAIN(CASE(revision_2), CASE(revision_0), CASE(rsdp_places),
 	  CASE(wrong_checksums_count), CASE(the_root_is_what_it_says),
 	  CASE(lengths_are_bounded), CASE(more_cpus_than_we_take),
-	  CASE(extended_fadt_fields), CASE(sleep_packages),
-	  CASE(sleep_in_an_ssdt))
+	  CASE(extended_fadt_fields), CASE(reduced_hardware_has_no_pm1),
+	  CASE(sleep_packages), CASE(sleep_in_an_ssdt))
