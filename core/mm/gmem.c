@@ -3,6 +3,7 @@
 #include "core/lib/errors.h"
 #include "core/lib/range.h"
 #include "core/lib/string.h"
+#include "core/mm/host.h"
 #include "core/mm/pool.h"
 
 #define MIB (1ULL << 20)
@@ -105,7 +106,7 @@ void gmem_init(const struct boot_info *info)
 	for (e = info->map; e < end; e++)
 		if (e->type == E820_TYPE_RESERVED && e->base >= MIB &&
 		    e->len < RESERVED_TAIL_MAX && follows_ram(e->base) &&
-		    e->base < page_end(e))
+		    host_maps(e->base, e->len) && e->base < page_end(e))
 			add(e->base, page_end(e));
 	add(0, 0xa0000);
 	add(0xc0000, MIB);

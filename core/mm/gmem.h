@@ -13,10 +13,10 @@
 struct boot_info;
 
 /*
- * Once, in boot order: takes the memory map from @info. What counts is usable
- * RAM, ACPI and NVS memory, all below 640 KiB, the BIOS area (C0000-FFFFF), and
- * small reserved pieces that directly follow RAM, where firmware keeps the
- * buffers of its disk services; without the hidden region.
+ * Once, after host_build(): takes the memory map from @info. What counts is
+ * usable RAM, ACPI and NVS memory, all below 640 KiB, the BIOS area
+ * (C0000-FFFFF), and small reserved pieces that directly follow RAM, where
+ * firmware keeps the buffers of its disk services; without the hidden region.
  */
 void gmem_init(const struct boot_info *info);
 

@@ -6,7 +6,9 @@
 
 #include "boot/boot_info.h"
 #include "core/lib/errors.h"
+#include "core/lib/range.h"
 #include "core/mm/gmem.h"
+#include "core/mm/host.h"
 #include "core/mm/pool.h"
 #include "tests/unit/test.h"
 
@@ -25,6 +27,13 @@ void *phys_to_virt(hpa_t pa)
 const struct hidden *pool_hidden(void)
 {
 	return &hidden;
+}
+
+static u64 direct_end = 6 * GIB;
+
+bool host_maps(hpa_t pa, u64 len)
+{
+	return range_ok(pa, len, direct_end);
 }
 
 /* SeaBIOS with 512 MiB and another GiB above 4 GiB. */
@@ -161,6 +170,24 @@ TEST(hidden_borders)
 	EXPECT(is_guest(0, 0xa0000));
 }
 
+/* The host's own map ends with RAM, rounded up to a GiB: a pointer behind that
+ * would be a page fault of Shoji's. */
+TEST(behind_ram_no_further_than_the_host_maps)
+{
+	struct boot_info tail = {
+		.map = { { 4 * GIB, GIB, E820_TYPE_USABLE },
+			 { 5 * GIB, 8 * MIB, E820_TYPE_RESERVED } },
+		.map_count = 2,
+	};
+
+	gmem_init(&tail);
+	EXPECT(is_guest(5 * GIB, 8 * MIB));
+	direct_end = 5 * GIB;
+	gmem_init(&tail);
+	EXPECT(!is_guest(5 * GIB, 1));
+	EXPECT(is_guest(5 * GIB - 1, 1));
+}
+
 TEST(copies)
 {
 	u8 got[4];
@@ -178,4 +205,5 @@ TEST(copies)
 }
 
 TEST_MAIN(CASE(ram), CASE(not_ram), CASE(not_hidden), CASE(odd_maps),
-	  CASE(hidden_borders), CASE(copies))
+	  CASE(hidden_borders), CASE(behind_ram_no_further_than_the_host_maps),
+	  CASE(copies))
