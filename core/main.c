@@ -57,9 +57,23 @@ static struct guest guest;
 static struct config config;
 static struct programs programs;
 
+/* What the machine must not keep when Shoji ends. */
+static bool have_secrets(void)
+{
+	return config.volume_count || config.program_count;
+}
+
+static void wipe_secrets(void)
+{
+	disk_keys_wipe();
+	programs_wipe(&programs);
+}
+
 /* Something the machine lacks: one sentence, and no guest without Shoji. */
 static noreturn void stop(const char *sentence)
 {
+	config_wipe(&config, config_blob, config_blob_end - config_blob);
+	wipe_secrets();
 	log_line("%s.", sentence);
 	log_line("Stopped.");
 	for (;;)
@@ -168,18 +182,6 @@ static void read_config(void)
 			 boot->modules == 1 ? "" : "s");
 	if (boot->cmdline[0])
 		log_line("the command line is not used: %s", boot->cmdline);
-}
-
-/* What the machine must not keep when Shoji ends. */
-static bool have_secrets(void)
-{
-	return config.volume_count || config.program_count;
-}
-
-static void wipe_secrets(void)
-{
-	disk_keys_wipe();
-	programs_wipe(&programs);
 }
 
 static void take_keys(void)

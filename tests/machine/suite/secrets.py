@@ -1,6 +1,7 @@
-"""Where the keys are, and where they are not: while the guest runs, and after
-a panic. What is looked for is computed here: every round key, of both
-schedules (FIPS 197, 5.2 and 5.3.5), of both halves of the volume's key."""
+"""Where the keys are, and where they are not: while the guest runs, when there
+is none, and after a panic. What is looked for is computed here: every round
+key, of both schedules (FIPS 197, 5.2 and 5.3.5), of both halves of the volume's
+key."""
 
 import os
 import re
@@ -8,7 +9,7 @@ import subprocess
 import time
 
 import monitor
-from case import ROOT, Fail, case, shoji_image
+from case import ROOT, Fail, Volume, case, shoji_image
 
 MEM = 64                        # MiB: all of it is searched
 
@@ -189,6 +190,26 @@ def secrets(t):
         check_running(t, memory, elf, result.shoji)
     check_files(t, elf, {"the log": result.shoji,
                          "the console": result.console})
+
+
+# ---- when there is no guest ----------------------------------------------
+
+@case(weight=6)
+def secrets_stopped(t):
+    """The machine lacks a disk: Shoji stops, and its keys are gone."""
+    if t.bare:
+        return
+    qmp = t.path("run.qmp")
+
+    def look():
+        with monitor.Monitor(qmp) as m:
+            check_gone(t, m.memory(0, MEM << 20, t.path("memory")))
+
+    absent = Volume(ROOT.name, ROOT.first, ROOT.last, unit=1)
+    result = t.run([t.boot_disk("", shoji=shoji_image(absent.toml()))],
+                   until=r"Stopped\.", expect="text", mem=MEM,
+                   steps=[(r"Stopped\.", look)], extra=monitor.options(qmp))
+    t.true("another reason", "device is missing." in result.shoji)
 
 
 # ---- after a panic -------------------------------------------------------
