@@ -135,13 +135,14 @@ def make_disk(path, contents, sectors=0):
     return [(first, first + count - 1) for first, count in parts]
 
 
-def install_grub(path):
+def install_grub(path, disk="hd0"):
     """boot.img in the MBR, core.img from LBA 1; reads /boot/grub/grub.cfg
-    of the first partition."""
+    of the first partition of @disk, as GRUB calls it."""
     with tempfile.TemporaryDirectory() as tmp:
         core = os.path.join(tmp, "core.img")
         subprocess.run(["grub-mkimage", "-O", "i386-pc", "-o", core, "-p",
-                        "(hd0,msdos1)/boot/grub"] + GRUB_MODULES, check=True)
+                        f"({disk},msdos1)/boot/grub"] + GRUB_MODULES,
+                       check=True)
         with open(core, "rb") as f:
             data = f.read()
     assert len(data) <= (FIRST_PART - 1) * SECTOR

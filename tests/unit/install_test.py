@@ -131,13 +131,14 @@ def test_grub_script(directory):
         'if [ "$shoji_mark" != 4a4f4853 -o '
         '"$shoji_vector" != "$shoji_int15" ]; then',
         "set root='hd0,msdos1'",
-        f"if multiboot2 {image}; then"))
+        f'if multiboot2 "($shoji_root){image}"; then'))
 
 
 # GRUB's own commands, for a shell that runs the script.
 GRUB_COMMANDS = """
 set() { eval "${1%%=*}='${1#*=}'"; }
 insmod() { :; }
+regexp() { :; }
 search() { :; }
 read_dword() { :; }
 multiboot2() { return $refused; }

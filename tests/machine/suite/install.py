@@ -3,13 +3,13 @@ grub-mkconfig makes of it boots both passes."""
 
 import glob
 import os
-import re
 import shutil
 import subprocess
 
 import guest
 import image
-from case import BOOT_MIB, ROOT, ROOT_MIB, TOP, Fail, case, shoji_image
+from case import (BOOT_MIB, ROOT, ROOT_MIB, TOP, Fail, Volume, case,
+                  shoji_image)
 
 UUID = "0b5a5bd5-1c2f-4b2c-9d3e-6a0b5d3c1e77"
 # What grub-probe would say there of /boot.
@@ -30,11 +30,11 @@ GRUB_SERIAL_COMMAND="serial --unit=1 --speed=115200"
 """
 MENU = """#!/bin/sh
 cat <<'END'
-menuentry 'Linux' --id linux {
+menuentry 'Linux' --id linux {{
 	echo 'Now comes Linux'
-	linux /boot/vmlinuz root=/dev/sda2 rw init=/sbin/init \\
+	linux /boot/vmlinuz root=PARTUUID={disk_id}-02 rw init=/sbin/init \\
 		console=ttyS1,115200 panic=-1
-}
+}}
 END
 """
 MKCONFIG = "/usr/sbin/grub-mkconfig"
@@ -65,7 +65,7 @@ def run(command, **env):
     return r.stdout.decode()
 
 
-def make_config(t, tree, elf):
+def make_config(t, tree, elf, disk):
     """Installs into @tree; returns what the real grub-mkconfig, with its
     folders there, makes of the real script."""
     etc, image_file = tree + "/etc", tree + "/boot/shoji.elf"
@@ -74,7 +74,7 @@ def make_config(t, tree, elf):
     script = etc + "/grub.d/09_shoji"
     put(script, edited(script, ("image=/boot/shoji.elf",
                                 "image=" + image_file)))
-    put(etc + "/grub.d/40_custom", MENU)
+    put(etc + "/grub.d/40_custom", MENU.format(disk_id=image.disk_id(disk)))
     put(etc + "/default/grub", DEFAULTS)
     probe = t.path("grub-probe")
     put(probe, PROBE)
@@ -83,12 +83,12 @@ def make_config(t, tree, elf):
         MKCONFIG, ('sysconfdir="/etc"', f'sysconfdir="{etc}"'),
         ('grub_probe="${sbindir}/grub-probe"', f'grub_probe="{probe}"')))
     config = run([mkconfig], grub_probe=probe)
-    return re.sub(r"\S*/boot/shoji\.elf", "/boot/shoji.elf", config)
+    return config.replace(tree, "")
 
 
-def make_boot(t, elf):
+def make_boot(t, elf, disk):
     tree, boot = t.path("installed"), t.path("boot")
-    config = make_config(t, tree, elf)
+    config = make_config(t, tree, elf, disk)
     put(t.path("grub.cfg"), config)
     image.boot_tree(t.path("boot.tree"),
                     {"shoji.elf": tree + "/boot/shoji.elf",
@@ -103,20 +103,44 @@ def make_boot(t, elf):
     return boot
 
 
+def make_system(t, volume):
+    """A disk with /boot and a root in @volume, without GRUB."""
+    root, disk = t.path("root"), t.path("disk.img")
+    guest.root_tree(t.path("root.tree"), "check root true")
+    image.make_fs(root, t.path("root.tree"), ROOT_MIB)
+    boot = make_boot(t, shoji_image(volume.toml()), disk)
+    image.make_disk(disk, [boot, root])
+    volume.encrypt(disk)
+    for name in ("installed", "boot.tree", "root.tree"):
+        shutil.rmtree(t.path(name))
+    for name in (root, boot):
+        os.unlink(name)
+    return disk
+
+
+def starts(t, disks):
+    result = t.linux(disks)
+    t.equal("banners", result.shoji.count("memory hidden at"), 1)
+    t.equal("starts of Linux", result.console.count("Now comes Linux"), 1)
+
+
 @case(weight=15)
 def install(t):
     if t.bare:
         return
-    root, disk = t.path("root"), t.path("disk.img")
-    guest.root_tree(t.path("root.tree"), "check root true")
-    image.make_fs(root, t.path("root.tree"), ROOT_MIB)
-    image.make_disk(disk, [make_boot(t, shoji_image(ROOT.toml())), root])
+    disk = make_system(t, ROOT)
     image.install_grub(disk)
-    ROOT.encrypt(disk)
-    result = t.linux([disk])
-    t.equal("banners", result.shoji.count("memory hidden at"), 1)
-    t.equal("starts of Linux", result.console.count("Now comes Linux"), 1)
-    for name in ("installed", "boot.tree", "root.tree"):
-        shutil.rmtree(t.path(name))
-    for name in (root, t.path("boot")):
-        os.unlink(name)
+    starts(t, [disk])
+
+
+@case(weight=15)
+def install_elsewhere(t):
+    """The BIOS starts a disk that has GRUB and nothing else: the second pass
+    begins there, too, not on the disk with /boot."""
+    if t.bare:
+        return
+    first = t.path("grub.img")
+    image.make_disk(first, [], image.FIRST_PART)
+    image.install_grub(first, "hd1")
+    starts(t, [first, make_system(t, Volume(ROOT.name, ROOT.first, ROOT.last,
+                                            unit=1))])
