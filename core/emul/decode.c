@@ -56,7 +56,7 @@ enum spec {
 
 enum {
 	F_LOCK = 1, /* LOCK is allowed if the destination is memory */
-	F_D64 = 2,  /* 64-bit mode only, and so is the operand */
+	F_D64 = 2,  /* the operand size is 64 bits in 64-bit mode */
 	F_NO66 = 4, /* in 64-bit mode vendors read a 66h differently */
 	F_NO64 = 8,
 	F_ONLY64 = 16,
@@ -146,6 +146,8 @@ static const struct opcode one_byte[256] = {
 	[0xf2 ... 0xf3] = { .op = PREFIX },
 
 	/* of flow.c */
+	[0x40 ... 0x47] = { INSN_INC, S_Zv, S_NONE, F_NO64 },
+	[0x48 ... 0x4f] = { INSN_DEC, S_Zv, S_NONE, F_NO64 },
 	[0x50 ... 0x57] = { INSN_PUSH, S_NONE, S_Zv, F_D64 },
 	[0x58 ... 0x5f] = { INSN_POP, S_Zv, S_NONE, F_D64 },
 	[0x70 ... 0x7f] = { INSN_JCC, S_Jb, S_NONE, F_D64 | F_NO66 },
@@ -391,7 +393,7 @@ static void decode_sizes(struct decoder *d)
 {
 	u8 flags = d->op.flags, v = d->sizes[SIZE_V];
 
-	if (d->rex & 8 || (flags & F_D64 && v == 4)) {
+	if (d->rex & 8 || (flags & F_D64 && d->in->bits == 64 && v == 4)) {
 		v = 8;
 		d->refused &= ~F_NO66;
 	}
@@ -555,7 +557,7 @@ int insn_decode(struct insn *in, const u8 *bytes, size_t len, unsigned int bits)
 		.in = in,
 		.at = padded,
 		.sizes = { 0, 1, 2, [SIZE_V] = bits == 16 ? 2 : 4, [4] = 4 },
-		.refused = bits == 64 ? F_NO64 : F_ONLY64 | F_D64,
+		.refused = bits == 64 ? F_NO64 : F_ONLY64,
 		.seg = INSN_NO_REG,
 	};
 	size_t length;

@@ -6,8 +6,7 @@
  * MOVSX, MOVSXD, MOVS, STOS and LODS with REP, and with a memory operand
  * AND, OR, XOR, ADD, ADC, SUB, SBB, CMP, TEST, XCHG, BT/BTS/BTR/BTC; all
  * operand and address sizes, REX, LOCK, segment overrides; the same with
- * registers; and those of flow.c, of which the stack and branches are 64-bit
- * code's alone. Anything else is -ENOSYS.
+ * registers; and those of flow.c. Anything else is -ENOSYS.
  */
 #ifndef CORE_EMUL_EMUL_H
 #define CORE_EMUL_EMUL_H
@@ -50,7 +49,9 @@ struct emul_cpu {
 	u64 gpr[16];
 	u64 rip;
 	u64 rflags;
-	u8 bits; /* code segment: 16, 32 or 64 */
+	u8 bits;       /* code segment: 16, 32 or 64 */
+	u8 stack_bits; /* SS: 16 or 32; 0: not known, no PUSH, POP, CALL, RET
+			* outside of 64-bit code */
 };
 
 /*

@@ -148,25 +148,42 @@ int flow_lea(struct emul *e)
 	return exec_store(e, &e->in->dst, e->address);
 }
 
+/* 64-bit code has a 64-bit stack; elsewhere SS decides. */
+static unsigned int stack_size(const struct emul *e)
+{
+	return e->cpu->bits == 64 ? 8 : e->cpu->stack_bits / 8;
+}
+
 static int push(struct emul *e, u64 value)
 {
-	u64 *rsp = &e->cpu->gpr[GPR_RSP], to = *rsp - e->in->size;
-	int error = exec_write(e, SEG_SS, to, e->in->size, value);
+	unsigned int width = stack_size(e), size = e->in->size;
+	u64 rsp;
+	int error;
 
+	if (!width)
+		return -ENOSYS;
+	rsp = (e->cpu->gpr[GPR_RSP] - size) & mask_bytes(width);
+	error = exec_write(e, SEG_SS, rsp, size, value);
 	if (!error)
-		*rsp = to;
+		exec_set_gpr(e, GPR_RSP, width, rsp);
 	return error;
 }
 
 /* What lies on top; drop() takes it away. */
 static int top(struct emul *e, u64 *value)
 {
-	return exec_read(e, SEG_SS, e->cpu->gpr[GPR_RSP], e->in->size, value);
+	unsigned int width = stack_size(e);
+
+	if (!width)
+		return -ENOSYS;
+	return exec_read(e, SEG_SS, e->cpu->gpr[GPR_RSP] & mask_bytes(width),
+			 e->in->size, value);
 }
 
 static void drop(struct emul *e, u16 more)
 {
-	e->cpu->gpr[GPR_RSP] += e->in->size + more;
+	exec_set_gpr(e, GPR_RSP, stack_size(e),
+		     e->cpu->gpr[GPR_RSP] + e->in->size + more);
 }
 
 int flow_push(struct emul *e)
@@ -191,11 +208,16 @@ int flow_pop(struct emul *e)
 	return exec_store(e, &e->in->dst, value);
 }
 
-/* No register can hold a non-canonical RIP: #GP. */
+/* What #GP guards: a target outside of CS's limit is left to the fetch that
+ * follows, but no register can hold a non-canonical RIP. */
 static int jump(struct emul *e, u64 target)
 {
-	if ((u64)((s64)(target << 16) >> 16) != target)
-		return -ENOSYS;
+	if (e->cpu->bits == 64) {
+		if ((u64)((s64)(target << 16) >> 16) != target)
+			return -ENOSYS;
+	} else {
+		target &= mask_bytes(e->in->size);
+	}
 	e->rip = target;
 	return 0;
 }

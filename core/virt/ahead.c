@@ -340,7 +340,7 @@ void guest_ahead_init(struct vcpu *v)
 	if (!a)
 		return;
 	a->v = v;
-	a->cpu.bits = 64;
+	a->cpu.bits = a->cpu.stack_bits = 64;
 	a->mem = (struct emul_mem){ ahead_read, ahead_write, ahead_probe, a };
 	a->has_rdtscp =
 		cpuid(CPUID_EXT_FEATURES).edx & CPUID_80000001_EDX_RDTSCP;

@@ -302,6 +302,14 @@ void guest_inject_mem_fault(struct vcpu *v, const struct guest_mem_fault *fault)
 	guest_fault_error(v, fault->vector, fault->error);
 }
 
+static u8 stack_bits(struct vcpu *v)
+{
+	struct vseg ss;
+
+	v->guest->ops->get_seg(v, SEG_SS, &ss);
+	return ss.attr & VSEG_DB ? 32 : 16;
+}
+
 void guest_emulate(struct vcpu *v, const struct vmexit *exit)
 {
 	static struct log_limit limit;
@@ -311,6 +319,7 @@ void guest_emulate(struct vcpu *v, const struct vmexit *exit)
 		.rip = v->rip,
 		.rflags = v->rflags,
 		.bits = guest_code_bits(v),
+		.stack_bits = stack_bits(v),
 	};
 	u8 bytes[INSN_MAX] = { 0 }; /* the log has some of them */
 	size_t len = exit->fault.n_bytes;

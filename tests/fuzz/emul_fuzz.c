@@ -86,6 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t n;
 
 	cpu.bits = widths[next(&script) & 3];
+	cpu.stack_bits = widths[next(&script) & 1];
 	n = next(&script) % (INSN_MAX + 1);
 	for (size_t i = 0; i < n; i++)
 		bytes[i] = next(&script);

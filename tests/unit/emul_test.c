@@ -68,6 +68,7 @@ static void reset(u8 bits)
 	memset(&cpu, 0, sizeof(cpu));
 	faults_from = read_only_from = writes = 0;
 	cpu.bits = bits;
+	cpu.stack_bits = bits;
 	cpu.rip = 0x100;
 	cpu.rflags = 2;
 }
@@ -166,6 +167,21 @@ TEST(segment_overrides)
 	cpu.gpr[GPR_RAX] = 0x99;
 	EXPECT_EQ(STEP("\x64\x26\x89\x00"), 0);
 	EXPECT_EQ(word_at(SEG_FS, 0x99), 0x99);
+}
+
+TEST(inc_dec_short_forms)
+{
+	reset(32);
+	cpu.gpr[GPR_RDI] = 0xffffffff;
+	cpu.rflags |= RFLAGS_CF;
+	EXPECT_EQ(STEP("\x47"), 0); /* inc edi; CF stays */
+	EXPECT_EQ(cpu.gpr[GPR_RDI], 0);
+	EXPECT_EQ(cpu.rflags,
+		  2 | RFLAGS_CF | RFLAGS_ZF | RFLAGS_PF | RFLAGS_AF);
+	cpu.rflags &= ~RFLAGS_CF;
+	EXPECT_EQ(STEP("\x66\x4f"), 0); /* dec di */
+	EXPECT_EQ(cpu.gpr[GPR_RDI], 0xffff);
+	EXPECT_EQ(cpu.rflags, 2 | RFLAGS_SF | RFLAGS_PF | RFLAGS_AF);
 }
 
 TEST(flags_by_hand)
@@ -299,7 +315,7 @@ TEST(fault_changes_nothing)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct emul_cpu before;
 
-		reset(64);
+		reset(32);
 		faults_from = 0x80;
 		cpu.rflags |= FLAGS_STATUS | RFLAGS_RF;
 		for (int r = 0; r < 8; r++)
@@ -339,13 +355,38 @@ TEST(bit_string)
 	EXPECT_EQ(cpu.rflags & RFLAGS_CF, RFLAGS_CF);
 }
 
-TEST(canonical_branches)
+TEST(stack_16)
 {
+	reset(16);
+	cpu.gpr[GPR_RSP] = 0x10000;
+	cpu.gpr[GPR_RAX] = 0xabcd;
+	EXPECT_EQ(STEP("\x50"), 0); /* push ax */
+	EXPECT_EQ(cpu.gpr[GPR_RSP], 0x1fffe);
+	EXPECT_EQ(word_at(SEG_SS, 0xfffe) & 0xffff, 0xabcd);
+	EXPECT_EQ(STEP("\x5b"), 0); /* pop bx */
+	EXPECT_EQ(cpu.gpr[GPR_RBX], 0xabcd);
+	EXPECT_EQ(cpu.gpr[GPR_RSP], 0x10000);
+	EXPECT_EQ(STEP("\xe8\xf0\xff"), 0); /* call back 10h */
+	EXPECT_EQ(cpu.rip, 0x102 + 3 - 0x10);
+	EXPECT_EQ(word_at(SEG_SS, 0xfffe) & 0xffff, 0x105);
+	EXPECT_EQ(STEP("\xc2\x04\x00"), 0); /* ret 4 */
+	EXPECT_EQ(cpu.rip, 0x105);
+	EXPECT_EQ(cpu.gpr[GPR_RSP], 0x10004);
+	cpu.stack_bits = 0; /* not known */
+	EXPECT_EQ(STEP("\x50"), -ENOSYS);
+}
+
+TEST(jumps_16)
+{
+	reset(16);
+	cpu.rip = 0xfff0;
+	EXPECT_EQ(STEP("\xeb\x20"), 0);
+	EXPECT_EQ(cpu.rip, 0x12);
+	EXPECT_EQ(STEP("\x66\xe9\x00\x00\x01\x00"), 0);
+	EXPECT_EQ(cpu.rip, 0x10018);
 	reset(64);
 	cpu.rip = 0x7ffffffffff0;
-	EXPECT_EQ(STEP("\xeb\x7f"), -ENOSYS); /* #GP */
-	EXPECT_EQ(STEP("\xeb\x0d"), 0);
-	EXPECT_EQ(cpu.rip, 0x7fffffffffff);
+	EXPECT_EQ(STEP("\xeb\x7f"), -ENOSYS); /* not canonical: #GP */
 }
 
 TEST(indirect_branches)
@@ -369,6 +410,10 @@ TEST(indirect_branches)
 	cpu.gpr[GPR_RAX] = 0x800000000000;
 	EXPECT_EQ(STEP("\xff\xe0"), -ENOSYS);	  /* not canonical: #GP */
 	EXPECT_EQ(STEP("\x66\xff\xe0"), -ENOSYS); /* vendors differ */
+	reset(16);
+	cpu.gpr[GPR_RAX] = 0x12345678;
+	EXPECT_EQ(STEP("\xff\xe0"), 0);
+	EXPECT_EQ(cpu.rip, 0x5678);
 }
 
 TEST(nops_and_rf)
@@ -400,9 +445,6 @@ TEST(refusals)
 	EXPECT_EQ(STEP("\x0f\x10\x00"), -ENOSYS); /* movups */
 	EXPECT_EQ(STEP("\x0f\xa2"), -ENOSYS);	  /* cpuid: decoded only */
 	EXPECT_EQ(STEP("\xec"), -ENOSYS);	  /* in al, dx */
-	EXPECT_EQ(STEP("\x50"), -ENOSYS);	  /* 64-bit code's: push */
-	EXPECT_EQ(STEP("\xeb\x00"), -ENOSYS);
-	EXPECT_EQ(STEP("\xff\x13"), -ENOSYS);
 	EXPECT_EQ(STEP("\x8b"), -ERANGE);
 	EXPECT_EQ(STEP("\x8b\x80\x00\x00"), -ERANGE);
 	EXPECT_EQ(STEP(""), -ERANGE);
@@ -469,10 +511,11 @@ TEST(operands_of_system_instructions)
 
 TEST_MAIN(CASE(addressing_16), CASE(addressing_16_wraps),
 	  CASE(disp16_and_32_bit_operand), CASE(address_size_override),
-	  CASE(segment_overrides), CASE(flags_by_hand), CASE(rep_movs_16),
-	  CASE(rep_backwards_wraps), CASE(rep_zero), CASE(rep_in_chunks),
-	  CASE(rep_in_single_steps), CASE(rep_fault_keeps_what_is_done),
-	  CASE(fault_changes_nothing), CASE(rmw_probes_first), CASE(bit_string),
-	  CASE(canonical_branches), CASE(indirect_branches), CASE(nops_and_rf),
+	  CASE(segment_overrides), CASE(inc_dec_short_forms),
+	  CASE(flags_by_hand), CASE(rep_movs_16), CASE(rep_backwards_wraps),
+	  CASE(rep_zero), CASE(rep_in_chunks), CASE(rep_in_single_steps),
+	  CASE(rep_fault_keeps_what_is_done), CASE(fault_changes_nothing),
+	  CASE(rmw_probes_first), CASE(bit_string), CASE(stack_16),
+	  CASE(jumps_16), CASE(indirect_branches), CASE(nops_and_rf),
 	  CASE(refusals), CASE(system_instructions),
 	  CASE(operands_of_system_instructions))

@@ -288,10 +288,6 @@ static void check_accepted(const struct insn *in, const u8 *bytes,
 static bool left_out(const ZydisDecodedInstruction *zi)
 {
 	u8 op = zi->opcode;
-	/* Near branches, the stack and MOVSXD are 64-bit code's alone, and
-	 * there vendors differ about a 66h. */
-	bool other = zi->machine_mode != ZYDIS_MACHINE_MODE_LONG_64;
-	bool near = other || zi->attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE;
 
 	if (zi->opcode_map == ZYDIS_OPCODE_MAP_0F) {
 		bool hint = zi->mnemonic == ZYDIS_MNEMONIC_NOP && op != 0x1f;
@@ -299,9 +295,10 @@ static bool left_out(const ZydisDecodedInstruction *zi)
 		bool special = (op & 0xfc) == 0x20;		   /* CR, DR */
 		bool tscp = zi->mnemonic == ZYDIS_MNEMONIC_RDTSCP; /* 66h */
 		bool push_seg = (op & 0xf6) == 0xa0 || (op & 0xf7) == 0xa1;
-		bool jcc = (op & 0xf0) == 0x80 && near;
+		bool jcc66 = (op & 0xf0) == 0x80 &&
+			     zi->attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE;
 
-		return hint || sse || special || tscp || push_seg || jcc;
+		return hint || sse || special || tscp || push_seg || jcc66;
 	}
 	switch (op) {
 	case 0x06: /* PUSH and POP of segment registers */
@@ -336,9 +333,9 @@ static bool left_out(const ZydisDecodedInstruction *zi)
 		if (zi->raw.modrm.reg != 2 && zi->raw.modrm.reg != 4)
 			return true;
 	}
-	if (other && ((op & 0xf0) == 0x40 || (op & 0xf0) == 0x50))
-		return true; /* one-byte INC and DEC, PUSH and POP */
-	return near &&
+	/* a near branch or MOVSXD with 66h in 64-bit mode: vendors differ */
+	return zi->machine_mode == ZYDIS_MACHINE_MODE_LONG_64 &&
+	       zi->attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE &&
 	       (op == 0x63 || (op & 0xf0) == 0x70 || op == 0xc2 || op == 0xc3 ||
 		op == 0xe8 || op == 0xe9 || op == 0xeb || op == 0xff);
 }
