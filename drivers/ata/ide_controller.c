@@ -227,6 +227,14 @@ static bool mode_restore(const struct ide_controller *c)
 	return mode_is_kept(c);
 }
 
+static bool has_memory(const struct ide_controller *c)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(c->claim.bars); i++)
+		if (c->claim.bars[i].size && !c->claim.bars[i].io)
+			return true;
+	return false;
+}
+
 /* Registers in memory may be the channels' once more (SiI 680), or AHCI's
  * (SB600): there are none. */
 static enum verdict config_access(void *ctx, struct pci_io *io)
@@ -242,7 +250,7 @@ static enum verdict config_access(void *ctx, struct pci_io *io)
 		return PASS;
 	if (is_kept(c, io))
 		return DONE;
-	if (io->reg == PCI_COMMAND)
+	if (io->reg == PCI_COMMAND && has_memory(c))
 		io->value &= ~(u32)PCI_MEM_ON;
 	if (io->reg == PCI_COMMAND && io->value & PCI_IO_ON && !mode_restore(c))
 		io->value &= ~(u32)PCI_IO_ON;
@@ -317,8 +325,6 @@ static int controller_claim(struct ide_controller *c, u32 n)
 	struct map_scan maps = { ide.addr[n], 0 };
 	int err;
 
-	pci_config_write(ide.addr[n], PCI_COMMAND, 2,
-			 command & ~(u32)PCI_MEM_ON);
 	for (unsigned int i = 0; i < 2; i++) {
 		struct ide_channel *ch = &c->channel[i];
 
@@ -335,6 +341,9 @@ static int controller_claim(struct ide_controller *c, u32 n)
 	err = pci_claim(&c->claim);
 	if (err)
 		return err;
+	if (has_memory(c))
+		pci_config_write(ide.addr[n], PCI_COMMAND, 2,
+				 command & ~(u32)PCI_MEM_ON);
 	controller_place(c);
 	pci_scan(guard_map, &maps);
 	return maps.err;

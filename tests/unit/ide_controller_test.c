@@ -46,8 +46,9 @@ int pci_claim(struct pci_claim *claim)
 	claimed = claim;
 	claim->id = function;
 	for (int i = 0; i < 6; i++)
-		claim->bars[i] = (struct pci_bar){ bars[i] & 1, true,
-						   bars[i] & ~3u, 16 };
+		claim->bars[i] =
+			(struct pci_bar){ bars[i] & 1, true, bars[i] & ~3u,
+					  bars[i] ? 16 : 0 };
 	return 0;
 }
 
@@ -252,6 +253,16 @@ CHILD_TEST(model_init, stays_what_it_was)
 	EXPECT_EQ(claimed->config(claimed->ctx, &io), PASS);
 }
 
+/* A bit that opens nothing is the guest's. */
+CHILD_TEST(model_init, without_registers_in_memory)
+{
+	wanted = 0;
+	command = 7;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT_EQ(command, 7);
+	EXPECT_EQ(config_command(7), 7);
+}
+
 /* A function that has been reset may have gone back to the other mode. */
 CHILD_TEST(model_init, mode_after_a_reset)
 {
@@ -367,5 +378,5 @@ TEST_MAIN(CASE(says_who_the_disk_is), CASE(offers_both_units),
 	  CASE(sees_an_empty_channel), CASE(hooks_a_protected_channel),
 	  CASE(native_mode), CASE(no_place_for_a_bar),
 	  CASE(sector_size_not_handled), CASE(switched_off),
-	  CASE(stays_what_it_was), CASE(mode_after_a_reset),
-	  CASE(registers_of_other_makers))
+	  CASE(stays_what_it_was), CASE(without_registers_in_memory),
+	  CASE(mode_after_a_reset), CASE(registers_of_other_makers))
