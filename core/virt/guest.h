@@ -74,7 +74,6 @@ void guest_retired(struct vcpu *v);
 struct insn;
 
 struct guest_mem_fault {
-	bool valid;
 	u8 vector; /* #PF, #GP or #SS */
 	u32 error;
 	u64 cr2;

@@ -68,7 +68,7 @@ int guest_translate(struct vcpu *v, u64 linear, unsigned int access, gpa_t *gpa,
 	if (rc != WALK_FAULT)
 		error = PF_P | PF_RSVD | (access & WALK_WRITE ? PF_W : 0) |
 			(cpu.user ? PF_U : 0);
-	*fault = (struct guest_mem_fault){ true, VECTOR_PF, error, linear };
+	*fault = (struct guest_mem_fault){ VECTOR_PF, error, linear };
 	return EMUL_MEM_FAULT;
 }
 
@@ -153,9 +153,9 @@ int guest_probe(struct vcpu *v, u64 linear, u32 size, unsigned int access,
 
 static int seg_fault(unsigned int seg, struct guest_mem_fault *fault)
 {
-	*fault = (struct guest_mem_fault){
-		true, seg == SEG_SS ? VECTOR_SS : VECTOR_GP, 0, 0
-	};
+	*fault =
+		(struct guest_mem_fault){ seg == SEG_SS ? VECTOR_SS : VECTOR_GP,
+					  0, 0 };
 	return EMUL_MEM_FAULT;
 }
 
@@ -293,10 +293,6 @@ int guest_decode(struct vcpu *v, struct insn *in)
 
 void guest_inject_mem_fault(struct vcpu *v, const struct guest_mem_fault *fault)
 {
-	if (!fault->valid) {
-		guest_fault(v, VECTOR_UD);
-		return;
-	}
 	if (fault->vector == VECTOR_PF)
 		v->guest->ops->set(v, VREG_CR2, fault->cr2);
 	guest_fault_error(v, fault->vector, fault->error);

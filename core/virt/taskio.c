@@ -120,7 +120,6 @@ void guest_task_switch(struct vcpu *v, const struct vmexit *exit)
 	__builtin_memcpy(v->gpr, cpu.gpr, sizeof(cpu.gpr));
 	v->rip = cpu.rip;
 	v->rflags = cpu.rflags;
-	task_set(v, VREG_INTERRUPTIBILITY, 0);
 	/* Before the trap of a TSS the event has been delivered. */
 	if (!rc || fault.vector == VECTOR_DB)
 		v->event.valid = false;

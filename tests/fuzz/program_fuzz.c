@@ -174,7 +174,7 @@ void guest_skip(struct vcpu *v, const struct vmexit *exit)
 void guest_inject_mem_fault(struct vcpu *v, const struct guest_mem_fault *fault)
 {
 	(void)v;
-	check(fault->valid);
+	check(fault->vector == VECTOR_PF);
 	traps++;
 }
 
@@ -189,7 +189,8 @@ static int reach(u64 address, u64 len, struct guest_mem_fault *fault)
 	for (u64 at = address; len && at - address < len;
 	     at = align_down(at, PAGE_SIZE) + PAGE_SIZE) {
 		if (at >= GUEST || at / PAGE_SIZE % 4 == 3) {
-			*fault = (struct guest_mem_fault){ .valid = true };
+			*fault =
+				(struct guest_mem_fault){ .vector = VECTOR_PF };
 			return CALLER_TRAP;
 		}
 		if (at / PAGE_SIZE == 6)
