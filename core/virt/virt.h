@@ -213,6 +213,9 @@ struct virt_program {
 #define PROGRAM_CR4 (CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 /* ... and of these what the host has. */
 #define PROGRAM_CR4_OPTIONAL (CR4_SMEP | CR4_SMAP | CR4_OSXSAVE)
+/* Ring 3; there is no table behind them. */
+#define PROGRAM_DATA_SELECTOR 0x1b
+#define PROGRAM_CODE_SELECTOR 0x23
 
 struct virt_ops {
 	const char *name; /* "AMD-V", "Intel VT-x" */

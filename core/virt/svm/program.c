@@ -8,8 +8,7 @@
 #include "core/lib/string.h"
 #include "core/mm/pool.h"
 
-#define FIRST_ASID    2 /* the guest has 1 */
-#define DATA_SELECTOR 0x1b
+#define FIRST_ASID 2 /* the guest has 1 */
 
 /* For the I/O and the MSR permission map alike: all of it exits. */
 static u8 all_ones[3 * PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
@@ -43,11 +42,13 @@ static void init_control(struct vmcb *b)
 /* Ring 3 in 64-bit mode; TR and all tables are there but empty. */
 static void init_state(struct vmcb *b)
 {
-	const struct vmcb_seg data = { DATA_SELECTOR, VSEG_USER_DATA, ~0U, 0 };
+	const struct vmcb_seg data = { PROGRAM_DATA_SELECTOR, VSEG_USER_DATA,
+				       ~0U, 0 };
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(b->seg); i++)
 		b->seg[i] = data;
-	b->seg[SEG_CS] = (struct vmcb_seg){ 0x23, VSEG_USER_CODE64, ~0U, 0 };
+	b->seg[SEG_CS] = (struct vmcb_seg){ PROGRAM_CODE_SELECTOR,
+					    VSEG_USER_CODE64, ~0U, 0 };
 	b->tr.attr = 0x8b;
 	b->ldtr.attr = 0x82;
 	b->cpl = 3;
@@ -90,8 +91,10 @@ void svm_program_run(struct vcpu *v, struct virt_program *p, u64 ticks,
 	b->guest_asid = FIRST_ASID + p->index;
 	b->seg[SEG_FS].base = p->fs_base;
 	/* another program may have loaded null selectors */
-	b->seg[SEG_ES].selector = b->seg[SEG_DS].selector = DATA_SELECTOR;
-	b->seg[SEG_FS].selector = b->seg[SEG_GS].selector = DATA_SELECTOR;
+	b->seg[SEG_ES].selector = b->seg[SEG_DS].selector =
+		PROGRAM_DATA_SELECTOR;
+	b->seg[SEG_FS].selector = b->seg[SEG_GS].selector =
+		PROGRAM_DATA_SELECTOR;
 	if (p->flush)
 		b->tlb_control = TLB_FLUSH_ALL;
 

@@ -10,8 +10,7 @@
 #include "core/mm/pool.h"
 #include "core/virt/vmx/vmcs.h"
 
-#define FIRST_VPID    2 /* the guest has 1 */
-#define DATA_SELECTOR 0x1b
+#define FIRST_VPID 2 /* the guest has 1 */
 
 /*
  * Exiting on interrupts without acknowledging them: one that is pending stays
@@ -36,8 +35,10 @@ static void setup_controls(void)
 /* Ring 3 in 64-bit mode; TR and all tables are there but empty. */
 static void setup_state(struct vcpu *v)
 {
-	const struct vseg data = { DATA_SELECTOR, VSEG_USER_DATA, ~0U, 0 };
-	const struct vseg code = { 0x23, VSEG_USER_CODE64, ~0U, 0 };
+	const struct vseg data = { PROGRAM_DATA_SELECTOR, VSEG_USER_DATA, ~0U,
+				   0 };
+	const struct vseg code = { PROGRAM_CODE_SELECTOR, VSEG_USER_CODE64, ~0U,
+				   0 };
 	const struct vseg empty = { 0 }, tr = { 0, 0x8b, 0, 0 };
 
 	vmwrite(GUEST_IA32_EFER, EFER_LME | EFER_LMA | EFER_NXE);
@@ -89,10 +90,10 @@ static void load(const struct virt_program *p, u64 ticks)
 	vmwrite(GUEST_INTERRUPTIBILITY, 0);
 	/* may be another program's: null selectors, too */
 	vmwrite(GUEST_PENDING_DEBUG, 0);
-	vmwrite(GUEST_ES_SELECTOR + 2 * SEG_ES, DATA_SELECTOR);
-	vmwrite(GUEST_ES_SELECTOR + 2 * SEG_DS, DATA_SELECTOR);
-	vmwrite(GUEST_ES_SELECTOR + 2 * SEG_FS, DATA_SELECTOR);
-	vmwrite(GUEST_ES_SELECTOR + 2 * SEG_GS, DATA_SELECTOR);
+	vmwrite(GUEST_ES_SELECTOR + 2 * SEG_ES, PROGRAM_DATA_SELECTOR);
+	vmwrite(GUEST_ES_SELECTOR + 2 * SEG_DS, PROGRAM_DATA_SELECTOR);
+	vmwrite(GUEST_ES_SELECTOR + 2 * SEG_FS, PROGRAM_DATA_SELECTOR);
+	vmwrite(GUEST_ES_SELECTOR + 2 * SEG_GS, PROGRAM_DATA_SELECTOR);
 	vmwrite(EPT_POINTER, vmx_eptp(p->nested_root));
 	if (p->flush)
 		vmx_invept(vmx_eptp(p->nested_root));
