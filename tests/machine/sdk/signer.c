@@ -314,7 +314,8 @@ static void rate(const struct way *way, u8 key, u16 count, double seconds)
 	       done, (double)done / time);
 }
 
-static int rates(double seconds, size_t way_count)
+/* The last of ways[] only if it is asked for. */
+static int rates(double seconds, bool cold)
 {
 	static const u16 counts[] = { 1, 64 };
 
@@ -324,7 +325,7 @@ static int rates(double seconds, size_t way_count)
 		return failed("keys of its own", 0);
 	for (u8 key = 0; key < SIGN_KEY_TYPES; key++)
 		for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
-			for (size_t j = 0; j < way_count; j++)
+			for (size_t j = 0; j < ARRAY_SIZE(ways) - !cold; j++)
 				rate(&ways[j], key, counts[i], seconds);
 	return 0;
 }
@@ -357,7 +358,7 @@ int main(int argc, char **argv)
 	if (argc > 1 && !strcmp(argv[1], "load"))
 		return load();
 	if (argc > 2 && !strcmp(argv[1], "rate"))
-		return rates((double)n / 1000, argc > 3 ? 3 : 2);
+		return rates((double)n / 1000, argc > 3);
 	if (argc > 2 && !strcmp(argv[1], "empty"))
 		return empty(n);
 	return failed("usage", 0);
