@@ -119,14 +119,17 @@ $(B)/fuzz/%: tests/fuzz/%.c $$(call units,tests/fuzz/$$*.c) $$(call unknown,$$@)
 
 -include $(UNIT_TESTS:=.d) $(FUZZERS:=.d) $(wildcard $(B)/bench/*.d)
 
-# What a run prints is kept in build/logs: one PASS or FAIL line per test.
+# What a run prints is kept in build/logs: one PASS or FAIL line per test. What
+# hangs is ended; it takes seconds, a minute at most.
+bound := timeout 1800
+
 $(B)/logs/unit-%.log: $(B)/unit/%
 	@mkdir -p $(@D)
-	$(Q)tests/run-one $* $@ $<
+	$(Q)tests/run-one $* $@ $(bound) $<
 
 $(B)/logs/unit-%.py.log: tests/unit/%.py FORCE
 	@mkdir -p $(@D)
-	$(Q)tests/run-one $* $@ /usr/bin/python3 $<
+	$(Q)tests/run-one $* $@ $(bound) /usr/bin/python3 $<
 
 # Inputs that go where chance would not: tests/fuzz/seeds/TARGET/*.hex, digits
 # and comments.
@@ -149,8 +152,8 @@ fixed = $(shell setarch -R true 2> /dev/null && echo setarch -R)
 runs = $(or $(shell sed -n 's/^.*runs: *//p' tests/fuzz/$(1).c),60000)
 $(B)/logs/fuzz-%.log: $(B)/fuzz/% $$(call seeds,$$*)
 	@mkdir -p $(@D)
-	$(Q)tests/run-one $* $@ $(fixed) $< -seed=1 -runs=$(call runs,$*) \
-		-max_total_time=60 $(call seed_flag,$*)
+	$(Q)tests/run-one $* $@ $(bound) $(fixed) $< -seed=1 \
+		-runs=$(call runs,$*) $(call seed_flag,$*)
 
 UNIT_LOGS := $(UNIT_TESTS:$(B)/unit/%=$(B)/logs/unit-%.log) \
 	$(UNIT_SCRIPTS:tests/unit/%.py=$(B)/logs/unit-%.py.log)
