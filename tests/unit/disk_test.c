@@ -573,21 +573,23 @@ TEST(disk_keys_wipe_wipes)
 /* Neither garbage nor plaintext: the CPU stays in the filter. */
 TEST(disk_no_answer_without_keys)
 {
-	u8 *out = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile u8 *out = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t child;
 
 	make_volumes();
 	disk_keys_wipe();
-	fpu_told = out + 1024;
+	fpu_told = (u8 *)out + 1024;
 	child = fork();
 	if (!child) {
 		static const u8 in[512] = { 1 };
 
-		disk_filter()->encode(device(512), 0, 1, in, out + 512);
-		disk_filter()->encode(device(512), 100, 1, in, out);
+		disk_filter()->encode(device(512), 0, 1, in, (u8 *)out + 512);
+		disk_filter()->encode(device(512), 100, 1, in, (u8 *)out);
 		_exit(0);
 	}
+	while (!out[512] && !waitpid(child, NULL, WNOHANG))
+		;
 	usleep(100000);
 	EXPECT_EQ(waitpid(child, NULL, WNOHANG), 0);
 	EXPECT_EQ(out[512], 1);
@@ -597,7 +599,7 @@ TEST(disk_no_answer_without_keys)
 		EXPECT_EQ(out[i], 0);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
-	munmap(out, 4096);
+	munmap((u8 *)out, 4096);
 }
 
 int main(void)

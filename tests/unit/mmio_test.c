@@ -223,9 +223,13 @@ TEST(moves)
 
 #define MOVES 100000
 
+static unsigned int looks;
+
 static void *move_it(void *ctx)
 {
-	for (int i = 0; i < MOVES; i++) {
+	for (int i = 0;
+	     i < MOVES || __atomic_load_n(&looks, __ATOMIC_RELAXED) < MOVES;
+	     i++) {
 		EXPECT_EQ(mmio_hook_move(ctx, 0xfe080000, 0x8000), 0);
 		EXPECT_EQ(mmio_hook_move(ctx, 0xfe090000, 0x1000), 0);
 	}
@@ -245,8 +249,10 @@ TEST(moves_meanwhile)
 
 	EXPECT_EQ(mmio_hook_add(&h), 0);
 	EXPECT_EQ(pthread_create(&other, NULL, move_it, &h), 0);
-	while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE))
+	while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE)) {
 		found += mmio_hooked(0xfe094000);
+		__atomic_add_fetch(&looks, 1, __ATOMIC_RELAXED);
+	}
 	EXPECT_EQ(pthread_join(other, NULL), 0);
 	EXPECT_EQ(found, 0);
 	EXPECT(mmio_hooked(0xfe090000) && !mmio_hooked(0xfe080000));

@@ -578,12 +578,16 @@ TEST(more_functions_than_fit)
 	EXPECT_EQ(err, -ENOSPC);
 }
 
+static unsigned int driver_reads;
+
 static void *driver(void *stop)
 {
 	unsigned int bad = 0;
 
-	while (!__atomic_load_n((bool *)stop, __ATOMIC_RELAXED))
+	while (!__atomic_load_n((bool *)stop, __ATOMIC_RELAXED)) {
 		bad += pci_config_read(nic_claim.addr, 0, 4) != 0x100e8086;
+		__atomic_add_fetch(&driver_reads, 1, __ATOMIC_RELAXED);
+	}
 	return (void *)(uintptr_t)bad;
 }
 
@@ -595,7 +599,9 @@ TEST(drivers_and_guest_at_once)
 	pthread_t thread;
 
 	pthread_create(&thread, NULL, driver, &stop);
-	for (int i = 0; i < 4000; i++)
+	for (int i = 0; i < 4000 ||
+			__atomic_load_n(&driver_reads, __ATOMIC_RELAXED) < 4000;
+	     i++)
 		bad += guest_read(6, 0, 0, 4) != 0x22221af4;
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, &driver_bad);

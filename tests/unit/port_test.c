@@ -290,11 +290,14 @@ static struct port_hook race_hook = {
 	.first = 0x4000, .count = 0x10, .fn = probe_fn, .ctx = &racer
 };
 
+static unsigned int moves;
+
 static void *move_about(void *stop)
 {
 	while (!__atomic_load_n((bool *)stop, __ATOMIC_RELAXED)) {
 		port_hook_move(&race_hook, 0x4008, 0x10);
 		port_hook_move(&race_hook, 0x4000, 0x10);
+		__atomic_add_fetch(&moves, 1, __ATOMIC_RELAXED);
 	}
 	return NULL;
 }
@@ -308,7 +311,9 @@ TEST(moving_never_opens_what_stays_covered)
 
 	port_hook_add(&race_hook);
 	pthread_create(&thread, NULL, move_about, &stop);
-	for (int i = 0; i < 300000; i++) {
+	for (u32 i = 0;
+	     i < 300000 || __atomic_load_n(&moves, __ATOMIC_RELAXED) < 10000;
+	     i++) {
 		bad += !bit(0x4008 + i % 8);
 		bad += in(0x4008 + i % 8, 1) != 0x99;
 	}

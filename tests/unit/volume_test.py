@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
@@ -279,20 +278,59 @@ def test_damaged_journal(_):
 
 # ---- the program, killed ------------------------------------------------
 
+# The program, which stops itself when it has synced a file that many times.
+STOPS = """
+import importlib.machinery, importlib.util, os, signal, sys
+left = int(sys.argv.pop(1))
+loader = importlib.machinery.SourceFileLoader("volume", sys.argv.pop(1))
+volume = importlib.util.module_from_spec(
+    importlib.util.spec_from_loader("volume", loader))
+loader.exec_module(volume)
+sync = volume.File.sync
+
+def counted(file):
+    global left
+    sync(file)
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+volume.File.sync = counted
+volume.main()
+"""
+
+
+def stopped(args, syncs=5):
+    """The program in the midst of its job, until SIGCONT: no wait is too long
+    for it, or too short."""
+    p = subprocess.Popen([sys.executable, "-c", STOPS, str(syncs), VOLUME,
+                          *args], stderr=subprocess.PIPE, text=True)
+    how = os.waitid(os.P_PID, p.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    assert how.si_code == os.CLD_STOPPED, p.communicate()
+    return p
+
+
+def terminated(p):
+    """What it says to a SIGTERM."""
+    p.send_signal(signal.SIGTERM)
+    p.send_signal(signal.SIGCONT)
+    return p.communicate()[1]
+
+
 def test_kill_and_go_on(folder):
+    """At known places, and then wherever it is."""
     rng = random.Random()
     data = random.Random(6).randbytes(6 << 20)
     path = write(folder, "killed", data)
     toml = config(folder, 5, '"end"', KEYS[512])
-    args = [VOLUME, "encrypt", path, "--config", toml, "--volume", "x",
-            "--batch", "64"]
-    kills, done = 0, False
+    args = ["encrypt", path, "--config", toml, "--volume", "x", "--batch", "64"]
+    for syncs in (1, 2, 3, 4, 30):
+        with stopped(args, syncs) as p:
+            p.kill()
+    kills, done = 1, False
     while not done:
-        with subprocess.Popen(args, stderr=subprocess.DEVNULL) as p:
-            while kills < 6 and not os.path.exists(path + ".journal") and \
-                    p.poll() is None:
-                time.sleep(0.001)
-            try:            # the first one at once: it cannot have ended
+        with subprocess.Popen([VOLUME, *args], stderr=subprocess.DEVNULL) as p:
+            try:
                 if p.wait(rng.uniform(0, 0.05) * kills if kills < 6 else 600):
                     return False
                 done = True
@@ -301,8 +339,7 @@ def test_kill_and_go_on(folder):
                 kills += 1
         # killed between its last step and its end: it must not run again
         done = done or not os.path.exists(path + ".journal")
-    return kills > 0 and \
-        read(path) == wanted(data, 5, len(data) // 512 - 1, KEYS[512]) and \
+    return read(path) == wanted(data, 5, len(data) // 512 - 1, KEYS[512]) and \
         not os.path.exists(path + ".journal")
 
 
@@ -313,12 +350,8 @@ def test_stop_and_go_on(folder):
     toml = config(folder, 0, '"end"', KEYS[256])
     args = ["encrypt", path, "--config", toml, "--volume", "x", "--batch",
             "16", "-o", out]
-    with subprocess.Popen([VOLUME, *args], stderr=subprocess.PIPE,
-                          text=True) as p:
-        while not os.path.exists(out + ".part"):
-            time.sleep(0.001)
-        p.send_signal(signal.SIGTERM)
-        text = p.communicate()[1]
+    with stopped(args) as p:
+        text = terminated(p)
     # another direction must not touch what this one has begun
     other = tool("decrypt", *args[1:])
     if p.returncode != 3 or "run the same command again" not in text or \
@@ -330,18 +363,6 @@ def test_stop_and_go_on(folder):
         not os.path.exists(out + ".journal")
 
 
-def began(image, args):
-    """A job that is stopped before its end: its exit status."""
-    with subprocess.Popen([VOLUME, "encrypt", image, *args],
-                          stderr=subprocess.DEVNULL) as p:
-        folder = os.path.dirname(os.path.realpath(image))
-        while p.poll() is None and not any(n.endswith(".journal")
-                                           for n in os.listdir(folder)):
-            time.sleep(0.001)
-        p.send_signal(signal.SIGTERM)
-    return p.returncode
-
-
 def test_goes_on_by_another_name(folder):
     """What was begun through a link is not begun anew without it."""
     os.mkdir(f"{folder}/there")
@@ -350,7 +371,9 @@ def test_goes_on_by_another_name(folder):
     os.symlink(path, f"{folder}/link")
     toml = config(folder, 0, '"end"', KEYS[256])
     args = ["--config", toml, "--volume", "x", "--batch", "16"]
-    if began(f"{folder}/link", args) != 3:
+    with stopped(["encrypt", f"{folder}/link", *args]) as p:
+        terminated(p)
+    if p.returncode != 3:
         return False
     run = tool("encrypt", path, *args)
     return run.returncode == 0 and "going on" in run.stderr and \
@@ -366,10 +389,7 @@ def test_one_journal_for_two(folder):
     out = os.path.join(folder, "of_two")
     args = ["--config", config(folder, 0, '"end"', KEYS[256]), "--volume", "x",
             "--batch", "16", "-o", out]
-    with subprocess.Popen([VOLUME, "encrypt", first, *args]) as p:
-        while p.poll() is None and not os.path.exists(out + ".part"):
-            time.sleep(0.001)
-        p.send_signal(signal.SIGSTOP)
+    with stopped(["encrypt", first, *args]) as p:
         run = tool("encrypt", second, *args)
         p.send_signal(signal.SIGCONT)
     return run.returncode == 1 and "has locked" in run.stderr and \
