@@ -296,9 +296,11 @@ static void command_fetch(struct model_port *p, u32 n)
 	u8 header[32], fis[20];
 	bool known;
 
+	model.fetching = true;
 	dma(p, ((u64)p->clbu << 32 | p->clb) + n * 32, header, 32, false);
 	c->table = load_le64(header + 8);
 	dma(p, c->table, fis, 20, false);
+	model.fetching = false;
 	c->prds = header[2] | header[3] << 8;
 	c->prd = c->offset = c->done = 0;
 	model.commands++;
@@ -557,7 +559,7 @@ static void port_write(struct model_port *p, u32 reg, u32 v)
 			p->ci |= v;
 		break;
 	default:
-		break;
+		model.unknown++;
 	}
 }
 

@@ -61,9 +61,11 @@ struct model {
 	bool lax;
 	u32 lazy; /* a tick does something once in so many times */
 	/* what a test wants to know */
-	u32 mixed;    /* a command beside a queued one, or two at once */
-	u32 commands; /* that devices have taken */
-	u32 stopping; /* registers written that must not be, then */
+	u32 mixed;     /* a command beside a queued one, or two at once */
+	u32 commands;  /* that devices have taken */
+	bool fetching; /* a table, not data */
+	u32 stopping;  /* registers written that must not be, then */
+	u32 unknown;   /* registers written that the model has not */
 	void (*on_write)(struct model_disk *disk, u64 lba, const u8 *data);
 	/* A register of a port has been read. */
 	void (*on_read)(u32 port, u32 reg);

@@ -126,7 +126,7 @@ static void check_dma(u32 port, u64 addr, u32 len, bool write)
 	if (q->mode == AHCI_PLAIN)
 		return;
 	good = inside(addr, len, q->page_pa, sizeof(*q->page)) ||
-	       inside(addr, len, 0, MODEL_RAM);
+	       (!model.fetching && inside(addr, len, 0, MODEL_RAM));
 	if (q->table)
 		good |= inside(addr, len, q->bounce_pa,
 			       q->bounce_pages * PAGE_SIZE) ||
@@ -472,11 +472,36 @@ TEST(firmware_goes_on)
 	EXPECT_EQ(model.port[1].fb, 0xA000);
 	EXPECT_EQ(model.port[1].cmd & 0x11, 0x11);
 	model.port[0].clb = 0xB000;
+	model.port[0].clbu = model.port[0].fbu = 5;
 	model.port[0].cmd = 0x11;
+	model.port[0].serr = BIT(26);
 	EXPECT_EQ(ahci_port_start(&ports[0]), 0);
+	EXPECT(p->identified);
 	EXPECT_EQ(model.port[0].cmd & 0x11, 0x11);
 	EXPECT_EQ(model.port[0].clb, (u32)p->page_pa);
+	/* else list and frames would be in the guest's memory */
+	EXPECT_EQ(model.port[0].clbu | model.port[0].fbu, 0);
 	EXPECT_EQ(in(PxCLB), 0xB000);
+	EXPECT_EQ(in(PxCLBU), 5);
+}
+
+/* PxCI and PxSACT cannot be written to while PxCMD.ST is clear (3.3.13, 14),
+ * whatever else firmware has left set there. */
+TEST(no_commands_before_the_start)
+{
+	model_init();
+	model.port[0].cmd = 6 | PxCMD_PMA | PxCMD_FBSCP;
+	ports_init();
+	EXPECT_EQ(ahci_port_start(p), 0);
+	EXPECT_EQ(in(PxCMD), 6);
+	EXPECT(!p->receives);
+	for (u32 i = 0; i < 2; i++) {
+		out(PxSACT, 1);
+		out(PxCI, 1);
+		EXPECT_EQ(in(PxCI) | in(PxSACT), 0);
+		guest_start();
+		ahci_port_reset(p);
+	}
 }
 
 static void random_bursts(u32 sector, bool lax, u32 count)
@@ -651,6 +676,23 @@ TEST(seen_by_one_register)
 		EXPECT_EQ(model.memory[FRAMES + 0x40], 0);
 		EXPECT_EQ(model.memory[FRAMES + 0x58], 0);
 	}
+	ops[0].active = false;
+	clean();
+}
+
+/* A driver changes another bit of PxCMD. */
+TEST(start_written_again)
+{
+	machine(512);
+	guest_start();
+	for (u32 i = 0; i < 20; i++) {
+		model.lazy = 1000;
+		issue(model_random() & 0xFF, i & 1);
+		out(PxCMD, PxCMD_FRE | PxCMD_ST | BIT(24));
+		model.lazy = 0;
+		for (u32 k = 0; poll(); k++)
+			EXPECT(k < 1000000);
+	}
 	clean();
 }
 
@@ -663,11 +705,28 @@ TEST(start_too_early)
 	out(PxCMD, PxCMD_FRE);
 	out(PxCMD, PxCMD_FRE | PxCMD_ST);
 	EXPECT_EQ(in(PxCMD)&PxCMD_ST, 0);
+	out(PxCMD, 0);
+	out(PxCMD, PxCMD_FRE);
 	model.lazy = 0;
 	guest_stop();
 	guest_start();
 	EXPECT(burst(1000000));
 	clean();
+}
+
+/* A maker's own may do anything. */
+TEST(registers_that_nobody_knows)
+{
+	machine(512);
+	out(PxFBU, 5);
+	EXPECT_EQ(in(PxFBU), 5);
+	out(0x70, 1);
+	out(PxFBS, 1);
+	EXPECT_EQ(model.unknown, 0);
+	ahci_port_write(&ports[1], PxFBS, 1);
+	EXPECT_EQ(model.unknown, 0);
+	ahci_port_write(&ports[1], 0x70, 1);
+	EXPECT_EQ(model.unknown, 1);
 }
 
 /* Reads that were cut off by a reset behind our back, or of the link, are not
@@ -1229,7 +1288,11 @@ TEST(plugged)
 	for (u32 i = 0; i < 100; i++)
 		EXPECT_EQ(in(PxCI), 1);
 	EXPECT_EQ(model.port[0].clb, (u32)p->page_pa);
+	out(PxIS, ~0u);
 	out(PxSERR, ~0u);
+	for (u32 i = 0; i < 1000; i++)
+		model_tick();
+	EXPECT(model.port[0].is); /* it has been asked: the guest will look */
 	for (u32 i = 0; i < 1000 && in(PxCI) | in(PxSACT); i++)
 		;
 	EXPECT_EQ(in(PxCI) | in(PxSACT), 0);
@@ -1273,6 +1336,7 @@ TEST(a_device_that_does_not_answer)
 	machine(512);
 	guest_start();
 	out(PxSCTL, 0x301);
+	EXPECT_EQ(in(PxSSTS), 0);
 	out(PxSCTL, 0x300);
 	guest_stop();
 	guest_start();
@@ -1284,6 +1348,33 @@ TEST(a_device_that_does_not_answer)
 	read_one(AHCI_SHADOW);
 	EXPECT(p->identified);
 	clean();
+}
+
+/* The device announces itself again and again. */
+static void announce(u32 port, u32 reg)
+{
+	model.port[port].serr |= BIT(26);
+}
+
+/* What it has not said must not be taken for the name of another disk, to
+ * which all would pass. */
+TEST(no_answer_at_start)
+{
+	model_init();
+	model.port[0].cmd = 0x11;
+	ports_init();
+	model.on_read = announce;
+	EXPECT_EQ(ahci_port_start(p), 0);
+	model.on_read = NULL;
+	for (u32 i = 0; i < 1000; i++)
+		in(PxCI);
+	EXPECT(!p->identified);
+	EXPECT_EQ(p->mode, AHCI_SHADOW);
+	guest_stop();
+	guest_start();
+	one(0x60, 200, 1, true);
+	EXPECT_EQ(command(0, true), 0);
+	EXPECT(p->identified && p->dev);
 }
 
 TEST(device_reset)
@@ -1445,6 +1536,10 @@ TEST(no_memory)
 	ports_init();
 	options = (struct ata_options){ 0 };
 	EXPECT(dma_alloc(2048, &pa));
+	EXPECT(dma_alloc(1024, &pa));
+	EXPECT_EQ(ahci_port_start(p), -ENOMEM);
+	model_init();
+	EXPECT(dma_alloc(2048, &pa));
 	EXPECT(dma_alloc(896, &pa));
 	EXPECT_EQ(ahci_port_start(p), -ENOMEM);
 	EXPECT(!p->identified);
@@ -1457,11 +1552,13 @@ TEST(no_memory)
 	EXPECT_EQ(model.port[0].sact, 0);
 }
 
-TEST_MAIN(CASE(asks_at_start), CASE(firmware_goes_on), CASE(random_commands),
-	  CASE(sectors_of_4096), CASE(narrow_addresses),
+TEST_MAIN(CASE(asks_at_start), CASE(firmware_goes_on),
+	  CASE(no_commands_before_the_start), CASE(no_answer_at_start),
+	  CASE(random_commands), CASE(sectors_of_4096), CASE(narrow_addresses),
 	  CASE(no_queue_in_the_hba), CASE(aborts_at_every_step),
 	  CASE(queued_beside_others), CASE(seen_by_one_register),
-	  CASE(start_too_early), CASE(reads_cut_off),
+	  CASE(start_written_again), CASE(start_too_early),
+	  CASE(registers_that_nobody_knows), CASE(reads_cut_off),
 	  CASE(errors_of_the_device), CASE(refused_commands),
 	  CASE(what_is_configured), CASE(hidden_memory), CASE(the_longest_list),
 	  CASE(list_changed_between_chunks), CASE(issued_twice),
