@@ -192,12 +192,17 @@ static void command(struct model_device *d, u8 c)
 	d->stale = model.delay;
 	d->command = c;
 	d->error = 0;
+	if (d->mute && c == 0xEC) {
+		abort_command(d);
+		return;
+	}
 	if (phase_of(c) != M_IDLE && !d->atapi) {
 		start_transfer(d, c);
 		return;
 	}
 	switch (d->atapi ? 0xA00 | c : c) {
 	case 0xEC:
+	case 0x2F:
 		d->phase = M_PIO_IN;
 		d->left = 0;
 		model_go_busy(d);
@@ -315,6 +320,10 @@ static void pio_in_ready(struct model_device *d)
 		model_block(d);
 	} else if (d->command == 0xEC || d->command == 0xA1) {
 		identify(d);
+		d->pos = 0;
+		d->len = 512;
+	} else if (d->command == 0x2F) {
+		memset(d->buf, 0x2F, 512);
 		d->pos = 0;
 		d->len = 512;
 	} else {
@@ -621,8 +630,15 @@ static void data_out(u8 size, u32 v)
 		pio_word_out(selected(), (u16)(v >> 16));
 }
 
+/* The port of the primary channel that stands for it. */
+static u16 of_primary(u16 port)
+{
+	return model.secondary ? port ^ (port < 0x1000 ? 0x80 : 8) : port;
+}
+
 u32 hw_in(u16 port, u8 size)
 {
+	port = of_primary(port);
 	if (port == MODEL_CTL) {
 		model_tick();
 		return status(selected());
@@ -643,6 +659,7 @@ u32 hw_in(u16 port, u8 size)
 
 void hw_out(u16 port, u8 size, u32 value)
 {
+	port = of_primary(port);
 	if (port == MODEL_CTL)
 		control_write((u8)value);
 	else if (port >= MODEL_BM && port < MODEL_BM + 8)
@@ -651,6 +668,8 @@ void hw_out(u16 port, u8 size, u32 value)
 		data_out(size, value);
 	else if (port > MODEL_BASE && port < MODEL_BASE + 8)
 		register_write(port - MODEL_BASE, (u8)value);
+	else
+		model.elsewhere++;
 }
 
 void hw_ins(u16 port, u8 size, void *dst, u32 count)

@@ -27,6 +27,7 @@ enum model_phase {
 struct model_device {
 	bool present;
 	bool atapi;
+	bool mute;  /* fails IDENTIFY DEVICE */
 	u32 sector; /* bytes of a logical sector */
 	u64 capacity;
 	u8 heads, spt;
@@ -77,11 +78,13 @@ struct model {
 	u32 scratch;	    /* two bytes of hidden memory that do not count */
 	u32 hidden_written; /* bytes the engine wrote to the rest of it */
 	u32 commands;
-	u32 stray;		  /* words at the data port in a DMA write */
-	u32 polls;		  /* reads of the bus master's status */
+	u32 stray;     /* words at the data port in a DMA write */
+	u32 elsewhere; /* writes to ports that are not the channel's */
+	u32 polls;     /* reads of the bus master's status */
 	u32 dirty_from, dirty_to; /* where the engine wrote */
 	u32 max_busy;
-	u32 delay; /* reads of a status until a command shows there */
+	bool secondary; /* at 170h, 376h and the second half of the bus master */
+	u32 delay;	/* reads of a status until a command shows there */
 	u8 memory[MODEL_MEMORY] __attribute__((aligned(4096)));
 };
 

@@ -240,7 +240,7 @@ static void fill(u32 bytes)
 	u8 v = (u8)model_random();
 
 	for (u32 i = 0; i < bytes; i++)
-		model.memory[DATA + i] = (u8)(v + i * 3);
+		model.memory[DATA + i] = (u8)(v + i % 251);
 }
 
 static bool disc_right(void)
@@ -294,6 +294,9 @@ TEST(inquiry_passes)
 
 	machine();
 	for (int i = 0; i < 2; i++) {
+		/* that the one before was refused changes nothing */
+		begin(&(struct command){ { 0xBE, [9] = 0xF8 }, .limit = 2048 });
+		EXPECT_EQ(pio(&c), 0x41);
 		memset(model.memory + DATA, 0, 36);
 		c.dma = i;
 		EXPECT_EQ(run(&c), 0x40);
@@ -545,7 +548,7 @@ TEST(aborts_at_every_step)
 	machine();
 	for (int i = 0; i < 250 && !test_failures; i++) {
 		struct command c = random_transfer();
-		u32 steps = model_random() % 12;
+		u32 steps = model_random() % 12, moved = 0;
 
 		fill(c.bytes);
 		begin(&c);
@@ -554,9 +557,11 @@ TEST(aborts_at_every_step)
 				model_tick();
 			else if (c.dma)
 				in(MODEL_BASE + 7, 1);
-			else if (wait(0x88, 8) & 8 && n * 512 < c.bytes)
+			else if (wait(0x88, 8) & 8 && moved < c.bytes) {
 				access_port(MODEL_BASE, 2, c.write, 256,
-					    model.memory + DATA + n * 512);
+					    model.memory + DATA + moved);
+				moved += 512;
+			}
 		}
 		reset(i & 1);
 		if (c.write)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/lib/errors.h"
 #include "core/lib/range.h"
 #include "drivers/ata/ide.h"
 #include "tests/unit/ide_model.h"
@@ -263,7 +264,8 @@ static void dma_issue(const struct op *op)
 		start_engine(op->write);
 		break;
 	case EARLY:
-		out(MODEL_BM + 4, 4, prd);
+		for (u16 i = 0; i < 4; i++)
+			out(MODEL_BM + 4 + i, 1, prd >> 8 * i & 0xFF);
 		start_engine(op->write);
 		taskfile(op);
 		out(MODEL_BASE + 7, 1, dma_code(op));
@@ -361,7 +363,7 @@ static void fill(u8 *p, u32 bytes)
 	u8 v = (u8)model_random();
 
 	for (u32 i = 0; i < bytes; i++)
-		p[i] = (u8)(v + i * 3);
+		p[i] = (u8)(v + i % 251);
 }
 
 static void remember(const struct op *op, const u8 *data)
@@ -703,6 +705,51 @@ TEST(reset_read_leaves_memory_alone)
 	}
 }
 
+/* Of sector 1 the registers are as after a reset. */
+TEST(reads_of_sector_1)
+{
+	struct op op = { 0, 1, 1, 0, false, false, false, LINUX };
+
+	devs[0].first = 0;
+	machine(true, false, 512);
+	model.max_busy = 1;
+	dma_issue(&op);
+	while (model.dev[0].phase)
+		model_tick();
+	model.dev[0].error = 1;
+	EXPECT_EQ(dma_finish(&op), 0x40);
+	EXPECT(same_as_plain(&op, model.memory + list_base()));
+	/* but once the guest has looked, its reset is seen */
+	model.max_busy = 100;
+	dma_issue(&op);
+	EXPECT(in(MODEL_BASE + 7, 1) & 0x80);
+	soft_reset();
+	memset(model.memory + DATA, 0x77, 1024);
+	in(MODEL_BASE + 7, 1);
+	for (u32 n = 0; n < 1024; n++)
+		EXPECT_EQ(model.memory[DATA + n], 0x77);
+	devs[0].first = 100;
+}
+
+/* What the device does not read is not decrypted. */
+TEST(a_read_that_is_refused)
+{
+	struct op op = {
+		0, MODEL_HIGH + MODEL_LOW - 4, 8, 0, false, true, false, LINUX
+	};
+
+	machine(true, false, 512);
+	make_list(PRDS, DATA, 4096, false);
+	memset(model.memory + DATA, 0x77, 4096);
+	taskfile(&op);
+	out(MODEL_BM + 4, 4, PRDS);
+	out(MODEL_BASE + 7, 1, 0x25);
+	start_engine(false);
+	EXPECT_EQ(dma_finish(&op), 0x41);
+	for (u32 n = 0; n < 4096; n++)
+		EXPECT_EQ(model.memory[DATA + n], 0x77);
+}
+
 /* Started again, the engine would bring sector 90 to where 100 belongs. */
 TEST(no_second_start_across_a_border)
 {
@@ -717,6 +764,8 @@ TEST(no_second_start_across_a_border)
 		dma_issue(&op);
 		data = model.memory + list_base();
 		model_tick();
+		out(MODEL_BM + 2, 1, 0x60);
+		EXPECT_EQ(model.bm_status & 0x60, 0x60);
 		out(MODEL_BM, 1, 0);
 		out(MODEL_BM, 1, 1);
 		out(MODEL_BM, 2, 0);
@@ -741,6 +790,21 @@ static u8 command_status(u8 dev, u8 code)
 	out(MODEL_BASE + 7, 1, code);
 	alt_wait(0x80, 0);
 	return (u8)in(MODEL_BASE + 7, 1);
+}
+
+/* By whose CHS addresses sectors are found from then on. */
+TEST(geometry_of_the_guest)
+{
+	machine(true, false, 512);
+	out(MODEL_BASE + 2, 1, 32);
+	EXPECT_EQ(command_status(0xA7, 0x91), 0x40);
+	out(MODEL_BASE + 2, 1, 1);
+	out(MODEL_BASE + 3, 1, 5);
+	out(MODEL_BASE + 4, 1, 2);
+	out(MODEL_BASE + 5, 1, 0);
+	out(MODEL_BASE + 6, 1, 0xA3);
+	out(MODEL_BASE + 7, 1, 0x20);
+	EXPECT_EQ(model.dev[0].lba - 1, (2 * 8 + 3) * 32 + 4);
 }
 
 TEST(refused_commands)
@@ -811,6 +875,10 @@ TEST(lists_into_hidden_memory)
 		EXPECT_EQ(dma_finish(&op), 0x41);
 	}
 	EXPECT_EQ(model.hidden_written, 0);
+	/* What is in the engine now ends after two bytes. */
+	EXPECT_EQ(model.bm_prd, ch->dma.empty_pa);
+	EXPECT_EQ(model.memory[ch->dma.empty_pa + 4], 2);
+	EXPECT_EQ(model.memory[ch->dma.empty_pa + 7], 0x80);
 }
 
 TEST(list_at_the_end_of_ram)
@@ -827,6 +895,55 @@ TEST(list_at_the_end_of_ram)
 	start_engine(true);
 	EXPECT_EQ(dma_finish(&op), 0x40);
 	EXPECT(disks_right());
+}
+
+/* The engine takes the second half of this entry from the next page. */
+TEST(an_entry_across_a_page)
+{
+	struct op op = { 0, 200, 4, 0, true, false, false, LINUX };
+
+	machine(true, false, 512);
+	fill(model.memory + DATA, 2048);
+	put_prd(0x1FFC, DATA, 2048, true);
+	remember(&op, model.memory + DATA);
+	taskfile(&op);
+	out(MODEL_BM + 4, 4, 0x1FFC);
+	out(MODEL_BASE + 7, 1, 0xCA);
+	start_engine(true);
+	EXPECT_EQ(dma_finish(&op), 0x40);
+	EXPECT(disks_right());
+}
+
+/* Pieces of memory of 2048 bytes, with as many between them. */
+static u8 read_pieces(const struct op *op, u32 pieces)
+{
+	for (u32 i = 0; i < pieces; i++)
+		put_prd(PRDS + 8 * i, DATA + 4096 * i, 2048, i == pieces - 1);
+	memset(model.memory + DATA, 0x77, 0x8000);
+	taskfile(op);
+	out(MODEL_BM + 4, 4, PRDS);
+	out(MODEL_BASE + 7, 1, 0xC8);
+	start_engine(false);
+	return dma_finish(op);
+}
+
+/* Of the pieces of a list, just those are touched that the data is for, also
+ * if lists before it had more. */
+TEST(memory_beyond_the_data)
+{
+	struct op op = { 0, 200, 16, 0, false, false, false, LINUX };
+
+	machine(true, false, 512);
+	EXPECT_EQ(read_pieces(&op, 4), 0x40);
+	EXPECT_EQ(read_pieces(&op, 2), 0x48);
+	for (u32 i = 0x2000; i < 0x8000; i++)
+		EXPECT_EQ(model.memory[DATA + i], 0x77);
+	soft_reset();
+	op.count = 4;
+	EXPECT_EQ(read_pieces(&op, 4), 0x40);
+	EXPECT(same_as_plain(&op, model.memory + DATA));
+	for (u32 i = 0x1000; i < 0x8000; i++)
+		EXPECT_EQ(model.memory[DATA + i], 0x77);
 }
 
 /* Longer lists are cut; with shorter ones the device waits for ever. */
@@ -847,7 +964,15 @@ TEST(list_longer_or_shorter)
 		memcpy(plain_sector(0, 200), model.memory + DATA,
 		       bytes > 600 ? 2048 : 512);
 	}
-	EXPECT(disks_right());
+	/* Of a command in parts the last one's would be missing. */
+	op = (struct op){ 0, 50, 4000, 0, true, true, false, LINUX };
+	dma_issue(&op);
+	soft_reset();
+	make_list(PRDS, DATA, 3500 * 512, false);
+	taskfile(&op);
+	out(MODEL_BM + 4, 4, PRDS);
+	out(MODEL_BASE + 7, 1, 0x35);
+	EXPECT_EQ(dma_finish(&op), 0x41);
 }
 
 TEST(atapi_sibling)
@@ -907,6 +1032,20 @@ TEST(identify_is_adjusted)
 	EXPECT_EQ(id[83 * 2 + 1] & 4, 4); /* 48-bit stays */
 }
 
+TEST(a_log_is_not_adjusted)
+{
+	u8 log[512];
+
+	machine(true, false, 512);
+	out(MODEL_BASE + 6, 1, 0xE0);
+	out(MODEL_BASE + 7, 1, 0x2F);
+	alt_wait(0x88, 8);
+	burst(MODEL_BASE, 2, false, log, 512);
+	for (u32 i = 0; i < 512; i++)
+		EXPECT_EQ(log[i], 0x2F);
+	EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x40);
+}
+
 TEST(wide_register_access)
 {
 	machine(true, false, 512);
@@ -915,6 +1054,10 @@ TEST(wide_register_access)
 	alt_wait(0x88, 8);
 	EXPECT_EQ(model.dev[0].lba, 0x303);
 	EXPECT_EQ(model.dev[0].phase, M_PIO_IN);
+	/* beyond them there is nothing */
+	out(MODEL_BASE + 6, 4, 0xFFFF10E0);
+	EXPECT_EQ(model.elsewhere, 0);
+	EXPECT_EQ(in(MODEL_BASE + 6, 4) >> 16, 0xFFFF);
 }
 
 TEST(command_while_busy)
@@ -1024,9 +1167,20 @@ TEST(ports_that_move)
 	in(MODEL_BASE + 7, 1);
 	in(MODEL_BM + 4, 4);
 	EXPECT_EQ(exits, 0);
+	/* no engine: a command for it would never end */
+	ide_channel_place(ch, MODEL_BASE, MODEL_CTL, 0);
+	taskfile(&op);
+	out(MODEL_BASE + 7, 1, 0xCA);
+	EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x41);
 	ide_channel_place(ch, MODEL_BASE, MODEL_CTL, MODEL_BM);
 	EXPECT(do_dma(&op));
 	EXPECT(disks_right());
+}
+
+TEST(no_memory_for_writes)
+{
+	machine(true, false, 512);
+	EXPECT_EQ(ide_channel_start(ch), -ENOMEM); /* there was, for one */
 }
 
 /* A reset of the PCI function, between a command and the engine's start. */
@@ -1059,12 +1213,15 @@ TEST_MAIN(CASE(pio_all_forms), CASE(dma_all_forms),
 	  CASE(split_writes), CASE(exits_of_a_read), CASE(media_errors),
 	  CASE(error_in_a_split_write), CASE(slow_split_write),
 	  CASE(aborts_at_every_step), CASE(reset_without_a_stop),
-	  CASE(reset_read_leaves_memory_alone),
-	  CASE(no_second_start_across_a_border), CASE(refused_commands),
+	  CASE(reset_read_leaves_memory_alone), CASE(reads_of_sector_1),
+	  CASE(a_read_that_is_refused), CASE(no_second_start_across_a_border),
+	  CASE(geometry_of_the_guest), CASE(refused_commands),
 	  CASE(lists_into_hidden_memory), CASE(list_at_the_end_of_ram),
+	  CASE(an_entry_across_a_page), CASE(memory_beyond_the_data),
 	  CASE(list_longer_or_shorter), CASE(atapi_sibling),
-	  CASE(identify_is_adjusted), CASE(wide_register_access),
-	  CASE(command_while_busy), CASE(registers_stay_while_busy),
-	  CASE(selection_before_a_late_start),
+	  CASE(identify_is_adjusted), CASE(a_log_is_not_adjusted),
+	  CASE(wide_register_access), CASE(command_while_busy),
+	  CASE(registers_stay_while_busy), CASE(selection_before_a_late_start),
 	  CASE(status_just_after_a_command), CASE(pio_beside_dma),
-	  CASE(ports_that_move), CASE(engine_that_was_reset))
+	  CASE(ports_that_move), CASE(no_memory_for_writes),
+	  CASE(engine_that_was_reset))
