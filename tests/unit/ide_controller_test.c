@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/io/dma.h"
 #include "core/io/pci.h"
 #include "drivers/ata/ide.h"
 #include "drivers/ata/ide_controller.h"
@@ -143,7 +144,10 @@ CHILD_TEST(model_init, offers_packet_devices)
 {
 	model.dev[0].atapi = true;
 	model.dev[1].atapi = true;
-	model.dev[1].status = 0x40; /* unit 0 is as after a reset: 0 */
+	model.dev[1].status = 0x40;
+	model.dev[0].status = 0; /* as after a reset */
+	model.dev[0].cur[4] = 0x14;
+	model.dev[0].cur[5] = 0xEB;
 	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT_EQ(seen_count, 2);
 	for (u8 i = 0; i < 2; i++) {
@@ -153,6 +157,15 @@ CHILD_TEST(model_init, offers_packet_devices)
 		EXPECT_EQ(seen[i].sectors, 0);
 	}
 	EXPECT(!claimed);
+}
+
+/* It has no name by which a volume could be found. */
+CHILD_TEST(model_init, a_disk_that_does_not_say_who_it_is)
+{
+	model.dev[0].mute = true;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT_EQ(seen_count, 1);
+	EXPECT_EQ(seen[0].unit, 1);
 }
 
 CHILD_TEST(model_init, packet_device_of_another_kind)
@@ -312,6 +325,58 @@ CHILD_TEST(model_init, native_mode)
 	EXPECT(!hooked(MODEL_BASE));
 }
 
+CHILD_TEST(model_init, secondary_channel)
+{
+	wanted = 0;
+	model.secondary = true;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT_EQ(seen_count, 2);
+	EXPECT_EQ(seen[0].channel, 1);
+	for (u16 i = 0; i < 8; i++) {
+		EXPECT(hooked(0x170 + i));
+		EXPECT(!hooked(MODEL_BASE + i));
+		EXPECT_EQ(hooked(MODEL_BM + 8 + i), i >= 4);
+	}
+}
+
+CHILD_TEST(model_init, secondary_channel_in_native_mode)
+{
+	wanted = 0;
+	function.class = 0x01018F;
+	bars[2] = MODEL_BASE | 1;
+	bars[3] = (MODEL_CTL - 2) | 1;
+	bars[4] = (MODEL_BM - 8) | 1;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT_EQ(seen_count, 2);
+	EXPECT_EQ(seen[0].channel, 1);
+	expect_hooks(MODEL_BASE, MODEL_BM, false);
+	/* nothing was asked of the channel that has no ports */
+	EXPECT_EQ(model.elsewhere, 0);
+}
+
+CHILD_TEST(model_init, no_memory)
+{
+	hpa_t pa;
+
+	wanted = 0;
+	EXPECT(dma_alloc(1024, &pa));
+	EXPECT(ide_start(&filter, &options));
+	EXPECT(!claimed);
+}
+
+/* CHS addresses before the guest says which it uses. */
+CHILD_TEST(model_init, geometry_of_the_disk)
+{
+	static const u8 read[] = { 1, 2, 1, 0, 0xA3, 0x20 };
+
+	wanted = 0;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	for (u16 i = 0; i < sizeof(read); i++)
+		port_access(&(struct port_io){ MODEL_BASE + 2 + i, 1, true, 1,
+					       (void *)&read[i] });
+	EXPECT_EQ(model.dev[0].lba - 1, (1 * 16 + 3) * 63 + 1);
+}
+
 static unsigned int asked;
 
 static enum verdict sleep_fn(void *ctx, const struct port_io *io)
@@ -345,7 +410,15 @@ CHILD_TEST(model_init, no_place_for_a_bar)
 		EXPECT_EQ(claimed->bar_changed(claimed->ctx, 4), 0);
 	expect_hooks(MODEL_BASE, MODEL_BM, true);
 	/* In compatibility mode it means nothing. */
-	claimed->bars[0].base = MODEL_BASE;
+	claimed->bars[0] = (struct pci_bar){ true, true, 0xD004, 8 };
+	EXPECT_EQ(claimed->bar_changed(claimed->ctx, 0), 0);
+	claimed->bars[5] = claimed->bars[0];
+	EXPECT_EQ(claimed->bar_changed(claimed->ctx, 5), 0);
+	claimed->id.class =
+		0x010184; /* the secondary channel alone is native */
+	claimed->bars[3] = (struct pci_bar){ true, true, 0xD004, 4 };
+	EXPECT(claimed->bar_changed(claimed->ctx, 3));
+	claimed->bars[0].enabled = true;
 	EXPECT_EQ(claimed->bar_changed(claimed->ctx, 0), 0);
 }
 
@@ -364,7 +437,7 @@ CHILD_TEST(model_init, sector_size_not_handled)
 /* One that firmware has left off could be switched on by the guest. */
 CHILD_TEST(model_init, switched_off)
 {
-	command = 0;
+	command = 6;
 	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT(!concealed);
 	expected = 3;
@@ -376,7 +449,9 @@ CHILD_TEST(model_init, switched_off)
 TEST_MAIN(CASE(says_who_the_disk_is), CASE(offers_both_units),
 	  CASE(offers_packet_devices), CASE(packet_device_of_another_kind),
 	  CASE(sees_an_empty_channel), CASE(hooks_a_protected_channel),
-	  CASE(native_mode), CASE(no_place_for_a_bar),
+	  CASE(native_mode), CASE(no_place_for_a_bar), CASE(secondary_channel),
+	  CASE(secondary_channel_in_native_mode), CASE(no_memory),
+	  CASE(geometry_of_the_disk), CASE(a_disk_that_does_not_say_who_it_is),
 	  CASE(sector_size_not_handled), CASE(switched_off),
 	  CASE(stays_what_it_was), CASE(without_registers_in_memory),
 	  CASE(mode_after_a_reset), CASE(registers_of_other_makers))
