@@ -183,13 +183,10 @@ static void start_protected(struct ide_channel *ch, struct ide_request *rq)
 /* False while the device of an earlier DMA command is still at it. */
 static bool dma_over(struct ide_channel *ch)
 {
-	u8 st;
+	u8 device = ch->dma.rq.tf.cur[ATA_DEVICE];
 
-	if (!ch->dma.active)
-		return true;
-	st = select_device(ch, ch->dma.rq.tf.cur[ATA_DEVICE]);
-	if (!(st & (ATA_BSY | ATA_DRQ)))
-		ide_dma_status(ch, st);
+	if (ch->dma.active)
+		ide_dma_status(ch, select_device(ch, device));
 	return !ch->dma.active;
 }
 

@@ -25,8 +25,6 @@ void ide_pio_begin(struct ide_channel *ch, enum ide_pio_kind kind,
 static void pio_end(struct ide_channel *ch)
 {
 	ch->pio.kind = PIO_NONE;
-	ch->pio.pos = 0;
-	ch->pio.fill = 0;
 	ide_hooks_update(ch);
 }
 
