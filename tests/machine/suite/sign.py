@@ -25,6 +25,7 @@ engine_id = pkcs11
 MODULE_PATH = {MODULE}
 """
 ROOT_MIB = 48
+LIMIT = 2400                    # seconds, for the unluckiest of RSA keys
 MADE = ("guest/shojictl", "guest/shoji-pkcs11.so", "tests/signer",
         "programs/sign.elf", "programs/echo.elf", "programs/clock.elf",
         "programs/buffer.elf", "programs/region.elf", "tests/reverse",
@@ -92,7 +93,7 @@ def guest(t, script, allow="user", bare=False, tools=(), parts=(), volumes=(),
           **more):
     """Runs the guest of boot_disk()."""
     disk = boot_disk(t, script, allow, bare, tools, parts, volumes)
-    return t.linux([disk], **more)
+    return t.linux([disk], limit=LIMIT, **more)
 
 
 # "status N COMMAND...": its exit status has to be N, and it says why.
