@@ -5,7 +5,6 @@
 
 #include "core/arch/msr.h"
 #include "core/arch/regs.h"
-#include "core/cpu/apic.h"
 #include "core/cpu/panic.h"
 #include "core/lib/errors.h"
 #include "core/lib/log.h"
@@ -56,13 +55,18 @@ static bool no(struct vcpu *v)
 	return false;
 }
 
+static bool wait_sipi(struct vcpu *v)
+{
+	return fake.wait_sipi;
+}
+
 static const struct virt_ops ops = {
 	.get = get,
 	.set = set,
 	.get_seg = get_seg,
 	.set_seg = set_seg,
 	.flush_nested = flush_nested,
-	.wait_sipi = no,
+	.wait_sipi = wait_sipi,
 	.nmi_blocked = no,
 };
 
@@ -74,6 +78,7 @@ struct vcpu *fake_start(void)
 	fake.guest.ops = &ops;
 	fake.guest.cpus = FAKE_CPUS;
 	fake.guest.maxphyaddr = 40;
+	fake.apic = APIC_XAPIC;
 	for (unsigned int i = 0; i < FAKE_CPUS; i++) {
 		cpus[i] = (struct cpu){ .index = i,
 					.apic_id = 2 * i,
@@ -173,6 +178,8 @@ __attribute__((weak)) int mmio_hook_add(struct mmio_hook *hook)
 __attribute__((weak)) int mmio_hook_move(struct mmio_hook *hook, gpa_t start,
 					 u64 size)
 {
+	hook->start = start;
+	hook->size = size;
 	return 0;
 }
 
@@ -210,7 +217,7 @@ struct cpu *cpu_self(void)
 
 enum apic_mode apic_mode(void)
 {
-	return APIC_XAPIC;
+	return fake.apic;
 }
 
 u32 apic_read(unsigned int reg)
@@ -220,11 +227,13 @@ u32 apic_read(unsigned int reg)
 
 void apic_send_nmi(u32 dest)
 {
+	fake.nmis++;
 	fake.nmis_to |= 1U << dest;
 }
 
 void apic_init_reset(void)
 {
+	fake.apic_inits++;
 }
 
 noreturn void power_reset(void)
@@ -235,12 +244,13 @@ noreturn void power_reset(void)
 
 bool panic_active(void)
 {
-	return false;
+	return fake.panic;
 }
 
 noreturn void panic_stop(void)
 {
-	abort();
+	fake.stopped = true;
+	longjmp(fake.after_reset, 1);
 }
 
 void log_line(const char *format, ...)
@@ -275,7 +285,7 @@ LEFT_OUT(guest_nested_fault)
 
 __attribute__((weak)) bool guest_bios_call(struct vcpu *v)
 {
-	return false;
+	return fake.bios_calls;
 }
 
 __attribute__((weak)) void guest_run_ahead(struct vcpu *v, u64 rip, u16 where)

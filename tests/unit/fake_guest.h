@@ -33,6 +33,7 @@ static inline void cpu_pause(void)
 {
 }
 
+#include "core/cpu/apic.h"
 #include "core/virt/guest.h"
 
 #define FAKE_RAM    0x40000
@@ -55,9 +56,16 @@ struct fake {
 	bool reset;			     /* power_reset() was called */
 	jmp_buf after_reset;
 	struct mmio_hook *hook;
+	enum apic_mode apic;
 	u32 icr_high;
-	u32 nmis_to;   /* a bit for each APIC ID */
-	char log[256]; /* the last line of log_limited() */
+	u32 nmis;	/* that were sent */
+	u32 nmis_to;	/* a bit for each APIC ID */
+	u32 apic_inits; /* apic_init_reset() */
+	bool wait_sipi; /* the hardware has a state for it */
+	bool panic;
+	bool stopped;	 /* panic_stop() was called */
+	bool bios_calls; /* guest_bios_call() is true */
+	char log[256];	 /* the last line of log_limited() */
 };
 extern struct fake fake;
 
@@ -70,7 +78,7 @@ void fake_paging(struct vcpu *v);
 /* The rights of a page of them: 0 to take it away. */
 void fake_page(u64 linear, u64 entry);
 
-/* True if @statement ended in power_reset(). */
+/* True if @statement ended in power_reset(); false also if in panic_stop(). */
 #define RESETS(statement)    \
 	(fake.reset = false, \
 	 setjmp(fake.after_reset) ? fake.reset : (({ statement; }), false))

@@ -86,6 +86,7 @@ TEST(error_codes)
 	fake_mode(v, 64, 0);
 	guest_fault(v, VECTOR_GP);
 	EXPECT(v->event.has_error);
+	EXPECT_EQ(v->event.error, 0);
 	v->event.valid = false;
 	guest_fault(v, VECTOR_UD);
 	EXPECT(!v->event.has_error);
@@ -123,6 +124,14 @@ TEST(skip)
 	/* the length is not known */
 	exit.insn_len = 0;
 	memcpy(fake.ram + 0x1002, cpuid_insn, sizeof(cpuid_insn));
+	guest_skip(v, &exit);
+	EXPECT_EQ(v->rip, 0x1005);
+	/* and the instruction is another one by now, or none: again */
+	fake.ram[0x1005] = 0x90;
+	guest_skip(v, &exit);
+	EXPECT_EQ(v->rip, 0x1005);
+	fake.ram[0x1005] = 0x82;
+	fake_mode(v, 64, 0);
 	guest_skip(v, &exit);
 	EXPECT_EQ(v->rip, 0x1005);
 
