@@ -250,8 +250,6 @@ static enum verdict apic_write_seen(void *ctx, struct mmio_io *io)
 	struct vcpu *v = cpu_self()->vcpu;
 	u64 offset = io->gpa - g->apic_base, high;
 
-	if (!io->write)
-		return PASS;
 	if (io->size != 4 || offset % 16 || offset <= APIC_ID)
 		return DONE;
 	if (offset != APIC_ICR)

@@ -8,12 +8,13 @@
 
 #include "boot/stub.h"
 #include "core/arch/regs.h"
-#include "core/cpu/apic.h"
 #include "tests/unit/test.h"
 
 #define INIT	     0x4500
 #define NMI	     0x4400
 #define SIPI(vector) (0x4600 | (vector))
+#define SELF	     0x40000
+#define ALL	     0x80000
 #define OTHERS	     0xc0000
 
 /* APIC IDs are 0, 2 and 4. */
@@ -49,9 +50,11 @@ TEST(init_sipi)
 	EXPECT_EQ(icr(2, INIT), DONE);
 	EXPECT_EQ(fake.nmis_to, 1 << 2);
 	EXPECT_EQ(v[2].startup_request, 0);
+	EXPECT(v[1].kick);
 	startup_requests(&v[1]);
 	EXPECT(v[1].waiting_sipi);
 	EXPECT(!v[1].event.valid);
+	EXPECT_EQ(fake.apic_inits, 1);
 	EXPECT_EQ(fake.reg[1][VREG_CR0], CR0_CD | CR0_ET);
 	EXPECT_EQ(fake.reg[1][VREG_EFER], 0);
 	EXPECT_EQ(fake.seg[1][SEG_CS].base, 0x9f000);
@@ -59,17 +62,82 @@ TEST(init_sipi)
 	EXPECT_EQ(v[1].gpr[GPR_RDX], 0x800f12);
 	EXPECT(fake.flushes[1]);
 
-	EXPECT_EQ(icr(2, SIPI(0x9a)), DONE);
+	EXPECT_EQ(icr(2, SIPI(0x9b)), DONE);
 	startup_requests(&v[1]);
 	EXPECT(!v[1].waiting_sipi);
-	EXPECT_EQ(fake.seg[1][SEG_CS].selector, 0x9a00);
-	EXPECT_EQ(fake.seg[1][SEG_CS].base, 0x9a000);
+	EXPECT_EQ(fake.seg[1][SEG_CS].selector, 0x9b00);
+	EXPECT_EQ(fake.seg[1][SEG_CS].base, 0x9b000);
 	EXPECT_EQ(v[1].rip, 0);
 	/* the second SIPI finds it running */
 	v[1].rip = 0x1234;
 	EXPECT_EQ(icr(2, SIPI(0x10)), DONE);
 	startup_requests(&v[1]);
 	EXPECT_EQ(v[1].rip, 0x1234);
+}
+
+static void expect_seg(unsigned int seg, u16 selector, u16 attr, u64 base)
+{
+	const struct vseg *s = &fake.seg[1][seg];
+
+	EXPECT_EQ(s->selector, selector);
+	EXPECT_EQ(s->attr, attr);
+	EXPECT_EQ(s->limit, 0xffff);
+	EXPECT_EQ(s->base, base);
+}
+
+/* SDM vol. 3, table 9-1. What is left of 64-bit mode could end the guest at the
+ * next entry. */
+TEST(init_leaves_nothing_of_the_mode_before)
+{
+	static const struct {
+		enum vreg reg;
+		u64 value;
+	} after[] = {
+		{ VREG_CR0, CR0_CD | CR0_NW | CR0_ET },
+		{ VREG_CR2, 0 },
+		{ VREG_CR3, 0 },
+		{ VREG_CR4, 0 },
+		{ VREG_EFER, 0 },
+		{ VREG_DR6, 0xffff0ff0 },
+		{ VREG_DR7, 0x400 },
+		{ VREG_INTERRUPTIBILITY, 0 },
+	};
+	struct vcpu *v = start();
+
+	memset(fake.reg[1], 0xff, sizeof(fake.reg[1]));
+	memset(fake.seg[1], 0xff, sizeof(fake.seg[1]));
+	memset(v[1].gpr, 0xff, sizeof(v[1].gpr));
+	v[1].rflags = ~0ULL;
+	v[1].nmi_pending = true;
+	startup_init_signal(&v[1]);
+	for (size_t i = 0; i < ARRAY_SIZE(after); i++)
+		EXPECT_EQ(fake.reg[1][after[i].reg], after[i].value);
+	for (int i = 0; i < 16; i++)
+		EXPECT_EQ(v[1].gpr[i], i == GPR_RDX ? 0x800f12 : 0);
+	EXPECT_EQ(v[1].rflags, RFLAGS_FIXED);
+	EXPECT(!v[1].nmi_pending);
+	for (unsigned int i = SEG_ES; i <= SEG_GS; i++)
+		if (i != SEG_CS)
+			expect_seg(i, 0, 0x93, 0);
+	expect_seg(SEG_CS, 0x9f00, 0x9b, 0x9f000);
+	expect_seg(SEG_LDTR, 0, 0x82, 0);
+	expect_seg(SEG_TR, 0, 0x8b, 0);
+	EXPECT_EQ(fake.seg[1][SEG_GDTR].base, 0);
+	EXPECT_EQ(fake.seg[1][SEG_GDTR].limit, 0xffff);
+	EXPECT_EQ(fake.seg[1][SEG_IDTR].base, 0);
+	EXPECT_EQ(fake.seg[1][SEG_IDTR].limit, 0xffff);
+}
+
+TEST(begins_in_the_stub)
+{
+	struct vcpu *v = start();
+
+	v->rflags = ~0ULL;
+	startup_begin(v);
+	EXPECT_EQ(v->rflags, RFLAGS_FIXED);
+	EXPECT_EQ(fake.seg[0][SEG_CS].base, 0x9f000);
+	EXPECT_EQ(v->rip, STUB_START_IP);
+	EXPECT(!v->waiting_sipi);
 }
 
 TEST(shorthands)
@@ -81,6 +149,12 @@ TEST(shorthands)
 	EXPECT(v[1].startup_request);
 	EXPECT(v[2].startup_request);
 	v = start();
+	EXPECT_EQ(icr(2, NMI | SELF), DONE);
+	EXPECT_EQ(fake.nmis_to, 1 << 0);
+	v = start();
+	EXPECT_EQ(icr(2, NMI | ALL), DONE);
+	EXPECT_EQ(fake.nmis_to, 1 << 0 | 1 << 2 | 1 << 4);
+	v = start();
 	EXPECT_EQ(icr(0xff, INIT), DONE); /* broadcast */
 	EXPECT(v[2].startup_request);
 	v = start();
@@ -90,6 +164,71 @@ TEST(shorthands)
 	/* level, de-assert */
 	EXPECT_EQ(icr(2, 0x8500), DONE);
 	EXPECT_EQ(fake.nmis_to, 0);
+	/* level, assert */
+	EXPECT_EQ(icr(2, 0xc500), DONE);
+	EXPECT_EQ(fake.nmis_to, 1 << 2);
+}
+
+/* A second one would be the guest's. */
+TEST(one_nmi_for_a_kick)
+{
+	struct vcpu *v = start();
+
+	icr(2, INIT);
+	v[1].kick = 0; /* it has looked, the NMI is still on its way */
+	icr(2, SIPI(1));
+	EXPECT(v[1].kick);
+	EXPECT_EQ(fake.nmis, 1);
+	v[1].kick_nmi = 0;
+	icr(2, NMI);
+	EXPECT_EQ(fake.nmis, 2);
+	/* none can be sent: none will come */
+	v = start();
+	fake.apic = APIC_OFF;
+	guest_kick(&v[1]);
+	EXPECT(v[1].kick);
+	EXPECT(!v[1].kick_nmi);
+	EXPECT_EQ(fake.nmis, 0);
+}
+
+TEST(x2apic_destinations)
+{
+	struct vcpu *v = start();
+
+	fake.apic = APIC_X2APIC;
+	EXPECT(startup_icr(v, 2ULL << 32 | INIT));
+	EXPECT_EQ(fake.nmis_to, 1 << 2);
+	EXPECT(startup_icr(v, 0xffULL << 32 | INIT)); /* nobody */
+	EXPECT_EQ(fake.nmis_to, 1 << 2);
+	EXPECT(startup_icr(v, 0xffffffffULL << 32 | NMI));
+	EXPECT_EQ(fake.nmis_to, 1 << 0 | 1 << 2 | 1 << 4);
+}
+
+/* Its INITs and SIPIs are real ones, but for an INIT that would end the guest's
+ * run again and again; and the watch ends with the last SIPI. */
+TEST(hardware_that_waits_for_sipi)
+{
+	struct vcpu *v = start();
+
+	fake.wait_sipi = true;
+	startup_init_signal(&v[1]);
+	startup_init_signal(&v[2]);
+	EXPECT_EQ(v[1].rip, 0xfff0); /* not the stub */
+	EXPECT_EQ(icr(2, INIT), DONE);
+	EXPECT_EQ(icr(0, INIT | OTHERS), DONE);
+	EXPECT_EQ(icr(0, INIT | ALL), PASS);
+	EXPECT_EQ(icr(6, INIT), PASS); /* nobody */
+	EXPECT_EQ(icr(2, SIPI(1)), PASS);
+	EXPECT_EQ(icr(2, NMI), PASS);
+	startup_sipi(&v[1], 1);
+	EXPECT_EQ(fake.hook->size, PAGE_SIZE);
+	EXPECT_EQ(icr(2, INIT), PASS);
+	EXPECT_EQ(icr(4, INIT), DONE);
+	EXPECT_EQ(icr(0, INIT | OTHERS), PASS);
+	startup_sipi(&v[2], 1);
+	EXPECT_EQ(fake.hook->size, 0);
+	EXPECT_EQ(v[1].startup_request | v[2].startup_request, 0);
+	EXPECT_EQ(fake.nmis, 0);
 }
 
 /* INIT, SIPI, INIT: it waits for a new SIPI. */
@@ -156,6 +295,10 @@ TEST(passes)
 	EXPECT_EQ(icr(2, 0x40fe), PASS);
 	EXPECT_EQ(write_apic(APIC_EOI, 4, 0), PASS);
 	EXPECT_EQ(write_apic(APIC_ICR_HIGH, 4, 0x02000000), PASS);
+	/* NMI and INIT of an interrupt of its own */
+	EXPECT_EQ(write_apic(APIC_LVT_LINT1, 4, NMI), PASS);
+	EXPECT_EQ(write_apic(APIC_LVT_LINT0, 4, INIT), PASS);
+	EXPECT_EQ(fake.nmis, 0);
 }
 
 /* Ways to the ICR that are none on paper, and the ID. */
@@ -186,7 +329,22 @@ TEST(base_stays)
 	EXPECT(!startup_apic_base_ok(v, 0xfed00900));
 }
 
-TEST_MAIN(CASE(init_sipi), CASE(shorthands), CASE(init_takes_back_sipi),
-	  CASE(requests_in_order), CASE(nmi_is_a_request),
-	  CASE(boot_processor_resets), CASE(passes), CASE(odd_writes_are_lost),
-	  CASE(base_stays))
+TEST(the_page_is_watched_only_where_it_has_to_be)
+{
+	start();
+	EXPECT_EQ(fake.hook->start, 0xfee00000);
+	EXPECT_EQ(fake.hook->size, PAGE_SIZE);
+	EXPECT(fake.hook->writes_only);
+	fake_start();
+	EXPECT_EQ(startup_init(&fake.guest, false), 0);
+	EXPECT_EQ(fake.guest.apic_base, 0xfee00000);
+	EXPECT(!fake.hook);
+}
+
+TEST_MAIN(CASE(init_sipi), CASE(init_leaves_nothing_of_the_mode_before),
+	  CASE(begins_in_the_stub), CASE(one_nmi_for_a_kick),
+	  CASE(x2apic_destinations), CASE(hardware_that_waits_for_sipi),
+	  CASE(the_page_is_watched_only_where_it_has_to_be), CASE(shorthands),
+	  CASE(init_takes_back_sipi), CASE(requests_in_order),
+	  CASE(nmi_is_a_request), CASE(boot_processor_resets), CASE(passes),
+	  CASE(odd_writes_are_lost), CASE(base_stays))
