@@ -74,9 +74,12 @@ TEST(port_92)
 TEST(output_port)
 {
 	EXPECT(!hooked(0x60));
+	out(0x64, 1, 0xd4); /* a byte for the mouse comes */
+	EXPECT(!hooked(0x60));
 	out(0x64, 1, 0xd1);
 	EXPECT_EQ(written[0x64], 0xd1);
 	EXPECT(hooked(0x60));
+	EXPECT(!hooked(0x61));
 	/* other commands do not end the wait */
 	out(0x64, 1, 0x20);
 	EXPECT(hooked(0x60));
@@ -91,6 +94,19 @@ TEST(output_port)
 	out(0x60, 1, 0xfe);
 	EXPECT_EQ(wipes, 1);
 	EXPECT(wiped_first);
+}
+
+/* REP OUTSB */
+TEST(each_of_a_string)
+{
+	u8 bytes[] = { 0x20, 0xdd, 0xfe };
+	struct port_io io = { 0x64, 1, true, 3, bytes };
+
+	writes = wipes = 0;
+	port_access(&io);
+	EXPECT_EQ(writes, 3);
+	EXPECT_EQ(wipes, 1);
+	EXPECT_EQ(written[0x64], 0xfe);
 }
 
 TEST(commands)
@@ -122,6 +138,7 @@ int main(void)
 {
 	static const struct test_case cases[] = { CASE(port_92),
 						  CASE(output_port),
+						  CASE(each_of_a_string),
 						  CASE(commands) };
 	int failed = 0;
 
