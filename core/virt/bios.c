@@ -53,29 +53,13 @@ static u64 border_after(const struct sources *s, u64 addr)
 	return next;
 }
 
-static int sources_check(const struct sources *s)
-{
-	if (s->count > BIOS_MAP_MAX || s->hide_count > BIOS_MAP_MAX)
-		return -ENOSPC;
-	for (u32 i = 0; i < s->count; i++)
-		if (s->machine[i].len > ~s->machine[i].base)
-			return -EINVAL;
-	for (u32 i = 0; i < s->hide_count; i++)
-		if (s->hide[i].len > ~s->hide[i].base)
-			return -EINVAL;
-	return 0;
-}
-
 int bios_map_build(struct bios_map *map, const struct e820 *machine, u32 count,
 		   const struct e820 *hide, u32 hide_count)
 {
 	struct sources s = { machine, count, hide, hide_count };
 	const struct e820 *last = NULL; /* where map's last entry came from */
 	u64 next;
-	int err = sources_check(&s);
 
-	if (err)
-		return err;
 	memset(map, 0, sizeof(*map));
 	map->entry_size = 20;
 	for (u64 at = 0; at != ~0ULL; at = next) {

@@ -33,8 +33,8 @@ struct bios_map {
  * Builds @map from the @count entries at @machine, with the @hide_count ranges
  * at @hide (their base and len) as reserved: sorted, without overlap or empty
  * entries. Where the machine's entries overlap, the higher type counts; what
- * does not overlap keeps its borders. entry_size becomes 20. -ENOSPC if more
- * than BIOS_MAP_MAX entries come in or out, -EINVAL if one wraps.
+ * does not overlap keeps its borders. None may wrap. entry_size becomes 20.
+ * -ENOSPC if more than BIOS_MAP_MAX entries come out.
  */
 int bios_map_build(struct bios_map *map, const struct e820 *machine, u32 count,
 		   const struct e820 *hide, u32 hide_count) must_check;

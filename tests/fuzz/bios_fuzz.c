@@ -54,6 +54,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	count = (u32)(size / sizeof(*e));
 	count = count < BIOS_MAP_MAX ? count : BIOS_MAP_MAX;
 	memcpy(e, data, count * sizeof(*e));
+	/* the boot loader's have been checked */
+	for (u32 i = 0; i < count; i++)
+		if (e[i].len > ~e[i].base)
+			e[i].len = ~e[i].base;
 	hide = count < 2 ? count : 2;
 	if (bios_map_build(&map, e + hide, count - hide, e, hide))
 		return 0;
