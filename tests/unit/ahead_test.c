@@ -10,10 +10,11 @@
 /* ---- behind an access ---- */
 
 static u8 state[0x40000] __attribute__((aligned(8)));
+static bool no_memory;
 
 void *pool_alloc_run(size_t pages)
 {
-	if (pages * PAGE_SIZE > sizeof(state))
+	if (no_memory || pages * PAGE_SIZE > sizeof(state))
 		return NULL;
 	return memset(state, 0, sizeof(state));
 }
@@ -64,6 +65,9 @@ TEST(stops)
 		{ "push", { 0x90, 0x50 }, 1 },		/* push %rax */
 		{ "unknown", { 0x90, 0xff, 0x36 }, 1 }, /* push (%rsi) */
 		{ "across", { 0x90, 0x8b, 0x46, 0x02 }, 1 }, /* 2(%rsi) */
+		/* mov %eax, 0xffe(%rdi): what follows may be another's page */
+		{ "page end", { 0x90, 0x89, 0x87, 0xfe, 0x0f }, 1 },
+		{ "hidden", { 0x90, 0x88, 0x45, 0x00 }, 1 }, /* 0(%rbp) */
 		{ "fault", { 0x90, 0x88, 0x03 }, 1 }, /* mov %al, (%rbx) */
 		{ "lock", { 0x90, 0xf0, 0xff, 0x07 }, 1 },
 		{ "xchg", { 0x90, 0x87, 0x07 }, 1 },
@@ -74,16 +78,18 @@ TEST(stops)
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct vcpu *v = start(64);
-		u8 before[16];
+		u8 before[0x2000];
 		u64 gpr[16];
 
 		v->gpr[GPR_RSI] = 0x6000;
 		v->gpr[GPR_RSP] = 0x6010;
 		v->gpr[GPR_RBX] = 0x7000;
+		v->gpr[GPR_RBP] = 0x8000;
 		v->gpr[GPR_RDX] = PORT;
 		v->gpr[GPR_RDI] = 0x5000;
 		fake_page(0x6000, FAKE_DEVICE | PTE_P | PTE_W);
 		fake_page(0x7000, 0);
+		fake_page(0x8000, FAKE_HIDDEN | PTE_P | PTE_W);
 		memcpy(before, fake.ram + 0x5000, sizeof(before));
 		memcpy(gpr, v->gpr, sizeof(gpr));
 		if (ahead(v, cases[i].code, sizeof(cases[i].code)) !=
@@ -96,6 +102,71 @@ TEST(stops)
 		EXPECT(!memcmp(before, fake.ram + 0x5000, sizeof(before)));
 		EXPECT(!memcmp(gpr, v->gpr, sizeof(gpr)));
 	}
+}
+
+/* What has been changed by one that does not come to its end would count twice:
+ * the CPU adds the carry that it finds. */
+TEST(stops_before_flags_are_changed)
+{
+	static const u8 adc[] = { 0x11, 0x07 }; /* adc %eax, (%rdi) */
+	struct vcpu *v = start(64);
+
+	fake.reg[0][VREG_CR0] |= CR0_WP;
+	fake_page(0x5000, 0x5000 | PTE_P);
+	memset(fake.ram + 0x5000, 0xff, 4);
+	v->rflags |= RFLAGS_CF;
+	v->gpr[GPR_RAX] = 0x12;
+	EXPECT_EQ(ahead(v, adc, sizeof(adc)), 0);
+	EXPECT_EQ(v->rflags, RFLAGS_FIXED | RFLAGS_CF);
+	v->gpr[GPR_RAX] = 0;
+	v->rflags &= ~RFLAGS_CF;
+	EXPECT_EQ(ahead(v, adc, sizeof(adc)), 0);
+	EXPECT_EQ(v->rflags, RFLAGS_FIXED);
+}
+
+/* All of it, each time: flags, and what FS and GS are now. */
+TEST(begins_where_the_guest_is)
+{
+	static const u8 code[] = {
+		0x83, 0xd3, 0x00,	/* adc $0, %ebx */
+		0x65, 0x88, 0x5f, 0x08, /* mov %bl, %gs:8(%rdi) */
+		0x64, 0x8a, 0x4f, 0x10, /* mov %fs:16(%rdi), %cl */
+	};
+	struct vcpu *v = start(64);
+
+	for (u64 i = 1; i < 4; i++) {
+		fake.seg[0][SEG_GS].base = i * 0x1000;
+		fake.seg[0][SEG_FS].base = (i + 4) * 0x1000;
+		fake.ram[0x9010 + i * 0x1000] = (u8)(0x70 + i);
+		v->gpr[GPR_RBX] = 0x40 + i;
+		v->rflags = RFLAGS_FIXED | (i & 1 ? RFLAGS_CF : 0);
+		EXPECT_EQ(ahead(v, code, sizeof(code)), sizeof(code));
+		EXPECT_EQ(fake.ram[0x5008 + i * 0x1000], 0x40 + i + (i & 1));
+		EXPECT_EQ(v->gpr[GPR_RCX] & 0xff, 0x70 + i);
+	}
+}
+
+/* A jump into a device. */
+TEST(executes_no_device)
+{
+	static const u8 jump[] = { 0xff, 0xe6 }; /* jmp *%rsi */
+	struct vcpu *v = start(64);
+
+	v->gpr[GPR_RSI] = 0x6000;
+	fake_page(0x6000, FAKE_DEVICE | PTE_P | PTE_W);
+	ahead(v, jump, sizeof(jump));
+	EXPECT_EQ(v->rip, 0x6000);
+}
+
+TEST(does_without_memory)
+{
+	static const u8 nop[] = { 0x90 };
+	struct vcpu *v = start(64);
+
+	no_memory = true;
+	EXPECT_EQ(ahead(v, nop, 1), 0);
+	EXPECT_EQ(device.accesses, 1);
+	no_memory = false;
 }
 
 /* What a driver does between two accesses: it looks at another port, at the
@@ -230,12 +301,18 @@ TEST(changed_code)
 {
 	static const u8 one[] = { 0xb0, 0x12, 0xee };
 	static const u8 two[] = { 0xb0, 0x34, 0xee };
+	u8 longer[] = { 0x48, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8 }; /* movabs */
 	struct vcpu *v = start(64);
 
 	EXPECT_EQ(ahead(v, one, sizeof(one)), 3);
 	EXPECT_EQ(device.last, 0x12);
 	EXPECT_EQ(ahead(v, two, sizeof(two)), 3);
 	EXPECT_EQ(device.last, 0x34);
+	ahead(v, longer, sizeof(longer));
+	EXPECT_EQ(v->gpr[GPR_RAX], 0x0807060504030201);
+	longer[9] = 9;
+	ahead(v, longer, sizeof(longer));
+	EXPECT_EQ(v->gpr[GPR_RAX], 0x0907060504030201);
 }
 
 /* What could not be decoded is forgotten: not what 15 bytes of 0 stand for. */
@@ -277,6 +354,12 @@ TEST(does_not_begin)
 	EXPECT_EQ(ahead(v, nop, 1), 0);
 	v = start(64);
 	fake.reg[0][VREG_CR4] |= CR4_PKS;
+	EXPECT_EQ(ahead(v, nop, 1), 0);
+	v = start(64);
+	v->nmi_pending = true;
+	EXPECT_EQ(ahead(v, nop, 1), 0);
+	v = start(64); /* 32-bit code under a 64-bit kernel */
+	fake.seg[0][SEG_CS].attr ^= VSEG_L | VSEG_DB;
 	EXPECT_EQ(ahead(v, nop, 1), 0);
 	v = start(32);
 	EXPECT_EQ(ahead(v, nop, 1), 0);
@@ -331,6 +414,19 @@ TEST(ends)
 	ahead(v, loop, sizeof(loop));
 	EXPECT_EQ(v->gpr[GPR_RAX], 96);
 	EXPECT_EQ(v->rip, 0x1002);
+}
+
+/* ... and one with, for the guest's interrupts. */
+TEST(ends_between_accesses)
+{
+	static const u8 loop[] = {
+		0xff, 0xc3, 0xff, 0xc3, 0xff, 0xc3, 0xff, 0xc3, 0xee, 0xeb, 0xf5
+	}; /* 4 times inc %ebx; out; jmp */
+	struct vcpu *v = start(64);
+
+	ahead(v, loop, sizeof(loop));
+	EXPECT_EQ(v->gpr[GPR_RBX], 4 * 128);
+	EXPECT_EQ(device.accesses, 1 + 128);
 }
 
 /* Where it fails now and then it is tried each time; where it fails five
@@ -557,10 +653,18 @@ TEST(leaves_the_trapped_access)
 {
 	static const u8 move[] = { 0x89, 0x06 }, and[] = { 0x21, 0x06 };
 	static const u8 rep[] = { 0xf3, 0xaa };
+	static const u8 system[] = { 0x0f, 0xa2 }; /* cpuid */
 	struct vcpu *v = start(64);
 
 	EXPECT_EQ(trapped(v, and, sizeof(and), true), ~0ULL);
 	EXPECT_EQ(trapped(v, rep, sizeof(rep), true), ~0ULL);
+	EXPECT_EQ(trapped(v, system, sizeof(system), true), ~0ULL);
+	v->rflags |= RFLAGS_TF;
+	EXPECT_EQ(trapped(v, move, sizeof(move), true), ~0ULL);
+	v->rflags &= ~RFLAGS_TF;
+	v->event.valid = true;
+	EXPECT_EQ(trapped(v, move, sizeof(move), true), ~0ULL);
+	v->event.valid = false;
 	v->kick = 1;
 	EXPECT_EQ(trapped(v, move, sizeof(move), true), ~0ULL);
 	v = start(32);
@@ -597,10 +701,13 @@ TEST(end_of_a_page)
 }
 
 TEST_MAIN(CASE(runs_to_the_next_access), CASE(stops), CASE(passes),
-	  CASE(passes_known_ports), CASE(size_of_a_port),
-	  CASE(learns_where_to_stop), CASE(moves_to_devices),
-	  CASE(stops_for_requests), CASE(changed_code), CASE(undecodable_code),
-	  CASE(does_not_begin), CASE(leaves_users_memory_with_keys),
+	  CASE(stops_before_flags_are_changed), CASE(begins_where_the_guest_is),
+	  CASE(executes_no_device), CASE(does_without_memory),
+	  CASE(ends_between_accesses), CASE(passes_known_ports),
+	  CASE(size_of_a_port), CASE(learns_where_to_stop),
+	  CASE(moves_to_devices), CASE(stops_for_requests), CASE(changed_code),
+	  CASE(undecodable_code), CASE(does_not_begin),
+	  CASE(leaves_users_memory_with_keys),
 	  CASE(leaves_the_lower_half_with_lass), CASE(ends), CASE(left_alone),
 	  CASE(follows_the_tables), CASE(follows_the_registers),
 	  CASE(follows_the_hooks), CASE(rights_of_a_page),
