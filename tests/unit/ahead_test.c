@@ -152,10 +152,10 @@ TEST(executes_no_device)
 	static const u8 jump[] = { 0xff, 0xe6 }; /* jmp *%rsi */
 	struct vcpu *v = start(64);
 
-	v->gpr[GPR_RSI] = 0x6000;
+	v->gpr[GPR_RSI] = 0x6010;
 	fake_page(0x6000, FAKE_DEVICE | PTE_P | PTE_W);
 	ahead(v, jump, sizeof(jump));
-	EXPECT_EQ(v->rip, 0x6000);
+	EXPECT_EQ(v->rip, 0x6010);
 }
 
 TEST(does_without_memory)
