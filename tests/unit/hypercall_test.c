@@ -183,6 +183,7 @@ void slice_run(struct slice *s, struct program *first,
 	       const struct mail_slot *done, u64 id)
 {
 	EXPECT(first->poked);
+	EXPECT(s->all == &all && s->v == v);
 	seen.runs++;
 	seen.end = s->end;
 	if (turn)
@@ -794,6 +795,9 @@ TEST(what_they_say)
 	       !strcmp(st->back_end, "back end"));
 	EXPECT(st->hidden_start == 0x10000000 && st->hidden_size == 0x2000000);
 	EXPECT(st->log_start == 7 && st->log_end == LOG_END);
+	all.config.version = "a version that is longer than its field";
+	call(SHOJI_STATUS, REPLY, 4096, 0);
+	EXPECT_EQ(strlen(st->version), sizeof(st->version) - 1);
 	call(SHOJI_VOLUME, REPLY, 4096, 1);
 	EXPECT(!strcmp(vol->name, "data") && vol->first == 100 &&
 	       vol->last == ~0ULL && vol->key_bits == 256);
@@ -805,8 +809,12 @@ TEST(what_they_say)
 	EXPECT(stat->cpu == 1 && stat->kinds == VMEXIT_KINDS &&
 	       stat->exits[VMEXIT_KINDS - 1] == 5 && stat->slices == 3 &&
 	       stat->program_ns == 4);
+	strcpy(all.program[0].m.name, "first");
+	all.program[0].restarts = 6;
+	all.program[0].run_ns = 7;
 	send_to(0);
 	call(SHOJI_PROGRAM, REPLY, 4096, 0);
+	EXPECT(!strcmp(p->name, "first") && p->restarts == 6 && p->run_ns == 7);
 	EXPECT(p->state == SHOJI_PROGRAM_READY && p->waiting == 1 && !p->open &&
 	       p->for_user == 1 && p->message_max == SLOT_SIZE);
 	call(SHOJI_PROGRAM, REPLY, 4096, 2); /* never loaded */
@@ -823,6 +831,7 @@ TEST(the_log_in_pieces)
 	EXPECT_EQ(memory[REPLY + 700], 0xee);
 	EXPECT_EQ(call(SHOJI_LOG, 0, 20000, 0), TRAPPED);
 	EXPECT_EQ(v->gpr[GPR_RDX], 0);
+	EXPECT_EQ(call(SHOJI_LOG, DEVICE, 16, 0), -EFAULT);
 	EXPECT_EQ(call(SHOJI_LOG, REPLY, 700, LOG_END - 5), 5);
 	EXPECT_EQ(call(SHOJI_LOG, REPLY, 700, LOG_END), 0);
 	EXPECT_EQ(call(SHOJI_LOG, REPLY, 0, 5), 0);
