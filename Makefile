@@ -69,10 +69,12 @@ $(B)/core/config_blob.S.o: CFLAGS_CORE += -DCONFIG_BLOB='"$(B)/config.blob"' \
 $(B)/shoji.elf: $(OBJS) $(LIBCRYPTO_OBJ) boot/shoji.ld tools/mksymbols
 	$(Q)umask 077 && tools/mksymbols '$(CC)' $(B) boot/shoji.ld $(OBJS) $(LIBCRYPTO_OBJ)
 
-# The cipher of tools/volume.
+# The cipher of tools/volume: whole when it appears, since several of them may
+# want it at once.
 $(B)/tools/%.so: tools/%.c
 	@mkdir -p $(@D)
-	$(Q)$(HOSTCC) -std=gnu11 -O2 -Wall -Wextra -Werror -shared -fPIC -o $@ $< -lcrypto
+	$(Q)$(HOSTCC) -std=gnu11 -O2 -Wall -Wextra -Werror -shared -fPIC \
+		-o $@.$$$$ $< -lcrypto && mv $@.$$$$ $@
 
 -include $(OBJS:.o=.d) $(B)/config.blob.d
 

@@ -138,9 +138,11 @@ class Test:
         self.name, self.vendor, self.cpus = case.name, case.vendor, case.cpus
         self.bare = bare
         self.folder = os.path.join(WORK, case.name)
+        self.seconds = 0.0
+
+    def begin(self):
         shutil.rmtree(self.folder, ignore_errors=True)
         os.makedirs(self.folder)
-        self.seconds = 0.0
 
     def path(self, name):
         return os.path.join(self.folder, name)

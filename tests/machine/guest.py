@@ -260,6 +260,7 @@ def debian_package():
 def fetch_debian(package, folder):
     tmp = f"{folder}.{os.getpid()}"
     tree = os.path.join(tmp, "tree")
+    shutil.rmtree(tmp, ignore_errors=True)      # of one that broke off
     os.makedirs(tree)
     subprocess.run(["apt-get", "-q", "download", package], cwd=tmp, check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

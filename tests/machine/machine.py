@@ -4,17 +4,21 @@ QEMU's TCG is the AMD-V machine, Bochs the Intel VT-x machine. With ACCEL=kvm
 (or any other of QEMU's accelerators) both vendors' cases run in QEMU, on the
 CPU that the host has. Nothing here may depend on the emulator's speed: a run
 ends when the guest powers off, when a given text appears, or at a time limit
-that is far away.
+that is far away, and to which it does not count when the emulator waits for a
+CPU of a busy host.
 
 COM1 is Shoji's log, COM2 the guest's console; each is a file.
 """
 
+import contextlib
+import glob
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
+
+import monitor
 
 ACCEL = os.environ.get("ACCEL", "tcg")
 POLL = 0.1                      # seconds between two looks at a run
@@ -82,6 +86,16 @@ class Disk:
         return f"{name}: type=disk, mode=flat, path={self.path}"
 
 
+def waited(pid):
+    """The seconds for which a process was not given a CPU that it wanted: of
+    its threads, the one that was worst off."""
+    longest = 0
+    for path in glob.glob(f"/proc/{pid}/task/*/schedstat"):
+        with contextlib.suppress(OSError), open(path) as f:
+            longest = max(longest, int(f.read().split()[1]))
+    return longest / 1e9
+
+
 class Result:
     """What a run left: the two serial logs and the emulator's CPU seconds.
 
@@ -126,8 +140,8 @@ class Machine:
                "-display", "none", "-vga", "std",
                "-nodefaults", "-serial", f"file:{self.com1}",
                "-serial", f"file:{self.com2}"]
-        cmd += ["-monitor", f"unix:{self.monitor},server=on,wait=off"
-                if self.screen else "none"]
+        cmd += ["-monitor",
+                monitor.listen(self.monitor) if self.screen else "none"]
         if not self.reboots:
             cmd += ["-no-reboot"]
         for disk in self.disks:
@@ -160,7 +174,7 @@ class Machine:
                 ["setpriv", "--pdeathsig", "KILL"] +
                 (self.bochs() if in_bochs else self.qemu()),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                start_new_session=True)
+                cwd=self.folder, start_new_session=True)
             with open(self.pid, "w") as f:
                 f.write(str(child.pid))
             ended, status, usage = self.wait(child, until, limit,
@@ -171,7 +185,7 @@ class Machine:
                       self.screen_text() if ended == "text" else "")
 
     def wait(self, child, until, limit, steps):
-        end, ended = time.monotonic() + limit, "off"
+        start, ended = time.monotonic(), "off"
         while True:
             pid, status, usage = os.wait4(child.pid, os.WNOHANG)
             if pid:
@@ -182,7 +196,8 @@ class Machine:
                 ended = "text"
                 if self.screen:
                     self.save_screen()
-            if ended == "off" and time.monotonic() > end:
+            over = time.monotonic() - start - limit
+            if ended == "off" and over > 0 and over > waited(child.pid):
                 ended = "time"
             if ended != "off":
                 os.kill(child.pid, signal.SIGKILL)
@@ -200,9 +215,7 @@ class Machine:
 
     def save_screen(self):
         """The text screen's memory, through QEMU's monitor."""
-        with socket.socket(socket.AF_UNIX) as s:
-            s.connect(self.monitor)
-            s.settimeout(60)
+        with monitor.connect(self.monitor) as s:
             s.sendall(f"pmemsave 0xb8000 4000 \"{self.screen}\"\n"
                       "info name\n".encode())
             seen = b""

@@ -2,7 +2,8 @@
 any emulator's memory.
 
 A case passes extra=monitor.options(path) to the machine and connects in a
-step, or in a thread of its own; connecting waits for the socket.
+step; connecting waits for the socket. Its name is short wherever the build
+folder lies (sun_path takes 107 bytes): the emulator runs in its folder.
 """
 
 import contextlib
@@ -21,24 +22,32 @@ class MonitorError(Exception):
 
 
 def options(qmp, gdb=None):
-    found = ["-qmp", f"unix:{qmp},server=on,wait=off"]
+    found = ["-qmp", listen(qmp)]
     if gdb:
-        found += ["-gdb", f"unix:{gdb},server=on,wait=off"]
+        found += ["-gdb", listen(gdb)]
     return found
+
+
+def listen(path):
+    return f"unix:{os.path.basename(path)},server=on,wait=off"
 
 
 def connect(path):
     s = socket.socket(socket.AF_UNIX)
     s.settimeout(PATIENCE)
+    folder = os.open(os.path.dirname(path), os.O_PATH)
     end = time.monotonic() + 60
-    while True:
-        try:
-            s.connect(path)
-            return s
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
+    try:
+        while True:
+            try:
+                s.connect(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
+                return s
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+    finally:
+        os.close(folder)
 
 
 class Monitor:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 
 from case import TOP, case
@@ -22,12 +23,16 @@ def demo(t):
     if t.bare:
         return
     log = t.path("demo.log")
-    with open(log, "w") as f:
-        status = subprocess.run(
+    with open(log, "w") as f, subprocess.Popen(
             [os.path.join(TOP, "tools", "run"), t.path("demo.toml")],
-            stdin=subprocess.DEVNULL, stdout=f, stderr=f, timeout=1200,
-            env=dict(os.environ, B=t.path("build"))).returncode
-    t.equal("status", status, 0)
+            stdin=subprocess.DEVNULL, stdout=f, stderr=f,
+            start_new_session=True,
+            env=dict(os.environ, B=t.path("build"))) as child:
+        try:
+            t.equal("status", child.wait(1200), 0)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)        # its PC, too
+            raise
     with open(log, errors="replace") as f:
         text = f.read()
     for words in SEEN:
