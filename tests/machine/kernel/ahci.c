@@ -59,6 +59,7 @@ static u8 got[8192] __attribute__((aligned(4096)));
 static volatile u32 *hba, *port;
 static u64 hidden, hidden_size, first;
 static volatile bool storm;
+static bool calm; /* does not stop the port while it moves data */
 static u8 fua;
 
 static void buffer_fill(void)
@@ -135,13 +136,10 @@ static bool issue(u8 code, bool write, u64 lba, void *data)
 	if (ncq)
 		port[SACT] = 1 << 5;
 	port[CI] = 1 << 5;
-	for (u32 i = 0; i < 1000000; i++) {
+	while ((port[CI] | port[SACT]) & 1 << 5)
 		if (port[IS] & 1u << 30)
 			return false;
-		if (!((port[CI] | port[SACT]) & 1 << 5))
-			return true;
-	}
-	return false;
+	return !(port[IS] & 1u << 30);
 }
 
 static void good(const char *name)
@@ -257,10 +255,19 @@ static void write_bases(u64 r)
 	port[r & 1 ? CLBU : FBU] = (u32)(at >> 32);
 }
 
+/* The port's commands have ended, or stand still. */
+static void settle(void)
+{
+	for (u32 i = 0; i < 300 && (port[CI] | port[SACT]); i++)
+		__asm__ volatile("pause");
+}
+
 static void write_register(u64 r)
 {
 	u32 v = (u32)random64();
 
+	if (calm)
+		settle();
 	switch (r >> 8 & 15) {
 	case 0:
 	case 1:
@@ -321,6 +328,7 @@ void test_ahci(void)
 
 	first = option("disk", 0);
 	random_seed(option("seed", 1));
+	calm = option("calm", 0);
 	if (find_hidden(&hidden, &hidden_size))
 		say("@@ hidden %lu MiB at 0x%lx\n", hidden_size >> 20, hidden);
 	buffer_fill();
@@ -348,6 +356,8 @@ void test_ahci(void)
 	}
 	storm = false;
 	buffer_fill();
+	if (calm)
+		settle();
 	hba[GHC] = 0x80000001;
 	wait_clear(&hba[GHC], 1);
 	good("after");

@@ -5,17 +5,15 @@ well, and what it prints has to be the same.
 """
 
 import hashlib
-import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import threading
-import time
 
 import case as cases
 import image
+import monitor
 from case import BOOT_MIB, ROOT, ROOT_MIB, Fail, case, shoji_image
 
 build_lock = threading.Lock()
@@ -93,46 +91,7 @@ def words_of(result, word):
     return re.findall(rf"@@ {word} ([^\r\n]*)", result.console)
 
 
-# ---- what the emulator's monitor does ------------------------------------
-
-class Monitor:
-    """QEMU's QMP socket."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        end = time.monotonic() + 60
-        while True:
-            try:
-                self.socket.connect(path)
-                break
-            except OSError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.1)
-        self.file = self.socket.makefile("rw")
-        self.file.readline()
-        self.do("qmp_capabilities")
-
-    def do(self, command, **arguments):
-        json.dump({"execute": command, "arguments": arguments}, self.file)
-        self.file.flush()
-        while True:
-            answer = json.loads(self.file.readline())
-            if "error" in answer:
-                raise Fail(f"{command}: {answer['error']}")
-            if "return" in answer:
-                return answer["return"]
-
-    def memory(self, start, size, path):
-        self.do("pmemsave", val=start, size=size, filename=path)
-        with open(path, "rb") as f:
-            data = f.read()
-        os.unlink(path)
-        return data
-
-    def key(self):
-        self.do("send-key", keys=[{"type": "qcode", "data": "a"}])
-
+# ---- what must not change ------------------------------------------------
 
 def constant_part(elf):
     """(place in the file, length in memory) of the text and the constants."""
@@ -146,26 +105,22 @@ def constant_part(elf):
 
 
 def snapshots(t, name, found):
-    """While the kernel waits for a key, twice: the constant part of Shoji as
-    it lies in the machine's memory, into @found."""
-    try:
-        monitor = Monitor(t.path(name + ".qmp"))
-        console = t.path(f"{name}-console.log")
-        shoji = t.path(f"{name}-shoji.log")
-        for count in (1, 2):
-            while True:
-                with open(console, "rb") as f:
-                    if f.read().count(b"@@ key") >= count:
-                        break
-                time.sleep(0.1)
-            with open(shoji, "rb") as f:
-                where = re.search(rb"(\d+) MiB of memory hidden at 0x(\w+)",
-                                  f.read())
-            size, start = int(where[1]) << 20, int(where[2], 16)
-            found.append(monitor.memory(start, size, t.path(name + ".mem")))
-            monitor.key()
-    except (OSError, ValueError) as e:      # the machine has gone
-        t.note(f"monitor: {e!r}")
+    """Steps for when the kernel waits for a key, twice: the constant part of
+    Shoji as it lies in the machine's memory, into @found."""
+    def look():
+        with open(t.path(f"{name}-shoji.log")) as f:
+            size, start = re.search(r"(\d+) MiB of memory hidden at 0x(\w+)",
+                                    f.read()).groups()
+        try:
+            with monitor.Monitor(t.path(name + ".qmp")) as m:
+                found.append(m.memory(int(start, 16), int(size) << 20,
+                                      t.path(name + ".mem")))
+                m.human("sendkey a")
+        except (OSError, ValueError) as e:      # the machine has gone
+            t.note(f"monitor: {e!r}")
+
+    return dict(steps=(("@@ key", look), ("(?s)@@ key.*@@ key", look)),
+                extra=monitor.options(t.path(name + ".qmp")))
 
 
 def check_snapshots(t, found, toml=ROOT.toml()):
@@ -187,14 +142,9 @@ def check_snapshots(t, found, toml=ROOT.toml()):
 @case(vendor=("amd", "intel"), weight=10)
 def hostile_memory(t):
     """Reads, writes and executes the hidden memory in every mode and by DMA."""
-    found, more, keys, watch = [], {}, "", None
+    found, more, keys = [], {}, ""
     if t.vendor == "amd" and not t.bare:
-        keys = " keys=1"
-        more["extra"] = ("-qmp", f"unix:{t.path('run.qmp')},"
-                         "server=on,wait=off")
-        watch = threading.Thread(target=snapshots, args=(t, "run", found),
-                                 daemon=True)
-        watch.start()
+        keys, more = " keys=1", snapshots(t, "run", found)
     result = kernel(t, f"test=memory disk={ROOT.first}{keys}", **more)
     if t.bare:
         return
@@ -202,8 +152,7 @@ def hostile_memory(t):
                        result.shoji)
     t.equal("hidden, as the guest's map has it", words_of(result, "hidden"),
             [f"{banner[1]} MiB at {banner[2]}"])
-    if watch:
-        watch.join(60)
+    if keys:
         check_snapshots(t, found)
 
 

@@ -20,10 +20,12 @@ shift $n
 echo "@@ boot $n, then $1"
 echo $((n + 1)) > /count
 sync
+written() {{ awk '{{ print $5 }}' /sys/block/sda/stat; }}
+before=$(written)
 [ $1 = none ] || while :; do
 	dd if=/pattern of=/big bs=64k conv=notrunc oflag=direct 2>/dev/null
 done &
-[ $1 = none ] || usleep 300000
+[ $1 = none ] || until [ $(written) -ge $((before + 20)) ]; do sleep 0.1; done
 case $1 in
 none)	;;
 sysrq)	echo b > /proc/sysrq-trigger ;;
