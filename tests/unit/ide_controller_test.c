@@ -42,8 +42,12 @@ int pci_guard(struct pci_addr addr, u16 reg, u16 len)
 	return reg == 0x90 && len == 4 ? 0 : -1;
 }
 
+static bool claims_fail;
+
 int pci_claim(struct pci_claim *claim)
 {
+	if (claims_fail)
+		return -1;
 	claimed = claim;
 	claim->id = function;
 	for (int i = 0; i < 6; i++)
@@ -364,6 +368,14 @@ CHILD_TEST(model_init, no_memory)
 	EXPECT(!claimed);
 }
 
+/* The guest could move its ports away. */
+CHILD_TEST(model_init, a_controller_that_is_not_ours)
+{
+	wanted = 0;
+	claims_fail = true;
+	EXPECT(ide_start(&filter, &options));
+}
+
 /* CHS addresses before the guest says which it uses. */
 CHILD_TEST(model_init, geometry_of_the_disk)
 {
@@ -451,7 +463,8 @@ TEST_MAIN(CASE(says_who_the_disk_is), CASE(offers_both_units),
 	  CASE(sees_an_empty_channel), CASE(hooks_a_protected_channel),
 	  CASE(native_mode), CASE(no_place_for_a_bar), CASE(secondary_channel),
 	  CASE(secondary_channel_in_native_mode), CASE(no_memory),
-	  CASE(geometry_of_the_disk), CASE(a_disk_that_does_not_say_who_it_is),
+	  CASE(a_controller_that_is_not_ours), CASE(geometry_of_the_disk),
+	  CASE(a_disk_that_does_not_say_who_it_is),
 	  CASE(sector_size_not_handled), CASE(switched_off),
 	  CASE(stays_what_it_was), CASE(without_registers_in_memory),
 	  CASE(mode_after_a_reset), CASE(registers_of_other_makers))

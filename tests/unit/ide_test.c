@@ -723,6 +723,7 @@ TEST(reads_of_sector_1)
 	model.max_busy = 100;
 	dma_issue(&op);
 	EXPECT(in(MODEL_BASE + 7, 1) & 0x80);
+	out(MODEL_BM, 1, 8);
 	soft_reset();
 	memset(model.memory + DATA, 0x77, 1024);
 	in(MODEL_BASE + 7, 1);
