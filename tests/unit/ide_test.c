@@ -1050,15 +1050,14 @@ TEST(a_log_is_not_adjusted)
 TEST(wide_register_access)
 {
 	machine(true, false, 512);
+	out(MODEL_BASE + 6, 4, 0xFFFF10E0); /* beyond them there is nothing */
+	EXPECT_EQ(model.elsewhere, 0);
+	EXPECT_EQ(in(MODEL_BASE + 6, 4) >> 16, 0xFFFF);
 	out(MODEL_BASE + 2, 4, 0x00030201); /* count 1, LBA 000302h */
 	out(MODEL_BASE + 6, 2, 0x20E0);
 	alt_wait(0x88, 8);
 	EXPECT_EQ(model.dev[0].lba, 0x303);
 	EXPECT_EQ(model.dev[0].phase, M_PIO_IN);
-	/* beyond them there is nothing */
-	out(MODEL_BASE + 6, 4, 0xFFFF10E0);
-	EXPECT_EQ(model.elsewhere, 0);
-	EXPECT_EQ(in(MODEL_BASE + 6, 4) >> 16, 0xFFFF);
 }
 
 TEST(command_while_busy)
