@@ -84,7 +84,7 @@ static noreturn void stop(const char *sentence)
 
 static void make_bios_map(void)
 {
-	static struct e820 machine[BIOS_MAP_MAX];
+	static struct e820 machine[E820_MAX];
 	const struct e820 hide[] = {
 		{ .base = boot->hidden_start, .len = boot->hidden_size },
 		{ .base = boot->low_page, .len = PAGE_SIZE },
