@@ -30,6 +30,7 @@ extern const char boot_end[];
 
 static struct boot_info info;
 static struct acpi acpi;
+static u32 conventional_end; /* as the BIOS had it: where the EBDA begins */
 
 /* ---- when it cannot go on ------------------------------------------------ */
 
@@ -108,11 +109,10 @@ static void take_low_page(void)
 	u8 *low = phys_to_virt(0);
 	u32 kib = load_le16(low + BDA_EQUIPMENT_KB);
 
-	if (kib < 256 || kib > 640)
+	info.low_page = place_low_page(&info, kib);
+	if (!info.low_page)
 		boot_stop("the BIOS reports no usable conventional memory");
-	info.conventional_end = kib * 1024;
-	info.low_page =
-		align_down(info.conventional_end, PAGE_SIZE) - PAGE_SIZE;
+	conventional_end = kib * 1024;
 	store_le16(low + BDA_EQUIPMENT_KB, (u16)(info.low_page / 1024));
 }
 
@@ -250,15 +250,8 @@ static void wipe_range(u64 start, u64 end)
  */
 static void wipe_loader(void)
 {
-	wipe_range(PAGE_SIZE, info.conventional_end);
-	for (u32 i = 0; i < info.map_count; i++) {
-		const struct e820_entry *e = &info.map[i];
-		u64 start = max_u64(e->base, MIB);
-		u64 end = min_u64(e->base + e->len, 4 * GIB);
-
-		if (e->type == E820_TYPE_USABLE && start < end)
-			wipe_range(start, end);
-	}
+	place_usable(&info, PAGE_SIZE, conventional_end, wipe_range);
+	place_usable(&info, MIB, 4 * GIB, wipe_range);
 }
 
 static void in_hidden_memory(void)

@@ -20,6 +20,17 @@ noreturn void boot_stop(const char *sentence);
  */
 hpa_t place_find(const struct boot_info *info, u64 size, u64 floor);
 
+/*
+ * The highest page of conventional memory that is usable RAM by the map, too,
+ * from 256 KiB on. @kib: how much there is, as the BIOS says. 0: none, or it says
+ * what cannot be.
+ */
+hpa_t place_low_page(const struct boot_info *info, u32 kib);
+
+/* Calls @fn for all usable RAM of [low, high), piece by piece. */
+void place_usable(const struct boot_info *info, u64 low, u64 high,
+		  void (*fn)(u64 start, u64 end));
+
 /* The end of the highest RAM of any kind. */
 u64 place_ram_end(const struct boot_info *info);
 

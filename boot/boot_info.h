@@ -51,7 +51,6 @@ struct boot_info {
 	/* One page of conventional memory for the trampoline and the guest's
 	 * stub. The BIOS data area ends conventional memory below it since. */
 	hpa_t low_page;
-	u32 conventional_end; /* as the BIOS had it: where the EBDA begins */
 };
 
 /* core/main.c: called on the boot processor with the final page tables, on a

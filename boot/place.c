@@ -28,32 +28,55 @@ static bool is_clear(const struct boot_info *info, u64 start, u64 size)
 }
 
 static hpa_t find_in(const struct boot_info *info, const struct e820_entry *e,
-		     u64 size, u64 floor)
+		     u64 size, u64 low, u64 high)
 {
-	u64 low = max_u64(e->base, floor);
-	u64 high = min_u64(e->base + e->len, 4 * GIB);
+	u64 step = min_u64(size, LARGE_PAGE);
 
-	if (e->base >= 4 * GIB || high < size)
+	low = max_u64(low, e->base);
+	high = min_u64(high, e->base + e->len);
+	if (high < size)
 		return 0;
-	for (u64 at = align_down(high - size, LARGE_PAGE); at >= low;
-	     at -= LARGE_PAGE) {
+	for (u64 at = align_down(high - size, step); at >= low; at -= step) {
 		if (is_clear(info, at, size))
 			return at;
-		if (at < LARGE_PAGE)
+		if (at < step)
 			break;
 	}
 	return 0;
 }
 
-hpa_t place_find(const struct boot_info *info, u64 size, u64 floor)
+static hpa_t find(const struct boot_info *info, u64 size, u64 low, u64 high)
 {
 	hpa_t best = 0;
 
 	for (u32 i = 0; i < info->map_count; i++)
 		if (info->map[i].type == E820_TYPE_USABLE)
 			best = max_u64(best, find_in(info, &info->map[i], size,
-						     floor));
+						     low, high));
 	return best;
+}
+
+hpa_t place_find(const struct boot_info *info, u64 size, u64 floor)
+{
+	return find(info, size, floor, 4 * GIB);
+}
+
+hpa_t place_low_page(const struct boot_info *info, u32 kib)
+{
+	return kib > 640 ? 0 : find(info, PAGE_SIZE, 256 * KIB, kib * KIB);
+}
+
+void place_usable(const struct boot_info *info, u64 low, u64 high,
+		  void (*fn)(u64 start, u64 end))
+{
+	for (u32 i = 0; i < info->map_count; i++) {
+		const struct e820_entry *e = &info->map[i];
+		u64 start = max_u64(low, e->base);
+		u64 end = min_u64(high, e->base + e->len);
+
+		if (e->type == E820_TYPE_USABLE && start < end)
+			fn(start, end);
+	}
 }
 
 u64 place_ram_end(const struct boot_info *info)

@@ -108,6 +108,91 @@ TEST(ram_end)
 	EXPECT_EQ(place_ram_end(&info), 5 * GIB + MIB);
 }
 
+static u64 low_page(u32 count, const struct e820_entry *map, u32 kib)
+{
+	struct boot_info info = { .map_count = count };
+
+	memcpy(info.map, map, count * sizeof(*map));
+	return place_low_page(&info, kib);
+}
+
+/* As SeaBIOS gives it: 639 KiB, then the EBDA. */
+TEST(low_page_below_the_ebda)
+{
+	static const struct e820_entry map[] = {
+		{ 0, 0x9fc00, 1 },
+		{ 0x9fc00, 0x400, 2 },
+		{ 0x100000, GIB, 1 },
+	};
+
+	EXPECT_EQ(low_page(3, map, 639), 0x9e000);
+	EXPECT_EQ(low_page(3, map, 300), 0x4a000);
+}
+
+/* The BIOS's own word may say more than its map. */
+TEST(low_page_in_usable_memory_only)
+{
+	static const struct e820_entry map[] = {
+		{ 0, 0x9d800, 1 },
+		{ 0x9d800, 0x2800, 2 },
+	};
+	static const struct e820_entry overlaid[] = {
+		{ 0, 0xa0000, 1 },
+		{ 0x58000, 0x48000, 2 },
+	};
+
+	EXPECT_EQ(low_page(2, map, 640), 0x9c000);
+	EXPECT_EQ(low_page(2, overlaid, 640), 0x57000);
+	EXPECT_EQ(low_page(1, map + 1, 640), 0);
+}
+
+TEST(no_low_page)
+{
+	static const struct e820_entry map[] = { { 0, GIB, 1 } };
+
+	EXPECT_EQ(low_page(1, map, 0), 0);
+	EXPECT_EQ(low_page(1, map, 259), 0);
+	EXPECT_EQ(low_page(1, map, 260), 256 * KIB);
+	EXPECT_EQ(low_page(1, map, 640), 636 * KIB);
+	EXPECT_EQ(low_page(1, map, 641), 0);
+	EXPECT_EQ(low_page(1, map, 0xffff), 0);
+}
+
+static u64 pieces[8];
+static u32 count_of_pieces;
+
+static void take_piece(u64 start, u64 end)
+{
+	pieces[count_of_pieces++] = start;
+	pieces[count_of_pieces++] = end;
+}
+
+/* Nothing else may be wiped: an EBDA, the firmware's tables, devices. */
+TEST(usable_pieces)
+{
+	struct boot_info info = {
+		.map_count = 5,
+		.map = { { 0, 0x9d800, 1 },
+			 { 0x9d800, 0x2800, 2 },
+			 { MIB, 15 * MIB, 1 },
+			 { 16 * MIB, MIB, 3 },
+			 { 17 * MIB, 8 * GIB, 1 } },
+	};
+
+	count_of_pieces = 0;
+	place_usable(&info, 4096, 0xa0000, take_piece);
+	EXPECT_EQ(count_of_pieces, 2);
+	EXPECT_EQ(pieces[0], 4096);
+	EXPECT_EQ(pieces[1], 0x9d800);
+	count_of_pieces = 0;
+	place_usable(&info, 2 * MIB, 4 * GIB, take_piece);
+	EXPECT_EQ(count_of_pieces, 4);
+	EXPECT_EQ(pieces[0], 2 * MIB);
+	EXPECT_EQ(pieces[1], 16 * MIB);
+	EXPECT_EQ(pieces[2], 17 * MIB);
+	EXPECT_EQ(pieces[3], 4 * GIB);
+}
+
 /* The figures that README.md gives. */
 TEST(size)
 {
@@ -140,4 +225,6 @@ TEST(size)
 
 TEST_MAIN(CASE(top_of_ram), CASE(below_4g_only), CASE(skips_what_does_not_fit),
 	  CASE(keeps_off_modules), CASE(respects_the_image), CASE(too_little),
-	  CASE(ram_end), CASE(size))
+	  CASE(ram_end), CASE(low_page_below_the_ebda),
+	  CASE(low_page_in_usable_memory_only), CASE(no_low_page),
+	  CASE(usable_pieces), CASE(size))
