@@ -6,6 +6,7 @@
 #include "core/arch/x86.h"
 #include "core/config.h"
 #include "core/cpu/apic.h"
+#include "core/cpu/console.h"
 #include "core/io/acpi.h"
 #include "core/lib/bytes.h"
 #include "core/lib/errors.h"
@@ -21,50 +22,37 @@
 #define GIB		 (1ULL << 30)
 #define MODULE_MAX	 (16 * MIB)
 #define BDA_EQUIPMENT_KB 0x413 /* conventional memory in KiB */
-#define COM1		 0x3f8
-#define COM_LSR		 5
-#define COM_LSR_THRE	 0x20
 
 /* boot/shoji.ld: where GRUB put all of it, physical. */
 extern const char boot_end[];
 
 static struct boot_info info;
 static struct acpi acpi;
+static struct config config;
 static u32 conventional_end; /* as the BIOS had it: where the EBDA begins */
 
 /* ---- when it cannot go on ------------------------------------------------ */
 
-static void serial_put(char c)
+static noreturn void boot_stop(const char *sentence)
 {
-	for (int i = 0; i < 100000 && !(inb(COM1 + COM_LSR) & COM_LSR_THRE);
-	     i++)
-		;
-	outb(COM1, (u8)c);
-}
-
-static void say(u16 *screen, const char *text)
-{
-	for (; *text; text++) {
-		*screen++ = 0x0700 | (u8)*text;
-		serial_put(*text);
-	}
-}
-
-void boot_stop(const char *sentence)
-{
-	u16 *screen = phys_to_virt(0xb8000);
-
-	for (int i = 0; i < 80 * 25; i++)
-		screen[i] = 0x0720;
-	say(screen, "shoji: ");
-	say(screen + 7, sentence);
-	serial_put('\r');
-	serial_put('\n');
+	console_vga_on();
+	console_serial_on(config.serial_port);
+	log_line("%s", sentence);
 	for (;;)
 		hlt();
 }
 
-/* ---- what GRUB and the BIOS say ------------------------------------------ */
+/* ---- what the configuration, GRUB and the BIOS say ------------------------ */
+
+/* A broken configuration asks for nothing, and stops Shoji later. */
+static void read_config(void)
+{
+	const char *why;
+
+	if (config_parse(config_blob, (u64)(config_blob_end - config_blob),
+			 &config, &why))
+		config = (struct config){ .serial_port = COM1 };
+}
 
 static void read_multiboot(u32 multiboot)
 {
@@ -125,45 +113,31 @@ static void require_cpu(void)
 			  "switched them off");
 }
 
-static u64 program_memory(const struct config *c)
+static u64 program_memory(void)
 {
 	u64 size = (u64)(config_images_end - config_images);
 
-	if (!c->program_count)
+	if (!config.program_count)
 		return 0;
 	for (u32 i = 0; i < min_u64(info.modules, BOOT_MODULES_MAX); i++)
 		size += align_up(info.module[i].size, PAGE_SIZE);
-	return size + programs_memory(c->programs, c->program_count) +
-	       regions_memory(c->regions, c->region_count);
+	return size + programs_memory(config.programs, config.program_count) +
+	       regions_memory(config.regions, config.region_count);
 }
 
 /* Volumes of one device stand for it in the same words. */
-static u32 device_count(const struct config *c)
+static u32 device_count(void)
 {
+	const struct volume *v = config.volumes;
 	u32 n = 0;
 
-	for (size_t i = 0, k; i < c->volume_count; i++) {
-		for (k = 0; memcmp(&c->volumes[k].match, &c->volumes[i].match,
-				   sizeof(c->volumes[k].match));
-		     k++)
+	for (size_t i = 0, k; i < config.volume_count; i++) {
+		for (k = 0;
+		     memcmp(&v[k].match, &v[i].match, sizeof(v[k].match)); k++)
 			;
 		n += k == i;
 	}
 	return n;
-}
-
-/* A broken configuration asks for nothing, and stops Shoji later. */
-static void ask_config(struct place_needs *needs)
-{
-	static struct config config;
-	const char *why;
-
-	if (config_parse(config_blob, (u64)(config_blob_end - config_blob),
-			 &config, &why))
-		return;
-	needs->devices = device_count(&config);
-	needs->bounce_kib = config.bounce_kib;
-	needs->programs = program_memory(&config);
 }
 
 /* Modules lie in what is about to become the guest's memory. */
@@ -197,14 +171,16 @@ static noreturn void no_room(void)
 
 static hpa_t build_tables(void)
 {
-	struct place_needs needs = {
+	const struct place_needs needs = {
 		.image = (u64)(image_end - image_start),
 		.ram_end = place_ram_end(&info),
 		.cpus = acpi.cpu_count,
+		.devices = device_count(),
+		.bounce_kib = config.bounce_kib,
+		.programs = program_memory(),
 	};
 	hpa_t root;
 
-	ask_config(&needs);
 	info.hidden_size = place_size(&needs);
 	info.hidden_start = place_find(&info, info.hidden_size, (u64)boot_end);
 	if (!info.hidden_start)
@@ -264,6 +240,7 @@ void boot_main(u32 multiboot)
 {
 	hpa_t root;
 
+	read_config();
 	require_cpu();
 	read_multiboot(multiboot);
 	read_acpi();

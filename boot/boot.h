@@ -10,9 +10,6 @@ noreturn void boot_main(u32 multiboot);
 /* entry.S: loads the final tables, calls @next on the stack in .bss. */
 noreturn void boot_switch(hpa_t root, void (*next)(void));
 
-/* Too early for a log: "shoji: @sentence" on the screen and COM1, then halt. */
-noreturn void boot_stop(const char *sentence);
-
 /*
  * place.c, pure: the highest 2 MiB aligned [start, start + size) in usable RAM
  * below 4 GiB, clear of every other entry of the map, of modules and of what

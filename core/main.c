@@ -49,8 +49,6 @@
 #define SHOJI_VERSION "0.1"
 #endif
 
-#define COM1 0x3f8
-
 static const struct boot_info *boot;
 static const struct acpi *acpi;
 static struct guest guest;

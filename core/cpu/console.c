@@ -13,7 +13,6 @@ enum uart_reg {
 	UART_MCR = 4,
 	UART_LSR = 5,
 };
-#define COM1	     0x3f8
 #define LCR_8N1	     0x03
 #define LCR_DLAB     0x80
 #define FCR_CLEAR_ON 0x07

@@ -7,10 +7,12 @@
 
 #include "core/lib/types.h"
 
+#define COM1 0x3f8
+
 /* The UART at I/O port @base, 115200 8n1. 0: none. */
 void console_serial_on(u16 base);
 
-/* Text goes on below the cursor. Needs the host's final page tables. */
+/* Text goes on below the cursor. */
 void console_vga_on(void);
 
 /* The screen is the guest's from now on. */

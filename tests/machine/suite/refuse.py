@@ -2,7 +2,9 @@
 does not start, and then nothing starts."""
 
 import struct
+import time
 
+import monitor
 from case import Fail, Volume, case, shoji_image
 
 MAGIC = b"SHOJICFG"
@@ -50,6 +52,27 @@ def no_unrestricted_guest(t):
 @case(name="refuse-memory")
 def memory(t):
     refuses(t, "not enough memory: 4 MiB", mem=6)
+
+
+@case(name="refuse-silent")
+def silent(t):
+    """Without a serial port only the screen is told, from the first steps."""
+    if t.bare:
+        return
+    elf, qmp = shoji_image('[console]\nserial = "none"\n'), t.path("run.qmp")
+
+    def wait():
+        end = time.monotonic() + monitor.PATIENCE
+        with monitor.Monitor(qmp) as m:
+            while b"not enough memory" not in m.memory(
+                    0xb8000, 4000, t.path("screen"))[::2]:
+                t.true("nothing on the screen", time.monotonic() < end)
+                time.sleep(0.1)
+
+    result = t.run([t.boot_disk("true", (), shoji=elf)], until="GRUB",
+                   expect="text", steps=[("GRUB", wait)], mem=6,
+                   extra=monitor.options(qmp))
+    t.equal("the serial line", result.shoji, "")
 
 
 @case(name="refuse-cpus")
