@@ -239,10 +239,10 @@ static void parse_fadt(const struct acpi_mem *mem, const struct table *t,
 {
 	u8 f[FADT_READ] = { 0 };
 	struct table dsdt;
+	u64 pa;
 
 	if (table_read(mem, t, 0, f, (u32)min_u64(t->len, sizeof(f))))
 		return;
-	acpi->fadt = true;
 	acpi->pm1a_evt = fadt_port(f, FADT_PM1A_EVT, FADT_X_PM1A_EVT);
 	acpi->pm1a_cnt = fadt_port(f, FADT_PM1A_CNT, FADT_X_PM1A_CNT);
 	acpi->pm1b_cnt = fadt_port(f, FADT_PM1B_CNT, FADT_X_PM1B_CNT);
@@ -250,10 +250,10 @@ static void parse_fadt(const struct acpi_mem *mem, const struct table *t,
 	acpi->reset_value = f[FADT_RESET_VALUE];
 	acpi->reset_valid = (load_le32(f + FADT_FLAGS) & FADT_RESET_REG_SUP) &&
 			    acpi->reset.address;
-	acpi->dsdt = load_le64(f + FADT_X_DSDT);
-	if (!acpi->dsdt)
-		acpi->dsdt = load_le32(f + FADT_DSDT);
-	if (!table_open(mem, acpi->dsdt, &dsdt) && table_is(&dsdt, "DSDT"))
+	pa = load_le64(f + FADT_X_DSDT);
+	if (!pa)
+		pa = load_le32(f + FADT_DSDT);
+	if (!table_open(mem, pa, &dsdt) && table_is(&dsdt, "DSDT"))
 		scan_aml(mem, &dsdt, acpi);
 }
 
@@ -271,22 +271,23 @@ static bool rsdp_at(const struct acpi_mem *mem, u64 pa, u8 rsdp[36])
 	return true;
 }
 
-static u64 rsdp_search(const struct acpi_mem *mem, u64 start, u64 len, u8 *rsdp)
+static bool rsdp_search(const struct acpi_mem *mem, u64 start, u64 len,
+			u8 *rsdp)
 {
 	for (u64 pa = start; pa < start + len; pa += 16)
 		if (rsdp_at(mem, pa, rsdp))
-			return pa;
-	return 0;
+			return true;
+	return false;
 }
 
-static u64 rsdp_find(const struct acpi_mem *mem, u8 rsdp[36])
+static bool rsdp_find(const struct acpi_mem *mem, u8 rsdp[36])
 {
 	u8 ebda[2] = { 0 };
-	u64 pa = 0;
 
-	if (!mem_read(mem, 0x40e, ebda, sizeof(ebda)) && load_le16(ebda))
-		pa = rsdp_search(mem, (u64)load_le16(ebda) << 4, 1024, rsdp);
-	return pa ? pa : rsdp_search(mem, 0xe0000, 0x20000, rsdp);
+	if (!mem_read(mem, 0x40e, ebda, sizeof(ebda)) && load_le16(ebda) &&
+	    rsdp_search(mem, (u64)load_le16(ebda) << 4, 1024, rsdp))
+		return true;
+	return rsdp_search(mem, 0xe0000, 0x20000, rsdp);
 }
 
 static int root_open(const struct acpi_mem *mem, const u8 rsdp[36],

@@ -49,14 +49,12 @@ struct acpi {
 	u8 ecam_last_bus;
 
 	/* FADT. A port of 0: the machine has none. */
-	bool fadt;
 	u16 pm1a_evt; /* status; enable follows */
 	u16 pm1a_cnt;
 	u16 pm1b_cnt;
 	bool reset_valid;
 	struct acpi_reg reset;
 	u8 reset_value;
-	u64 dsdt;
 
 	struct acpi_sleep sleep[6]; /* \_S0 to \_S5 of DSDT and SSDTs */
 };

@@ -152,7 +152,6 @@ static bool hooked(u16 port)
 /* QEMU's pc: S3 1, S4 2, S5 0; with a PM1b of other types and a reset
  * register of its own. */
 static struct acpi acpi = {
-	.fadt = true,
 	.pm1a_evt = 0x600,
 	.pm1a_cnt = 0x604,
 	.pm1b_cnt = 0x704,
