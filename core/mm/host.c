@@ -23,11 +23,6 @@ static struct table_format format = {
 static struct table tables;
 static u64 direct_end;
 
-static void *alloc_page(void)
-{
-	return pool_alloc(1);
-}
-
 static bool has_1g_pages(void)
 {
 	return cpuid(CPUID_EXT_FEATURES).edx & CPUID_80000001_EDX_1G;
@@ -85,7 +80,7 @@ int host_build(u64 phys_end, hpa_t *root)
 
 	if (has_1g_pages())
 		format.max_level = 3;
-	err = table_init(&tables, &format, alloc_page);
+	err = table_init(&tables, &format);
 	if (!err)
 		err = map_direct(phys_end);
 	if (!err)

@@ -39,7 +39,7 @@ static void set_entry(u64 *entry, u64 value)
 static int make_table(struct table *t, u64 *entry, unsigned int level)
 {
 	u64 old = *entry;
-	u64 *lower = t->alloc();
+	u64 *lower = pool_alloc(1);
 
 	if (!lower)
 		return -ENOMEM;
@@ -99,12 +99,10 @@ static unsigned int largest_level(const struct table *t, u64 bits, u64 len)
 	return level;
 }
 
-int table_init(struct table *t, const struct table_format *format,
-	       void *(*alloc)(void))
+int table_init(struct table *t, const struct table_format *format)
 {
 	t->format = format;
-	t->alloc = alloc;
-	t->root = alloc();
+	t->root = pool_alloc(1);
 	return t->root ? 0 : -ENOMEM;
 }
 

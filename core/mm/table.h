@@ -4,7 +4,7 @@
  * splits a large page when part of it is mapped anew, for good: so a guest
  * that has a range mapped again and again does not use up the pages.
  *
- * Pages come from @alloc and are never freed. Changing a present entry is
+ * Pages come from the pool and are never freed. Changing a present entry is
  * done with one aligned 64-bit store; flushing TLBs is the caller's work.
  */
 #ifndef CORE_MM_TABLE_H
@@ -23,12 +23,10 @@ struct table_format {
 struct table {
 	const struct table_format *format;
 	u64 *root;
-	void *(*alloc)(void); /* a zeroed page, or NULL */
 };
 
-/* -ENOMEM if @alloc fails. */
-int table_init(struct table *t, const struct table_format *format,
-	       void *(*alloc)(void)) must_check;
+/* -ENOMEM if there is no page. */
+int table_init(struct table *t, const struct table_format *format) must_check;
 
 /*
  * Maps [va, va + len) to pa.. with @attr, the leaf's bits without address and

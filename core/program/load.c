@@ -25,11 +25,6 @@
 
 /* ---- paging --------------------------------------------------------------- */
 
-static void *alloc_page(void)
-{
-	return pool_alloc(1);
-}
-
 /* [0, 1 GiB) to itself, for ring 3, with A and D set, so that the CPU never
  * writes there; the nested table says what is really there. */
 static int make_paging(struct programs *all)
@@ -63,7 +58,7 @@ static int map(struct programs *all, struct program *p, u64 start, hpa_t pa,
 /* The walk of page tables counts as a write for NPT (APM vol. 2, 15.25.5). */
 static int make_nested(struct programs *all, struct program *p)
 {
-	int rc = table_init(&p->nested, all->ops->nested_format(), alloc_page);
+	int rc = table_init(&p->nested, all->ops->nested_format());
 
 	if (!rc)
 		rc = map(all, p, PROGRAM_SPACE, all->paging,

@@ -21,11 +21,6 @@
 /* For mmio_set_trap_fn(), which has no argument for it. */
 static struct guest *guest;
 
-static void *alloc_page(void)
-{
-	return pool_alloc(1);
-}
-
 struct piece { /* [pa, end) is mapped in one way */
 	hpa_t target;
 	unsigned int access;
@@ -265,7 +260,7 @@ int nested_init(struct guest *g)
 	memset(hole, 0xff, PAGE_SIZE);
 	g->hole_page = virt_to_phys(hole);
 	g->maxphyaddr = physical_bits();
-	rc = table_init(&g->nested, g->ops->nested_format(), alloc_page);
+	rc = table_init(&g->nested, g->ops->nested_format());
 	if (rc)
 		return rc;
 	guest = g;

@@ -51,11 +51,6 @@ void *pool_alloc_run(size_t count)
 	return p;
 }
 
-void *pool_alloc(size_t count)
-{
-	return pool_alloc_run(count);
-}
-
 hpa_t virt_to_phys(const void *p)
 {
 	return (hpa_t)(uintptr_t)p;
@@ -140,11 +135,9 @@ void sha256(const void *data, size_t len, u8 out[32])
 	memset(out, 0, 32);
 }
 
-int table_init(struct table *t, const struct table_format *format,
-	       void *(*alloc)(void))
+int table_init(struct table *t, const struct table_format *format)
 {
 	(void)format;
-	(void)alloc;
 	t->root = (u64 *)pages;
 	return 0;
 }
