@@ -68,21 +68,6 @@ u32 cpu_count(void)
 	return cpus_used;
 }
 
-u64 cpu_gdt_base(const struct cpu *c)
-{
-	return (u64)c->gdt;
-}
-
-u64 cpu_idt_base(void)
-{
-	return traps_idt_base();
-}
-
-u64 cpu_tss_base(const struct cpu *c)
-{
-	return (u64)c->tss;
-}
-
 /* SDM vol. 3, 7.2.3: the TSS descriptor of 64-bit mode. */
 static void fill_gdt(struct cpu_area *a)
 {
@@ -122,7 +107,6 @@ struct cpu *cpu_alloc(u32 apic_id)
 	a->cpu.apic_id = apic_id;
 	a->cpu.gdt = a->gdt;
 	a->cpu.tss = &a->tss;
-	a->cpu.tss_selector = CPU_TSS;
 	a->cpu.stack_top = a->stack + sizeof(a->stack);
 	fill_gdt(a);
 	a->tss.ist[TRAP_IST_NMI - 1] =
@@ -174,8 +158,6 @@ void cpu_load_tables(struct cpu *c)
 	wrmsr(MSR_GS_BASE, (u64)c);
 	lldt(0);
 	traps_load();
-	/* An available TSS; LTR marks it busy. */
-	c->gdt[CPU_TSS / 8] &= ~BIT(41);
 	ltr(CPU_TSS);
 }
 
@@ -185,8 +167,6 @@ static void set_control_registers(void)
 	struct cpuid id = cpuid(CPUID_FEATURES);
 	u64 cr4 = read_cr4();
 
-	write_cr0((read_cr0() | CR0_WP | CR0_NE | CR0_MP) &
-		  ~(CR0_TS | CR0_EM | CR0_AM | CR0_CD | CR0_NW));
 	if (id.edx & CPUID_01_EDX_MCE)
 		cr4 |= CR4_MCE;
 	write_cr4(cr4);

@@ -29,7 +29,6 @@ struct cpu {
 	u64 nmi_first, nmi_bytes, nmi_target;
 	u64 *gdt;
 	void *tss;
-	u16 tss_selector;
 	u8 *stack_top;
 	void *fpu_area; /* XSAVE area for what the guest owns, 64-byte
 			      * aligned */
@@ -47,11 +46,6 @@ struct cpu *cpu_self(void);
 struct cpu *cpu_get(u32 index);
 u32 cpu_count(void);
 
-/* Host state a back end needs for its exit: bases of the tables in use. */
-u64 cpu_gdt_base(const struct cpu *c);
-u64 cpu_idt_base(void);
-u64 cpu_tss_base(const struct cpu *c);
-
 /*
  * Makes the CPU that calls it the boot processor: its area, tables, extended
  * state and control registers; then calls @entry on its own stack, which must
@@ -63,8 +57,8 @@ noreturn void cpu_start_boot(void (*entry)(struct cpu *c));
  * Starts every other processor that @apic_ids lists by INIT/SIPI through the
  * page at @trampoline (below 640 KiB, not in use); each then calls @entry in
  * host mode on its own stack. Returns when all have reached the host, or
- * -EIO if one did not answer within five seconds, -EINVAL for more than CPU_MAX
- * processors or a bad page, -ENOMEM. The page is zeroed afterwards.
+ * -EIO if one did not answer within five seconds, -ENOMEM, also for more than
+ * CPU_MAX processors. The page is zeroed afterwards.
  *
  * It needs pages 0 to 4 GiB in phys_to_virt's map, the local APIC included.
  */

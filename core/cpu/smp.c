@@ -15,7 +15,6 @@
 #define SIPI_POLL_US  200
 #define SIPI_POLLS    50    /* then it gets a second one */
 #define START_POLLS   25000 /* five seconds: an emulator may be starved */
-#define LOW_MEMORY    0xa0000
 
 struct trampoline_args { /* trampoline.S */
 	u32 cr3, cr0, efer, reserved;
@@ -111,14 +110,10 @@ int cpu_start_others(const u32 *apic_ids, u32 count, hpa_t trampoline,
 	u32 others = 0;
 	int r = 0;
 
-	if (trampoline % PAGE_SIZE || trampoline >= LOW_MEMORY)
-		return -EINVAL;
 	for (u32 i = 0; i < count; i++)
 		others += apic_ids[i] != self;
 	if (!others)
 		return 0;
-	if (others >= CPU_MAX)
-		return -EINVAL;
 	tables = make_tables(trampoline);
 	if (!tables)
 		return -ENOMEM;

@@ -6,6 +6,7 @@
 #include "core/arch/regs.h"
 #include "core/arch/x86.h"
 #include "core/cpu/cpu.h"
+#include "core/cpu/traps.h"
 #include "core/io/port.h"
 #include "core/mm/pool.h"
 #include "core/virt/vmx/vmcs.h"
@@ -84,9 +85,9 @@ void vmx_vmcs_setup_common(const struct cpu *c)
 	vmwrite(HOST_TR_SELECTOR, CPU_TSS);
 	vmwrite(HOST_FS_BASE, (u64)c);
 	vmwrite(HOST_GS_BASE, (u64)c);
-	vmwrite(HOST_TR_BASE, cpu_tss_base(c));
-	vmwrite(HOST_GDTR_BASE, cpu_gdt_base(c));
-	vmwrite(HOST_IDTR_BASE, cpu_idt_base());
+	vmwrite(HOST_TR_BASE, (u64)c->tss);
+	vmwrite(HOST_GDTR_BASE, (u64)c->gdt);
+	vmwrite(HOST_IDTR_BASE, traps_idt_base());
 	vmwrite(HOST_IA32_SYSENTER_CS, 0);
 	vmwrite(HOST_IA32_SYSENTER_ESP, 0);
 	vmwrite(HOST_IA32_SYSENTER_EIP, 0);
