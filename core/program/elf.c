@@ -67,7 +67,7 @@ static const char *add_segment(const struct elf_phdr *p, u64 size, u64 low,
 			       u64 high, struct elf_image *out)
 {
 	struct elf_segment *s = &out->segment[out->count];
-	u64 start, end;
+	u64 first = p->vaddr + out->bias, start, end;
 
 	if (out->count == ELF_SEGMENTS_MAX)
 		return "it has too many segments";
@@ -75,12 +75,10 @@ static const char *add_segment(const struct elf_phdr *p, u64 size, u64 low,
 		return "a segment is not in the file";
 	if (p->flags & ELF_W && p->flags & ELF_X)
 		return "a segment is writable and executable";
-	if (p->vaddr > high || !range_ok(p->vaddr + out->bias, p->memsz, high))
-		return "a segment lies too high";
-	start = align_down(p->vaddr + out->bias, PAGE_SIZE);
-	end = align_up(p->vaddr + out->bias + p->memsz, PAGE_SIZE);
-	if (start < low || end > high)
+	if (p->vaddr > high || first < low || !range_ok(first, p->memsz, high))
 		return "a segment lies too low or too high";
+	start = align_down(first, PAGE_SIZE);
+	end = align_up(first + p->memsz, PAGE_SIZE);
 	for (u32 i = 0; i < out->count; i++)
 		if (range_overlap(start, end - start, out->segment[i].start,
 				  out->segment[i].pages * PAGE_SIZE))
@@ -88,7 +86,7 @@ static const char *add_segment(const struct elf_phdr *p, u64 size, u64 low,
 	*s = (struct elf_segment){
 		.start = start,
 		.pages = (end - start) / PAGE_SIZE,
-		.skip = p->vaddr + out->bias - start,
+		.skip = first - start,
 		.offset = p->offset,
 		.file_size = p->filesz,
 		.access = (p->flags & (ELF_W | ELF_X)) | ELF_R,
