@@ -16,7 +16,6 @@ enum e820_type { /* ACPI 6.4, table 15-374 */
 	E820_TYPE_RESERVED = 2,
 	E820_TYPE_ACPI = 3,
 	E820_TYPE_NVS = 4,
-	E820_TYPE_BAD = 5,
 };
 
 struct e820_entry {

@@ -8,7 +8,6 @@
 #define EPERM	  1
 #define ENOENT	  2
 #define EIO	  5
-#define ENXIO	  6
 #define EAGAIN	  11
 #define ENOMEM	  12
 #define EFAULT	  14
@@ -19,7 +18,6 @@
 #define ENOSPC	  28
 #define ERANGE	  34
 #define ENOSYS	  38
-#define EPROTO	  71
 #define EOVERFLOW 75
 
 #endif

@@ -30,8 +30,6 @@
 #include "core/virt/virt.h"
 #include "crypto/disk/volume.h"
 
-struct vcpu;
-
 struct program {
 	struct program_manifest m;
 	u32 id;
@@ -154,14 +152,13 @@ struct program_file {
 /*
  * Once, at boot, after choosing the back end: the manifests' programs out of
  * those of @files whose SHA-256 they name; each of the other files, and each
- * program that cannot be loaded, gets a line in the log. @fpu_begin and end
- * frame the hashing.
+ * program that cannot be loaded, gets a line in the log.
  */
 void programs_init(struct programs *all, const struct program_config *config,
 		   const struct virt_ops *ops, const struct program_file *files,
 		   u32 file_count);
 
-/* Hidden memory that the manifests and files of that many bytes need. */
+/* Hidden memory that they need, without their files. */
 u64 programs_memory(const struct program_manifest *manifests, u32 count);
 
 /*
