@@ -34,8 +34,9 @@ struct elf_image {
 
 /*
  * Checks all of the file that is used. Segments lie in [@low, @high), which are
- * whole pages, share no page, and the entry point is in one that can be executed. ET_DYN is moved up
- * by @bias, a multiple of 4 KiB. NULL, or one clear sentence.
+ * whole pages, share no page, and the entry point is in one that can be
+ * executed. ET_DYN is moved up by @bias, a multiple of 4 KiB. NULL, or one clear
+ * sentence.
  */
 const char *elf_parse(const void *file, u64 size, u64 low, u64 high, u64 bias,
 		      struct elf_image *out) must_check;
