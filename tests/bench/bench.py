@@ -107,6 +107,7 @@ def function(elf, name):
 class Bench(Test):
     def __init__(self, name):
         super().__init__(Case(f"bench/{name}", None, "amd", 1, 0), False)
+        self.begin()
 
     def disk(self, script, way, name, files=None):
         """The disk of one of WAYS."""
