@@ -111,6 +111,7 @@ static void set_up(void)
 	port.attach_lock = &lock;
 	port.id.bus = "ahci";
 	port.wide = true;
+	port.queues = true;
 	port.slots = 32;
 	port.spins = 10;
 	port.base = BASE;
