@@ -327,7 +327,7 @@ TEST(hypercalls)
 	v->gpr[GPR_RAX] = 0;
 	leaves_by(v, VMEXIT_HYPERCALL);
 	EXPECT_EQ(loop.event[2].vector, VECTOR_UD);
-	/* the stub's do not go to programs */
+	/* those that replace INT 15h do not go to programs */
 	v->gpr[GPR_RAX] = 1;
 	fake.bios_calls = true;
 	leaves_by(v, VMEXIT_HYPERCALL);

@@ -213,7 +213,7 @@ TEST(hardware_that_waits_for_sipi)
 	fake.wait_sipi = true;
 	startup_init_signal(&v[1]);
 	startup_init_signal(&v[2]);
-	EXPECT_EQ(v[1].rip, 0xfff0); /* not the stub */
+	EXPECT_EQ(v[1].rip, 0xfff0); /* where a CPU begins after INIT */
 	EXPECT_EQ(icr(2, INIT), DONE);
 	EXPECT_EQ(icr(0, INIT | OTHERS), DONE);
 	EXPECT_EQ(icr(0, INIT | ALL), PASS);
