@@ -193,9 +193,11 @@ static hpa_t build_tables(void)
 	return root;
 }
 
+/* What operating systems have set, too: where a guest's CR4 differs from this
+ * one in paging, QEMU forgets all translations once more at each transition. */
 static void set_control_registers(void)
 {
-	u64 cr4 = read_cr4();
+	u64 cr4 = read_cr4() | CR4_PSE | CR4_PGE;
 	struct cpuid id = { 0 };
 
 	if (cpuid(CPUID_VENDOR).eax >= CPUID_STRUCTURED)
@@ -204,7 +206,7 @@ static void set_control_registers(void)
 		cr4 |= CR4_SMEP;
 	if (id.ebx & CPUID_07_EBX_SMAP)
 		cr4 |= CR4_SMAP;
-	write_cr4(cr4 & ~CR4_PGE);
+	write_cr4(cr4);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
 }
 

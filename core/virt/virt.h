@@ -210,7 +210,7 @@ struct virt_program {
 };
 
 #define PROGRAM_CR0 (CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE)
-#define PROGRAM_CR4 (CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT)
+#define PROGRAM_CR4 (CR4_PSE | CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 /* ... and of these what the host has. */
 #define PROGRAM_CR4_OPTIONAL (CR4_SMEP | CR4_SMAP | CR4_OSXSAVE)
 /* Ring 3; there is no table behind them. */
