@@ -2,9 +2,9 @@
  * From GRUB to 64-bit C (Multiboot2 2.0, 3.3): 32-bit protected mode, no
  * paging, no stack, interrupts off, EAX = magic, EBX = information structure.
  *
- * The tables made here map the first 4 GiB at 0 and at HOST_DIRECT, and the
- * first GiB at HOST_IMAGE, so the image runs at the addresses it is linked for
- * while it still lies where GRUB put it.
+ * The tables made here map the first 4 GiB at 0, HOST_DIRECT and HOST_DEVICE,
+ * and the first GiB at HOST_IMAGE, so the image runs at the addresses it is
+ * linked for while it still lies where GRUB put it.
  */
 #define MAGIC		0x36d76289
 #define HEADER_MAGIC	0xe85250d6
@@ -73,6 +73,7 @@ boot_entry:
 	movl	$boot_pd + 0x0000 + PTE_PW, boot_pdpt_image + 8 * 510
 	movl	$boot_pdpt + PTE_PW, boot_pml4
 	movl	$boot_pdpt + PTE_PW, boot_pml4 + 8 * 256
+	movl	$boot_pdpt + PTE_PW, boot_pml4 + 8 * 384
 	movl	$boot_pdpt_image + PTE_PW, boot_pml4 + 8 * 511
 
 	mov	%cr4, %eax

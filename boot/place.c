@@ -96,8 +96,8 @@ u64 place_ram_end(const struct boot_info *info)
 u64 place_size(const struct place_needs *n)
 {
 	u64 bounce = max_u64(n->bounce_kib * KIB, BOUNCE_MEMORY);
-	/* The host's table and the guest's, if they have no pages of 1 GiB. */
-	u64 tables = 2 * (n->ram_end / GIB + 1) * PAGE_SIZE;
+	/* The host's two maps and the guest's, if there are no pages of 1 GiB. */
+	u64 tables = 3 * (n->ram_end / GIB + 1) * PAGE_SIZE;
 
 	return align_up(n->image + BASE_MEMORY + tables + n->programs +
 				n->cpus * CPU_MEMORY +

@@ -3,7 +3,7 @@
 #include "core/arch/cpuid.h"
 #include "core/arch/msr.h"
 #include "core/arch/x86.h"
-#include "core/mm/pool.h"
+#include "core/mm/host.h"
 
 #define SEND_POLLS  100000 /* delivery takes a few bus cycles */
 #define LVT_MASKED  0x10000
@@ -23,7 +23,7 @@ static volatile u32 *xapic_reg(unsigned int reg)
 {
 	hpa_t base = rdmsr(MSR_APIC_BASE) & APIC_BASE_ADDR;
 
-	return (volatile u32 *)((u8 *)phys_to_virt(base) + reg);
+	return host_device(base + reg);
 }
 
 u32 apic_read(unsigned int reg)

@@ -1,7 +1,7 @@
 /*
  * The local APIC of this CPU (SDM vol. 3, 10), in whichever mode, xAPIC or
  * x2APIC, it is in at the moment of the call: the guest owns it and may change
- * it. In xAPIC mode its page must be in phys_to_virt's map.
+ * it. In xAPIC mode its page must be in host_device's map.
  */
 #ifndef CORE_CPU_APIC_H
 #define CORE_CPU_APIC_H

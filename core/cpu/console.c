@@ -2,7 +2,7 @@
 
 #include "core/arch/x86.h"
 #include "core/lib/log_sink.h"
-#include "core/mm/pool.h"
+#include "core/mm/host.h"
 
 /* 16550: registers by their offset from the base. */
 enum uart_reg {
@@ -110,7 +110,7 @@ static void vga_put(volatile u16 *cell, char c)
 
 static void vga_write(const char *text, size_t len)
 {
-	volatile u16 *cell = phys_to_virt(VGA_TEXT);
+	volatile u16 *cell = host_device(VGA_TEXT);
 
 	for (size_t i = 0; i < len; i++)
 		vga_put(cell, text[i]);

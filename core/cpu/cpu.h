@@ -60,7 +60,7 @@ noreturn void cpu_start_boot(void (*entry)(struct cpu *c));
  * -EIO if one did not answer within five seconds, -ENOMEM, also for more than
  * CPU_MAX processors. The page is zeroed afterwards.
  *
- * It needs pages 0 to 4 GiB in phys_to_virt's map, the local APIC included.
+ * It needs pages 0 to 4 GiB in phys_to_virt's map.
  */
 int cpu_start_others(const u32 *apic_ids, u32 count, hpa_t trampoline,
 		     void (*entry)(struct cpu *c)) must_check;

@@ -8,6 +8,7 @@
 #define RX  (PTE_P | PTE_A)
 #define RO  (PTE_P | PTE_A | PTE_NX)
 #define RW  (PTE_P | PTE_A | PTE_D | PTE_W | PTE_NX)
+#define UC  (RW | PTE_PCD | PTE_PWT) /* entry 3 of the PAT */
 
 #define GIB (1ULL << 30)
 /* With 1 GiB pages this much costs one table page: devices have their BARs
@@ -38,7 +39,7 @@ static u64 direct_size(u64 phys_end)
 	if (has_1g_pages())
 		size = max_u64(size, EASY_DIRECT);
 	size = align_up(size, GIB);
-	/* The direct map is 2^46 bytes at most, a quarter of the upper half. */
+	/* At most 2^46 bytes: there HOST_DEVICE begins. */
 	return min_u64(size, BIT(bits < 46 ? bits : 46));
 }
 
@@ -74,6 +75,16 @@ static int map_direct(u64 phys_end)
 			 (u64)(rodata_end - image_start), RO);
 }
 
+static int map_devices(void)
+{
+	const struct hidden *h = pool_hidden();
+	int err = table_map(&tables, HOST_DEVICE, 0, direct_end, UC);
+
+	if (err)
+		return err;
+	return table_map(&tables, HOST_DEVICE + h->start, 0, h->size, 0);
+}
+
 int host_build(u64 phys_end, hpa_t *root)
 {
 	int err;
@@ -83,6 +94,8 @@ int host_build(u64 phys_end, hpa_t *root)
 	err = table_init(&tables, &format);
 	if (!err)
 		err = map_direct(phys_end);
+	if (!err)
+		err = map_devices();
 	if (!err)
 		err = map_image();
 	if (!err)

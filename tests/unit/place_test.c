@@ -220,7 +220,7 @@ TEST(size)
 	n.programs = 0;
 	n.devices = 1;
 	n.ram_end = 1024 * GIB;
-	EXPECT_EQ(place_size(&n), 14 * MIB);
+	EXPECT_EQ(place_size(&n), 18 * MIB);
 }
 
 TEST_MAIN(CASE(top_of_ram), CASE(below_4g_only), CASE(skips_what_does_not_fit),
