@@ -45,7 +45,7 @@ struct bios_regs {
 	bool carry;
 };
 
-/* Stores into the guest's real-mode memory: 0 or -EFAULT. */
+/* Stores into the guest's memory at SEG:OFF: 0 or -EFAULT. */
 typedef int bios_write_fn(void *ctx, u16 seg, u16 off, const void *src,
 			  size_t len);
 

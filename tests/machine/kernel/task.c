@@ -1,6 +1,7 @@
 /*
  * Task switches by hardware: CALL, JMP, IRET, task gates, and what goes wrong
- * with them. All of it is printed, to be compared with the bare machine's.
+ * with them. All of it is printed, to be compared with the bare machine's. And
+ * the one way here to virtual-8086 mode.
  */
 #include "kernel.h"
 
@@ -171,6 +172,29 @@ static void faults(void)
 	   CODE(0x9c, 0x80, 0x4c, 0x24, 1, 0x40, 0x9d, IRET));
 }
 
+/* A task in virtual-8086 mode that asks the BIOS for the memory above 1 MiB, as
+ * a DOS behind a memory manager does: the INT is reflected, FLAGS and a far
+ * call. */
+static void ask_bios(void)
+{
+	const u16 *vector15 = (const u16 *)0x54;
+	u8 code[] = { 0x9c, 0x9a, 0, 0, 0, 0, INT_DONE };
+
+	__asm__("" : "+r"(vector15)); /* address 54h is no object to GCC */
+	memcpy(code + 2, vector15, 4);
+	prepare(code, sizeof(code));
+	b.eflags = 0x23002; /* VM, IOPL 3 */
+	b.cs = SNIPPET_SEG;
+	b.eip = B_CODE - SNIPPET;
+	b.ss = SNIPPET_SEG;
+	b.esp = B_STACK - SNIPPET;
+	b.es = b.ds = b.fs = b.gs = 0;
+	b.eax = 0x8800;
+	run_code(mode, 0, CODE(JMP_B));
+	say("@@ v86 %s %s flags 0x%lx eax 0x%x\n", mode_name(mode, 0),
+	    vector_name(run->vector), run->rflags & ~RF, (u32)run->gpr[RAX]);
+}
+
 void test_task(void)
 {
 	static const u32 modes[] = { MODE_PM32, MODE_PG32, MODE_PAE };
@@ -179,6 +203,7 @@ void test_task(void)
 		mode = modes[i];
 		one_mode();
 		faults();
+		ask_bios();
 	}
 	/* in long mode there are none */
 	mode = MODE_COMPAT;
