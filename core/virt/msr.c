@@ -11,6 +11,8 @@
 #include "core/lib/log.h"
 #include "core/lib/string.h"
 #include "core/mm/gmem.h"
+#include "core/mm/pool.h"
+#include "core/virt/mtrr.h"
 
 enum trap {
 	R = 1,
@@ -198,12 +200,29 @@ static enum verdict msr_x2apic_icr(struct vcpu *v, struct msr_io *io)
 	return startup_icr(v, io->value) ? DONE : PASS;
 }
 
-/* Memory types: to the hardware first, then to the nested table. */
+/* Memory types: to the hardware first, then to the nested table. They are those
+ * of Shoji's memory as well, which must not become write-combining: its CPUs
+ * would see each other's writes in another order. */
 static enum verdict msr_mtrr(struct vcpu *v, struct msr_io *io)
 {
-	if (!wrmsr_safe(io->index, io->value))
+	static struct log_limit limit;
+	const struct hidden *h = pool_hidden();
+	struct mtrr m;
+	u64 old;
+
+	if (!rdmsr_safe(io->index, &old) || !wrmsr_safe(io->index, io->value))
 		return DENY;
-	nested_update_types(v);
+	mtrr_read(&m);
+	if (mtrr_combines(&m, v->guest->maxphyaddr, h->start, h->size)) {
+		wrmsr(io->index, old);
+		log_limited(&limit,
+			    "MTRR 0x%x: hidden memory is not "
+			    "write-combining: #GP",
+			    io->index);
+		return DENY;
+	}
+	if (v->guest->ops->nested_types)
+		nested_update_types(v);
 	return DONE;
 }
 
@@ -220,9 +239,9 @@ static const struct {
 	{ MSR_SMM_MONITOR_CTL, MSR_SMM_MONITOR_CTL, RW, INTEL, msr_absent },
 	/* Shoji's own AES instructions would be gone. */
 	{ MSR_FEATURE_CONFIG, MSR_FEATURE_CONFIG, W, INTEL, msr_read_only },
-	{ MSR_MTRR_PHYSBASE(0), MSR_MTRR_PHYSMASK(15), W, INTEL, msr_mtrr },
-	{ MSR_MTRR_FIX64K_00000, MSR_MTRR_FIX4K_F8000, W, INTEL, msr_mtrr },
-	{ MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, W, INTEL, msr_mtrr },
+	{ MSR_MTRR_PHYSBASE(0), MSR_MTRR_PHYSMASK(15), W, ANY, msr_mtrr },
+	{ MSR_MTRR_FIX64K_00000, MSR_MTRR_FIX4K_F8000, W, ANY, msr_mtrr },
+	{ MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, W, ANY, msr_mtrr },
 	{ MSR_VMX_BASIC, MSR_VMX_EXIT_CTLS2, RW, INTEL, msr_absent },
 	{ MSR_MISC_ENABLE, MSR_MISC_ENABLE, RW, INTEL, msr_misc_enable },
 	{ MSR_PEBS_ENABLE, MSR_PEBS_INDEX, RW, INTEL, msr_absent },

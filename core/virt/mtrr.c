@@ -65,3 +65,29 @@ enum mem_type mtrr_type(const struct mtrr *m, u8 maxphyaddr, hpa_t pa,
 	}
 	return type;
 }
+
+static bool page_combines(const struct mtrr *m, u64 all, hpa_t pa)
+{
+	bool found = false;
+
+	for (unsigned int i = 0; i < m->vars; i++) {
+		u64 base = m->var[i].base, mask = m->var[i].mask;
+
+		if (!(mask & MTRR_PHYSMASK_VALID) || (pa ^ base) & mask & all)
+			continue;
+		if ((base & 7) == MEM_WC)
+			return true;
+		found = true;
+	}
+	return !found && m->default_type == MEM_WC;
+}
+
+bool mtrr_combines(const struct mtrr *m, u8 maxphyaddr, hpa_t pa, u64 len)
+{
+	u64 all = BITS(maxphyaddr - 1, 12);
+
+	for (u64 at = 0; m->enabled && at < len; at += PAGE_SIZE)
+		if (page_combines(m, all, pa + at))
+			return true;
+	return false;
+}

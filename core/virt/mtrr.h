@@ -32,4 +32,10 @@ void mtrr_read(struct mtrr *m);
 enum mem_type mtrr_type(const struct mtrr *m, u8 maxphyaddr, hpa_t pa,
 			hpa_t *end);
 
+/*
+ * Could any page of [pa, pa + len), which lies above 1 MiB, be write-combining?
+ * So it could where ranges overlap of which one is.
+ */
+bool mtrr_combines(const struct mtrr *m, u8 maxphyaddr, hpa_t pa, u64 len);
+
 #endif

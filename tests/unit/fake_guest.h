@@ -17,6 +17,7 @@ struct cpuid {
 struct cpuid cpuid(u32 leaf);
 struct cpuid cpuid_count(u32 leaf, u32 subleaf); /* the test's own */
 u64 rdmsr(u32 index);
+void wrmsr(u32 index, u64 value);
 static inline u64 rdtsc(void)
 {
 	return 0x123456789a;

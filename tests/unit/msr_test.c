@@ -1,11 +1,13 @@
 /*
  * The policy for MSRs.
- * units: tests/unit/fake_guest.c core/virt/msr.c core/virt/run.c core/virt/insn.c core/mm/walk.c core/emul/decode.c core/emul/exec.c core/emul/flow.c core/emul/string.c
+ * units: tests/unit/fake_guest.c core/virt/msr.c core/virt/mtrr.c core/virt/run.c core/virt/insn.c core/mm/walk.c core/emul/decode.c core/emul/exec.c core/emul/flow.c core/emul/string.c
  * libs: -include tests/unit/fake_guest.h
  */
 #include "core/arch/msr.h"
 #include "core/arch/regs.h"
 #include "core/cpu/traps.h"
+#include "core/mm/pool.h"
+#include "core/virt/mtrr.h"
 #include "tests/unit/test.h"
 
 static struct {
@@ -20,11 +22,23 @@ static struct {
 } traps[256];
 static u32 trapped;
 static bool apic_base_ok;
+static struct mtrr mtrrs; /* as they are after the write */
+static const struct hidden hidden = { 2 << 20, 2 << 20 };
 static u32 types_updated;
 
 bool startup_apic_base_ok(struct vcpu *v, u64 value)
 {
 	return apic_base_ok;
+}
+
+const struct hidden *pool_hidden(void)
+{
+	return &hidden;
+}
+
+void mtrr_read(struct mtrr *m)
+{
+	*m = mtrrs;
 }
 
 void nested_update_types(struct vcpu *v)
@@ -46,6 +60,11 @@ bool wrmsr_safe(u32 index, u64 value)
 	hw.written = true;
 	hw.value = value;
 	return !hw.fails;
+}
+
+void wrmsr(u32 index, u64 value)
+{
+	EXPECT(wrmsr_safe(index, value));
 }
 
 static void trap(u32 index, bool read, bool write)
@@ -266,6 +285,27 @@ TEST(memory_types)
 	EXPECT(hw.written && types_updated == 1);
 }
 
+/* ... and Shoji's memory has one as well. */
+TEST(memory_type_of_the_hidden_region)
+{
+	for (int intel = 0; intel < 2; intel++) {
+		struct vcpu *v = start(intel);
+
+		types_updated = 0;
+		mtrrs.enabled = true;
+		mtrrs.default_type = MEM_WC;
+		EXPECT(writes_gp(v, MSR_MTRR_DEF_TYPE, 0x801));
+		EXPECT_EQ(hw.index, MSR_MTRR_DEF_TYPE);
+		EXPECT_EQ(hw.value, 0x1122334455667788);
+		EXPECT_EQ(types_updated, 0);
+		mtrrs.default_type = MEM_UC;
+		EXPECT(!writes_gp(v, MSR_MTRR_DEF_TYPE, 0x800));
+		EXPECT_EQ(hw.value, 0x800);
+		EXPECT_EQ(types_updated, intel);
+	}
+	mtrrs.enabled = false;
+}
+
 static u8 trap_of(u32 index)
 {
 	u8 access = 0;
@@ -285,11 +325,11 @@ TEST(what_traps)
 	} want[] = {
 		{ MSR_APIC_BASE, 2, 2 },
 		{ MSR_FEATURE_CONTROL, 0, 3 },
-		{ MSR_MTRR_PHYSBASE(0), 0, 2 },
-		{ MSR_MTRR_PHYSMASK(15), 0, 2 },
-		{ MSR_MTRR_FIX64K_00000, 0, 2 },
-		{ MSR_MTRR_FIX4K_F8000, 0, 2 },
-		{ MSR_MTRR_DEF_TYPE, 0, 2 },
+		{ MSR_MTRR_PHYSBASE(0), 2, 2 },
+		{ MSR_MTRR_PHYSMASK(15), 2, 2 },
+		{ MSR_MTRR_FIX64K_00000, 2, 2 },
+		{ MSR_MTRR_FIX4K_F8000, 2, 2 },
+		{ MSR_MTRR_DEF_TYPE, 2, 2 },
 		{ MSR_VMX_BASIC, 0, 3 },
 		{ MSR_VMX_EXIT_CTLS2, 0, 3 },
 		{ MSR_DS_AREA, 0, 3 },
@@ -333,4 +373,5 @@ TEST_MAIN(CASE(passes), CASE(hides_vmx), CASE(hides_svm), CASE(by_vendor),
 	  CASE(x2apic_icr_in_xapic_mode), CASE(execute_disable_stays),
 	  CASE(reaches_past_the_nested_table), CASE(writes_past_the_port_hooks),
 	  CASE(efer), CASE(apic_base_where_it_can_be_watched),
-	  CASE(memory_types), CASE(what_traps))
+	  CASE(memory_types), CASE(memory_type_of_the_hidden_region),
+	  CASE(what_traps))

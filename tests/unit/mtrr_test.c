@@ -131,5 +131,36 @@ TEST(ends)
 	EXPECT(pieces < 150);
 }
 
+/* Any page of the range by any register, also one with gaps in its mask. */
+TEST(write_combining)
+{
+	struct mtrr m = make();
+	u64 at = GIB, len = 4 * MIB;
+
+	EXPECT(!mtrr_combines(&m, BITS_, at, len));
+	m.default_type = MEM_WC;
+	EXPECT(mtrr_combines(&m, BITS_, at, len));
+	var(&m, 1, GIB, GIB, MEM_WB);
+	EXPECT(!mtrr_combines(&m, BITS_, at, len));
+	EXPECT(mtrr_combines(&m, BITS_, at - 4096, len));
+	EXPECT(mtrr_combines(&m, BITS_, 2 * GIB - 4096, len));
+	var(&m, 7, GIB + len, 4096, MEM_WC);
+	EXPECT(!mtrr_combines(&m, BITS_, at, len));
+	EXPECT(mtrr_combines(&m, BITS_, at, len + 4096));
+	var(&m, 7, GIB + len - 4096, 4096, MEM_WC);
+	EXPECT(mtrr_combines(&m, BITS_, at, len));
+	m.enabled = false;
+	EXPECT(!mtrr_combines(&m, BITS_, at, len));
+	m.enabled = true;
+	m.var[7].mask &= ~(u64)VALID;
+	EXPECT(!mtrr_combines(&m, BITS_, at, len));
+	m.var[7].base = 1ULL << 40 | MEM_WC; /* every second page */
+	m.var[7].mask = 1ULL << 40 | 4096 | VALID;
+	EXPECT(mtrr_combines(&m, BITS_, at, len));
+	EXPECT(!mtrr_combines(&m, BITS_, at + 4096, 4096));
+	m.vars = 7;
+	EXPECT(!mtrr_combines(&m, BITS_, at, len));
+}
+
 TEST_MAIN(CASE(off), CASE(fixed), CASE(variable), CASE(overlap), CASE(masks),
-	  CASE(ends))
+	  CASE(ends), CASE(write_combining))

@@ -1,5 +1,5 @@
-/* Every instruction of VMX and SVM, in every mode, and the bits that would
- * switch them on. */
+/* Every instruction of VMX and SVM, in every mode, the bits that would switch
+ * them on, and the memory type of what Shoji lies in. */
 #include "kernel.h"
 
 static const struct insn {
@@ -75,6 +75,23 @@ static u32 set_cr4(u64 bits)
 	return run_code(MODE_LONG, 0, code, sizeof(code));
 }
 
+/* The last variable MTRR, of all memory, Shoji's too. */
+static void write_combining(void)
+{
+	u64 base, mask, after;
+
+	rdmsr_try(0x20e, &base);
+	rdmsr_try(0x20f, &mask);
+	check(wrmsr_try(0x20e, 1) == DONE, "mtrr-base", "refused");
+	refused("mtrr-write-combining", wrmsr_try(0x20f, 0x800));
+	rdmsr_try(0x20f, &after);
+	check(after == mask, "mtrr-after", "0x%lx", after);
+	check(wrmsr_try(0x20e, 0) == DONE, "mtrr-base", "refused");
+	check(wrmsr_try(0x20f, 0x800) == DONE, "mtrr-uncached", "refused");
+	wrmsr_try(0x20f, mask);
+	wrmsr_try(0x20e, base);
+}
+
 void test_virt(void)
 {
 	u64 efer, value;
@@ -102,6 +119,7 @@ void test_virt(void)
 		refused("cr4-vmxe", set_cr4(1 << 13));
 		refused("cr4-smxe", set_cr4(1 << 14));
 	}
+	write_combining();
 	rdmsr_try(0xc0000080, &efer);
 	check(!(efer & 0x1000), "efer-reads-off", "0x%lx", efer);
 	refused("efer-svme", wrmsr_try(0xc0000080, efer | 0x1000));
