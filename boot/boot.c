@@ -208,6 +208,7 @@ static void set_control_registers(void)
 		cr4 |= CR4_SMAP;
 	write_cr4(cr4);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
+	wrmsr(MSR_PAT, PAT_INIT);
 }
 
 static void wipe_range(u64 start, u64 end)
