@@ -2,7 +2,6 @@
 #include "core/arch/x86.h"
 #include "core/io/mmio.h"
 #include "core/io/port.h"
-#include "core/mm/gmem.h"
 #include "core/mm/host.h"
 
 u32 hw_in(u16 port, u8 size)
@@ -62,18 +61,13 @@ void hw_outs(u16 port, u8 size, const void *src, u32 count)
 	}
 }
 
-/* The guest can name any address; far above RAM and devices there is nothing,
- * nor is there where Shoji is. */
-static bool is_device(hpa_t pa, u8 size)
-{
-	return host_maps(pa, size) && !gmem_hidden(pa, size);
-}
-
+/* The guest can name any address; far above RAM and devices there is nothing.
+ */
 u64 hw_mmio_read(hpa_t pa, u8 size)
 {
 	const volatile void *p = host_device(pa);
 
-	if (!is_device(pa, size))
+	if (!host_maps(pa, size))
 		return ~0ULL;
 	switch (size) {
 	case 1:
@@ -91,7 +85,7 @@ void hw_mmio_write(hpa_t pa, u8 size, u64 value)
 {
 	volatile void *p = host_device(pa);
 
-	if (!is_device(pa, size))
+	if (!host_maps(pa, size))
 		return;
 	switch (size) {
 	case 1:
