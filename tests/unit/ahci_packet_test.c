@@ -259,6 +259,25 @@ TEST(refused_with_sense)
 	EXPECT(disc_right());
 }
 
+/* What looks like sense data lies where an earlier command had its list. */
+TEST(a_request_sense_without_data)
+{
+	struct command c = { .cdb = { 0x03, [4] = 18 }, .bytes = 18 };
+	u8 *data = model.memory + DATA;
+
+	machine();
+	EXPECT_EQ(refused("\xBE\0\0\0\0\x50\0\0\1\xF8\0\0"), 0x052400);
+	EXPECT_EQ(run(&(struct command){ .cdb = { 0xBE, [9] = 0xF8 } }), 0x54);
+	memset(data, 0, 18);
+	data[0] = 0x70;
+	data[2] = 5;
+	data[7] = 10;
+	data[12] = 0x20;
+	c.cdb[4] = c.bytes = 0;
+	EXPECT_EQ(run(&c), 0);
+	EXPECT_EQ(data[12], 0x20);
+}
+
 TEST(what_passes)
 {
 	struct command c = { .cdb = { 0x12, [4] = 36 },
@@ -405,7 +424,7 @@ TEST(identify_is_adjusted)
 }
 
 TEST_MAIN(CASE(who_it_is), CASE(user_data_all_forms), CASE(refused_with_sense),
-	  CASE(what_passes), CASE(media_change_is_told_first),
-	  CASE(media_errors), CASE(lists_that_cannot_be_used),
-	  CASE(stopped_in_the_middle), CASE(ata_commands_are_refused),
-	  CASE(identify_is_adjusted))
+	  CASE(a_request_sense_without_data), CASE(what_passes),
+	  CASE(media_change_is_told_first), CASE(media_errors),
+	  CASE(lists_that_cannot_be_used), CASE(stopped_in_the_middle),
+	  CASE(ata_commands_are_refused), CASE(identify_is_adjusted))

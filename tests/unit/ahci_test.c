@@ -106,8 +106,10 @@ static bool table_good(const struct ahci_port *q, u32 n)
 	case AHCI_READ:
 	case AHCI_WRITE:
 		return bytes && bytes == sectors;
-	default:
-		return !bytes && !s->queued;
+	case AHCI_NEW:
+		return false;
+	default: /* NOP, or no command */
+		return !bytes && !s->queued && (s->packet || !t->fis[2]);
 	}
 }
 
@@ -627,6 +629,35 @@ TEST(aborts_at_every_step)
 	aborts(true);
 }
 
+/* A device that has a fault may say so without ERR: nothing has been brought,
+ * and nothing is sent after that. */
+TEST(device_fault)
+{
+	machine(512);
+	guest_start();
+	ops[0] = (struct op){ 200, 256, 0x35, true, false, false };
+	for (u32 i = 0; i < 2; i++) {
+		op_prepare(0);
+		memcpy(model.memory + 0x700000, model.memory + DATA(0), 131072);
+		model.lazy = 100000;
+		out(PxCI, 1);
+		EXPECT_EQ(p->active, 1);
+		model.port[0].ci = 0;
+		model.port[0].tfd = 0x60;
+		in(PxIS);
+		EXPECT_EQ(in(PxCI), 0);
+		EXPECT_EQ(model.port[0].ci, 0);
+		EXPECT(!memcmp(model.memory + 0x700000, model.memory + DATA(0),
+			       131072));
+		model.lazy = 0;
+		guest_stop();
+		guest_start();
+		ops[0] = (struct op){ 200, 128, 0x25, false, false, false };
+	}
+	ops[0].active = false;
+	clean();
+}
+
 /* A driver that mixes them: a device would give up. */
 TEST(queued_beside_others)
 {
@@ -677,6 +708,59 @@ TEST(seen_by_one_register)
 		EXPECT_EQ(model.memory[FRAMES + 0x58], 0);
 	}
 	ops[0].active = false;
+	clean();
+}
+
+/* Each frame goes where the HBA would have put it, and nothing beside; none
+ * once the guest has taken its memory back. */
+TEST(every_frame_is_copied_whole)
+{
+	static const u8 frames[][2] = { { 0x00, 28 },
+					{ 0x20, 20 },
+					{ 0x40, 20 },
+					{ 0x58, 8 },
+					{ 0x60, 64 } };
+	u8 want[0x300], *got = model.memory + FRAMES - 0x100;
+
+	machine(512);
+	guest_start();
+	memset(want, 0x77, sizeof(want));
+	memset(got, 0x77, sizeof(want));
+	for (u32 i = 0; i < 5; i++)
+		for (u32 k = frames[i][0]; k < frames[i][0] + frames[i][1]; k++)
+			p->page->received[k] = want[0x100 + k] = (u8)(k + 1);
+	in(PxIS);
+	EXPECT(!memcmp(got, want, sizeof(want)));
+	guest_stop();
+	p->page->received[0x40] = 0x34;
+	in(PxIS);
+	EXPECT(!memcmp(got, want, sizeof(want)));
+	clean();
+}
+
+/* PxCI says what the device has not taken yet, PxSACT what has not ended. */
+TEST(a_queued_command_that_is_taken)
+{
+	machine(512);
+	guest_start();
+	for (u32 n = 0; n < 3; n++) {
+		ops[n] = (struct op){
+			200 + n * REGION, 8, 0x60, false, true, false
+		};
+		op_prepare(n);
+	}
+	model.lazy = 100000;
+	out(PxSACT, 7);
+	out(PxCI, 7);
+	EXPECT_EQ(in(PxCI), 7);
+	model.port[0].ci &= ~2u;
+	EXPECT_EQ(in(PxCI), 5);
+	EXPECT_EQ(in(PxSACT), 7);
+	model.port[0].ci |= 2;
+	model.lazy = 0;
+	for (u32 i = 0; i < 100000 && poll(); i++)
+		;
+	EXPECT(!poll());
 	clean();
 }
 
@@ -869,6 +953,8 @@ TEST(refused_commands)
 	EXPECT_EQ(command(0, false), 0);
 	one(0x60, 200, 1, true); /* without its bit in PxSACT */
 	EXPECT_EQ(command(0, false), 4);
+	out(PxSACT, 2); /* with that of another slot */
+	EXPECT_EQ(command(0, false), 4);
 	one(0xC8, 200, 1, false);
 	f[7] = 0; /* CHS */
 	EXPECT_EQ(command(0, false), 4);
@@ -882,7 +968,7 @@ TEST(refused_commands)
 	h[1] |= 2; /* BIST */
 	EXPECT_EQ(command(0, false), 4);
 	one(0xEA, 0, 0, false);
-	h[0] = 4; /* too short */
+	h[0] = 0x44; /* too short */
 	EXPECT_EQ(command(0, false), 4);
 	one(0xEA, 0, 0, false);
 	f[0] = 0x46; /* a data frame */
@@ -894,6 +980,11 @@ TEST(refused_commands)
 	one(0x25, 200, 200, false);
 	make_list(TABLE(0), DATA(0), 102400, 600); /* of which one is less */
 	store_le16(h + 2, 1);
+	EXPECT_EQ(command(0, false), 4);
+	one(0x25, 200, 8, false); /* what lies behind a list is no part of it */
+	make_list(TABLE(0), DATA(0), 80, 1);
+	make_list(TABLE(0) + 40 * 16, DATA(0), 4096, 60000);
+	store_le16(h + 2, 40);
 	EXPECT_EQ(command(0, false), 4);
 	clean();
 }
@@ -924,22 +1015,27 @@ TEST(commands_without_data)
 	for (u32 i = 0; i < sizeof(codes); i++) {
 		one(codes[i], 200, 2, false);
 		f[3] = codes[i] == 0xB0 ? 0xD8 : 0;
+		if (codes[i] == 0x63) /* where that is no range */
+			memset(f + 8, 0xFF, 3);
 		store_le16(model.memory + LIST + 2, 0);
 		EXPECT_EQ(command(0, codes[i] == 0x63), 0);
 	}
 	clean();
 }
 
-/* What carries no sectors reaches the device as it is. */
+/* What carries no sectors reaches the device as it is; bits 0 to 6 of a table's
+ * address are reserved. */
 TEST(a_frame_that_passes)
 {
 	static const u8 frame[20] = { 0x27, 0x80, 0x2F, 3,  4,	5,  6,
 				      0x47, 8,	  9,	10, 11, 12, 13 };
-	u8 *f = model.memory + TABLE(0);
+	u8 *f = model.memory + TABLE(0) + 0x80;
 
 	machine(512);
 	guest_start();
 	one(0x2F, 0, 1, false);
+	make_header(0, TABLE(0) + 0xFF,
+		    make_list(TABLE(0) + 0x80, DATA(0), 512, 60000), false);
 	memcpy(f, frame, sizeof(frame));
 	f[14] = f[15] = f[19] = 0xFF; /* reserved, and the control register */
 	EXPECT_EQ(command(0, false), 0);
@@ -989,9 +1085,22 @@ TEST(hidden_memory)
 	make_fis(MODEL_RAM - 0x80, &ops[0], 0);
 	store_le32(model.memory + LIST + 8, MODEL_RAM - 0x80);
 	EXPECT_EQ(command(0, false), 4);
+	for (u32 i = 0; i < 2; i++) { /* a list that leaves RAM */
+		one(i ? 0x25 : 0xEC, 200, 8, false);
+		make_fis(MODEL_RAM - 0x280, &ops[0], 0);
+		for (u32 k = 0; k < 32; k++) {
+			e = model.memory + MODEL_RAM - 0x200 + 16 * k;
+			store_le64(e, i ? DATA(0) : MODEL_RAM);
+			store_le32(e + 12, i ? 111 : 1);
+		}
+		make_header(0, MODEL_RAM - 0x280, 40, false);
+		EXPECT_EQ(command(0, false), 4 * i);
+	}
 	one(0x25, 200, 1, false);
 	store_le32(model.memory + LIST + 8, MODEL_RAM);
 	EXPECT_EQ(command(0, false), 4);
+	one(0x25, 200, 1, false);
+	EXPECT_EQ(command(0, false), 0);
 	guest_stop();
 	out(PxCLB, (u32)p->page_pa);
 	out(PxCMD, PxCMD_FRE | PxCMD_ST);
@@ -1000,6 +1109,7 @@ TEST(hidden_memory)
 	for (u32 i = 0; i < 1000 && in(PxCI); i++)
 		;
 	EXPECT_EQ(in(PxCI), 0);
+	EXPECT_EQ(model.port[0].slot[0].code, 0);
 	guest_stop();
 	model.lax = false;
 	/* frames go nowhere */
@@ -1040,26 +1150,26 @@ TEST(the_longest_list)
 	clean();
 }
 
-/* A chunk ends in the middle of an entry, of whose address bit 0 is reserved;
+/* Two chunks end in the middle of an entry, of whose address bit 0 is reserved;
  * then a count that takes 16 bits. */
 TEST(a_write_larger_than_its_buffer)
 {
-	static u8 was[102400];
+	static u8 was[163840];
 	u8 *e = model.memory + TABLE(0) + 0x80;
 
 	machine(512);
 	guest_start();
 	for (u32 i = 0; i < sizeof(was); i++)
 		was[i] = (u8)model_random();
-	memcpy(model.memory + DATA(0), was, 81920);
-	memcpy(model.memory + DATA(1), was + 81920, 20480);
+	memcpy(model.memory + DATA(0), was, 143360);
+	memcpy(model.memory + DATA(2), was + 143360, 20480);
 	memcpy(pending + 300 * 512, was, sizeof(was));
-	ops[0] = (struct op){ 300, 200, 0x35, true, false, false };
+	ops[0] = (struct op){ 300, 320, 0x35, true, false, false };
 	make_fis(TABLE(0), &ops[0], 0);
 	make_header(0, TABLE(0), 2, true);
 	store_le64(e, DATA(0) | 1);
-	store_le32(e + 12, 81919);
-	store_le64(e + 16, DATA(1));
+	store_le32(e + 12, 143359);
+	store_le64(e + 16, DATA(2));
 	store_le32(e + 28, 20479);
 	EXPECT_EQ(command(0, false), 0);
 	EXPECT(same(&ops[0], was));
@@ -1253,6 +1363,13 @@ TEST(identify_is_adjusted)
 	EXPECT_EQ(load_le16(data + 2 * 76), 0x6706);
 	EXPECT_EQ(load_le16(data + 2 * 77), 0);
 	EXPECT_EQ(load_le16(data + 2 * 169), 1);
+	/* nothing comes of one that has failed */
+	model.port[0].identify_fail = 1;
+	model.lax = true;
+	memset(data, 0x77, 512);
+	EXPECT_EQ(command(0, false), 4);
+	for (u32 i = 0; i < 512; i++)
+		EXPECT_EQ(data[i], 0x77);
 	clean();
 }
 
@@ -1557,6 +1674,8 @@ TEST_MAIN(CASE(asks_at_start), CASE(firmware_goes_on),
 	  CASE(random_commands), CASE(sectors_of_4096), CASE(narrow_addresses),
 	  CASE(no_queue_in_the_hba), CASE(aborts_at_every_step),
 	  CASE(queued_beside_others), CASE(seen_by_one_register),
+	  CASE(every_frame_is_copied_whole),
+	  CASE(a_queued_command_that_is_taken), CASE(device_fault),
 	  CASE(start_written_again), CASE(start_too_early),
 	  CASE(registers_that_nobody_knows), CASE(reads_cut_off),
 	  CASE(errors_of_the_device), CASE(refused_commands),
