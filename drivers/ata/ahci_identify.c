@@ -80,19 +80,16 @@ static void attach(struct ahci_port *p)
 		log_line("ahci: %s: no sectors that can be used", id.model);
 }
 
-/* The guest has the port to itself, with the commands it has issued. */
+/* The guest has the port to itself, with the commands it has issued: they stay
+ * to be seen, also by a read of PxCI or PxSACT that has led here. */
 static void release(struct ahci_port *p)
 {
-	u32 ci = p->ci, sact = p->sact;
-
 	ahci_port_switch(p, AHCI_PLAIN);
-	if (p->mode == AHCI_SHADOW) /* they stay, to be seen */
+	if (p->mode == AHCI_SHADOW)
 		return;
-	p->ci = p->sact = p->waiting = 0;
-	if (ci) {
-		ahci_write(p, PxSACT, sact);
-		ahci_write(p, PxCI, ci);
-	}
+	p->waiting = 0;
+	ahci_write(p, PxSACT, p->sact);
+	ahci_write(p, PxCI, p->ci);
 }
 
 /* An IDENTIFY that fails looks to the guest as if its own command had: the

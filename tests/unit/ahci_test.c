@@ -1418,6 +1418,37 @@ TEST(plugged)
 	clean();
 }
 
+/* A driver that waits on one register: that the port is given back just then
+ * must not look as if the command had ended. */
+TEST(given_back_while_a_register_is_read)
+{
+	u8 *data = model.memory + DATA(0);
+
+	machine(512);
+	for (u32 queued = 0; queued < 2; queued++) {
+		model_plug(0, true, "SECRET");
+		out(PxSERR, ~0u);
+		model_plug(0, true, "OTHER");
+		guest_stop();
+		guest_start();
+		one(queued ? 0x60 : 0x25, 200, 1, queued);
+		memset(data, 0, 512);
+		model.port[0].serr = BIT(16); /* nobody clears it */
+		model.commands = 0;
+		if (queued)
+			out(PxSACT, 1);
+		out(PxCI, 1);
+		for (u32 i = 0; i < 10000; i++)
+			if (!(in(queued ? PxSACT : PxCI) & 1))
+				break;
+		EXPECT_EQ(p->mode, AHCI_PLAIN);
+		for (u32 i = 0; i < 512; i++)
+			EXPECT_EQ(data[i], key(200, i));
+		EXPECT_EQ(model.commands, 2); /* ours, and this one */
+	}
+	clean();
+}
+
 /* Commands that the HBA still has when a protected disk comes. */
 TEST(plugged_with_commands_waiting)
 {
@@ -1684,6 +1715,7 @@ TEST_MAIN(CASE(asks_at_start), CASE(firmware_goes_on),
 	  CASE(past_28_bits), CASE(swapped_while_errors_are_cleared),
 	  CASE(swapped_in_mid_command), CASE(identify_is_adjusted),
 	  CASE(plugged), CASE(plugged_with_commands_waiting),
+	  CASE(given_back_while_a_register_is_read),
 	  CASE(a_device_that_does_not_answer), CASE(device_reset),
 	  CASE(no_memory), CASE(a_port_that_does_not_stop),
 	  CASE(stopped_in_mid_command), CASE(stopped_before_it_failed),
