@@ -2,6 +2,9 @@
  * Pairs of malloc and free per second: the SDK's allocator against glibc's, in
  * the mix of sizes that libcrypto asks for when it signs (mostly 8 to 512
  * bytes, now and then a few KiB), with up to LIVE blocks alive at a time.
+ *
+ *     alloc [PAIRS]
+ *
  * units: tools/sdk/libc/heap.c
  */
 #include <stdio.h>
@@ -12,11 +15,11 @@
 
 #define LIVE   256
 #define ORDER  4096
-#define PAIRS  20000000
 #define REGION (8UL << 20)
 
 static u16 sizes[ORDER];
 static u16 victims[ORDER];
+static u32 pairs = 20000000;
 static u8 region[REGION] __attribute__((aligned(4096)));
 
 static void make_order(void)
@@ -42,14 +45,14 @@ static double cpu_seconds(void)
 	do {                                                  \
 		static void *live[LIVE];                      \
 		double start = cpu_seconds();                 \
-		for (unsigned int i = 0; i < PAIRS; i++) {    \
+		for (unsigned int i = 0; i < pairs; i++) {    \
 			void **p = &live[victims[i % ORDER]]; \
 			if (*p)                               \
 				release(*p);                  \
 			*p = alloc(sizes[i % ORDER]);         \
 			*(volatile u8 *)*p = 1;               \
 		}                                             \
-		rate = PAIRS / (cpu_seconds() - start);       \
+		rate = pairs / (cpu_seconds() - start);       \
 	} while (0)
 
 static struct heap heap;
@@ -65,10 +68,12 @@ static void ours_free(void *p)
 		abort();
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	double ours, glibc;
 
+	if (argc == 2)
+		pairs = (u32)atoi(argv[1]);
 	make_order();
 	if (!heap_init(&heap, region, REGION))
 		return 1;

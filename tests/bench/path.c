@@ -13,6 +13,8 @@
 #include "crypto/xts.h"
 
 static u8 ram[PATH_RAM] __attribute__((aligned(4096)));
+static u8 raw_key[64];
+static struct xts_key key;
 
 u8 *path_ram(void)
 {
@@ -59,7 +61,7 @@ static void nothing(void)
 {
 }
 
-void path_volume(const char *bus, const u8 *key, u64 last)
+void path_volume(const char *bus, u64 last)
 {
 	static const struct disk_fpu fpu = { nothing, nothing };
 	static struct volume volume;
@@ -67,13 +69,65 @@ void path_volume(const char *bus, const u8 *key, u64 last)
 	volume = (struct volume){ .name = "v",
 				  .match = { .given = MATCH_BUS },
 				  .last = last,
-				  .key = key,
-				  .key_len = 64 };
+				  .key = raw_key,
+				  .key_len = sizeof(raw_key) };
+	for (int i = 0; i < 64; i++)
+		raw_key[i] = (u8)(i * i * 7 + i);
 	strcpy(volume.match.bus, bus);
 	if (crypto_init() || crypto_use(CRYPTO_AESNI)) {
 		printf("bench: this CPU has no AES-NI, nothing to compare\n");
 		exit(0);
 	}
-	if (disk_init(&volume, 1, &fpu))
+	if (disk_init(&volume, 1, &fpu) ||
+	    xts_set_key(&key, raw_key, sizeof(raw_key)))
 		exit(1);
+}
+
+/* ---- the cipher alone ---- */
+
+static u8 *data(u32 at)
+{
+	return ram + PATH_DATA + at / 4096 * PATH_STEP + at % 4096;
+}
+
+static void direct(aes_xts_fn *fn, const struct aes_key *aes, u64 sector,
+		   u32 bytes, u8 *dst)
+{
+	u8 iv[16] = { 0 };
+
+	for (u32 at = 0; at < bytes; at += 512, sector++) {
+		memcpy(iv, &sector, 8);
+		fn(data(at), dst ? dst + at : data(at), 512, aes, &key.tweak,
+		   iv);
+	}
+}
+
+void path_decrypt(u64 sector, u32 bytes)
+{
+	direct(aesni_xts_decrypt, &key.dec, sector, bytes, NULL);
+}
+
+void path_encrypt(u64 sector, u32 bytes, u8 *dst)
+{
+	direct(aesni_xts_encrypt, &key.enc, sector, bytes, dst);
+}
+
+const u8 *path_fill(u32 bytes)
+{
+	static u8 filled[PATH_MOST];
+
+	for (u32 at = 0; at < bytes; at++)
+		*data(at) = filled[at] = (u8)(at * 7 + at / 512);
+	return filled;
+}
+
+void path_expect(u64 sector, u32 bytes, const u8 *want)
+{
+	static u8 got[PATH_MOST];
+
+	path_encrypt(sector, bytes, got);
+	if (memcmp(got, want, bytes)) {
+		fprintf(stderr, "bench: other data than the cipher's\n");
+		exit(1);
+	}
 }

@@ -53,8 +53,8 @@ class Program:
         return done / (self.cpu() - start)
 
 
-def native(name):
-    out = subprocess.run(["openssl", "speed", "-seconds", "2", name],
+def native(name, seconds=2):
+    out = subprocess.run(["openssl", "speed", "-seconds", str(seconds), name],
                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                          check=True).stdout.decode()
     line = out.strip().splitlines()[-1].split()
@@ -72,4 +72,5 @@ def main():
                   f"{base:.0f}/s, ratio {rate / base:.2f}")
 
 
-main()
+if __name__ == "__main__":
+    main()
