@@ -240,7 +240,7 @@ static int table_from_bounce(struct ahci_port *p, const struct ahci_slot *s,
 }
 
 /* The pieces of the next chunk: its bytes, or -EINVAL if the list has no
- * whole sectors, or ends before the command. */
+ * whole sectors, or none any more. */
 static s64 chunk_gather(struct ahci_port *p, struct ahci_slot *s)
 {
 	struct ahci_place start = s->at;
@@ -250,8 +250,6 @@ static s64 chunk_gather(struct ahci_port *p, struct ahci_slot *s)
 	if (s->kind == AHCI_WRITE)
 		want = min_u64(want, p->bounce_pages * PAGE_SIZE);
 	got = ahci_gather(p, s, want);
-	if (got < want && s->at.prd >= s->prds)
-		return -EINVAL;
 	if (got % p->sector_size) {
 		want = got - got % p->sector_size;
 		s->at = start;
@@ -293,14 +291,6 @@ static int pass_prepare(struct ahci_port *p, struct ahci_slot *s,
 	return table_from_sg(p, t);
 }
 
-static int identify_prepare(struct ahci_port *p, struct ahci_slot *s,
-			    struct ahci_table *t)
-{
-	if (!bounce_take(p, s, ATA_SECTOR))
-		return -EBUSY;
-	return table_from_bounce(p, s, t, ATA_SECTOR);
-}
-
 /* The command's entries in @t. -EBUSY: it has to wait for memory. */
 static int slot_prepare(struct ahci_port *p, struct ahci_slot *s,
 			struct ahci_table *t)
@@ -308,8 +298,8 @@ static int slot_prepare(struct ahci_port *p, struct ahci_slot *s,
 	switch (s->kind) {
 	case AHCI_PASS:
 		return pass_prepare(p, s, t);
-	case AHCI_IDENTIFY:
-		return identify_prepare(p, s, t);
+	case AHCI_IDENTIFY: /* alone: it has the buffer to itself */
+		return table_from_bounce(p, s, t, ATA_SECTOR);
 	case AHCI_USER:
 	case AHCI_READ:
 	case AHCI_WRITE:

@@ -76,10 +76,8 @@ static void ghc_write(struct ahci_controller *c, u32 v)
 
 static u32 global_access(struct ahci_controller *c, u32 reg, bool write, u32 v)
 {
-	if (reg == HBA_GHC && write)
+	if (reg == HBA_GHC && write) /* CAP is read-only */
 		ghc_write(c, v);
-	else if (write)
-		return 0; /* HBA_CAP */
 	return hba_read(c, reg) &
 	       ~(u32)(reg == HBA_CAP ? CAP_SPM | CAP_FBSS : 0);
 }
@@ -89,17 +87,16 @@ static u32 register_access(struct ahci_controller *c, struct ahci_port *p,
 {
 	if (!p)
 		return global_access(c, reg, write, v);
-	reg %= AHCI_PORT_SIZE;
 	if (!write)
 		return ahci_port_read(p, reg);
 	ahci_port_write(p, reg, v);
 	return 0;
 }
 
-/* Registers where a one that is written does something. */
+/* A port's registers where a one that is written does something; none has the
+ * number of GHC. */
 static bool takes_ones(u32 reg)
 {
-	reg %= AHCI_PORT_SIZE;
 	return reg == PxIS || reg == PxSERR || reg == PxSACT || reg == PxCI ||
 	       reg == PxSNTF;
 }
@@ -111,7 +108,7 @@ static void dword_access(struct ahci_controller *c, struct ahci_port *p,
 	u32 shift = 8 * (off & 3), reg = off & ~3u, v = 0;
 	u32 mask = (u32)mask_bytes(io->size) << shift;
 
-	if (!io->write || (io->size < 4 && (!p || !takes_ones(reg))))
+	if (!io->write || (io->size < 4 && !takes_ones(reg)))
 		v = register_access(c, p, reg, false, 0);
 	if (io->write)
 		register_access(c, p, reg, true,

@@ -43,7 +43,7 @@ static void sg_from_table(struct ahci_port *p, u32 n)
 
 static void identify_adjust(struct ahci_port *p, struct ahci_slot *s)
 {
-	u8 *data = p->bounce + s->bounce * PAGE_SIZE;
+	u8 *data = p->bounce;
 
 	if (p->packet)
 		ata_identify_adjust_packet(data, p->options);
@@ -75,7 +75,7 @@ static void chunk_end(struct ahci_port *p, u32 n, struct ahci_slot *s)
 	s->left -= s->chunk;
 }
 
-/* The byte count in the guest's header; of no meaning for NCQ (5.4.1). */
+/* The byte count in the guest's header. */
 static void count_tell(struct ahci_port *p, u32 n, struct ahci_slot *s)
 {
 	u32 *prdbc = sg_ptr(p->clb + n * sizeof(struct ahci_header) +
@@ -83,7 +83,7 @@ static void count_tell(struct ahci_port *p, u32 n, struct ahci_slot *s)
 			    4);
 
 	s->moved += p->page->list[n].prdbc;
-	if (prdbc && !s->queued)
+	if (prdbc)
 		*(volatile u32 *)prdbc = s->moved;
 }
 
