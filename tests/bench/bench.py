@@ -22,7 +22,7 @@ import ahci_path                                        # noqa: E402
 import cipher                                           # noqa: E402
 import exits                                            # noqa: E402
 from case import (BOOT_MIB, BUILD, ROOT_FIRST, Case,    # noqa: E402
-                  Fail, Test, Volume,
+                  Fail, Test, Volume, lock_folder,
                   shoji_image)
 import image                                            # noqa: E402
 import instructions                                     # noqa: E402
@@ -268,11 +268,7 @@ def hidden(table):
     os.unlink(disk)
 
 
-def main():
-    if ACCEL != "tcg":
-        print("bench: only with QEMU's TCG, see the comment in bench.py")
-        return 0
-    table = Table()
+def measure(table):
     exit_counts(table)
     alone = times(table)
     ahci_path.measure(table, Bench("ahci"), ROUNDS, alone)
@@ -282,6 +278,15 @@ def main():
     hidden(table)
     messages.measure(table, Bench("messages"))
     signing.measure(table, Bench("signing"), ROUNDS)
+
+
+def main():
+    if ACCEL != "tcg":
+        print("bench: only with QEMU's TCG, see the comment in bench.py")
+        return 0
+    table = Table()
+    with lock_folder():
+        measure(table)
     if table.missed:
         print(f"\nbench: missed: {', '.join(table.missed)}")
     return 1 if table.missed else 0

@@ -7,6 +7,7 @@ each machine it runs on:
     def boot(t): ...                    # boot-amd-1 boot-amd-2 boot-intel-1 ...
 """
 
+import fcntl
 import hashlib
 import os
 import re
@@ -32,6 +33,18 @@ ROOT_FIRST = image.FIRST_PART + BOOT_MIB * 2048
 ROOT_LAST = ROOT_FIRST + ROOT_MIB * 2048 - 1
 
 CASES = []
+
+
+def lock_folder():
+    """Two runs at once would take each other's disks and sockets. Returns what
+    holds the folder for as long as it is kept."""
+    os.makedirs(WORK, exist_ok=True)
+    holder = open(os.path.join(WORK, "lock"), "w")
+    try:
+        fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"another run works in {WORK}")
+    return holder
 
 
 class Fail(Exception):

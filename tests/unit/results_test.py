@@ -1,10 +1,11 @@
 #!/usr/bin/python3
-"""tests/run-one, tests/summary and .ci/run: however a test ends, the last line
-tells the result, and a status of 0 is for success alone.
+"""tests/run-one, tests/summary, tests/machine/run and .ci/run: however a test
+ends, the last line tells the result, and a status of 0 is for success alone.
 
 Prints a line "PASS name" or "FAIL name" for each test.
 """
 
+import fcntl
 import os
 import resource
 import shutil
@@ -148,6 +149,21 @@ def test_ci_is_stopped(directory):
             print(number, p.returncode, out)
             return False
     return True
+
+
+def test_machines_of_another_run(directory):
+    """Both would use the same disks and sockets."""
+    work = os.path.join(directory, "machine")
+    os.mkdir(work)
+    with open(os.path.join(work, "lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        run = subprocess.run(
+            [os.path.join(TOP, "tests", "machine", "run"), "--bare", "--only",
+             "refuse-no-svm-amd"], stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, env=environment() |
+            {"B": directory})
+    return run.returncode == 1 and \
+        run.stdout == f"another run works in {work}\n"
 
 
 if __name__ == "__main__":
