@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/io/dma.h"
 #include "core/io/mmio.h"
 #include "core/io/pci.h"
 #include "core/lib/bytes.h"
@@ -22,6 +23,7 @@ static u8 config[256];
 static struct pci_claim *claimed;
 static struct mmio_hook *hook;
 static bool concealed, place_taken;
+static u32 hbas = 1, claim_fails, hook_fails;
 
 void pci_scan(void (*found)(void *ctx, struct pci_addr addr,
 			    const struct pci_id *id),
@@ -31,11 +33,13 @@ void pci_scan(void (*found)(void *ctx, struct pci_addr addr,
 	struct pci_id id = { 0x8086, 0x2922, 0x010601 };
 
 	found(ctx, (struct pci_addr){ 0, 0, 1, 1 }, &ide);
-	found(ctx, (struct pci_addr){ 0, 0, 31, 2 }, &id);
+	for (u32 i = 0; i < hbas; i++)
+		found(ctx, (struct pci_addr){ 0, 0, 31, 2 }, &id);
 }
 
 u32 pci_config_read(struct pci_addr addr, u16 reg, u8 size)
 {
+	EXPECT_EQ(addr.fn, 2);
 	return load_le32(config + reg) & (u32)mask_bytes(size);
 }
 
@@ -46,6 +50,11 @@ void pci_config_write(struct pci_addr addr, u16 reg, u8 size, u32 value)
 
 int pci_claim(struct pci_claim *claim)
 {
+	EXPECT_EQ(claim->addr.fn, 2);
+	if (claim_fails) {
+		claim_fails--;
+		return -EINVAL;
+	}
 	claimed = claim;
 	claim->id = (struct pci_id){ 0x8086, 0x2922, 0x010601 };
 	claim->bars[5] = (struct pci_bar){ false, true, MODEL_ABAR, 0x1000 };
@@ -66,6 +75,8 @@ int mmio_hook_add(struct mmio_hook *h)
 
 int mmio_hook_move(struct mmio_hook *h, gpa_t start, u64 size)
 {
+	if (hook_fails && !--hook_fails)
+		return -ENOMEM;
 	h->start = start;
 	h->size = size;
 	return 0;
@@ -79,10 +90,12 @@ bool mmio_place_free(gpa_t start, u64 size)
 /* ---- a filter ---- */
 
 static int expected = 0, attached;
+static u8 command_then;
 
 static struct block_dev *attach(const struct block_id *id)
 {
 	attached++;
+	command_then = config[0x04];
 	EXPECT(!strcmp(id->bus, "ahci"));
 	return strcmp(id->serial, "SECRET") ? NULL : (struct block_dev *)id;
 }
@@ -189,8 +202,17 @@ CHILD_TEST(machine, mediates_where_one_is)
 	EXPECT_EQ(verdict, PASS);
 	out(0xA0, 4, 1); /* vendor specific */
 	EXPECT_EQ(verdict, DENY);
+	in(0xA0, 4);
+	EXPECT_EQ(verdict, PASS);
+	out(0x08, 4, 1);
+	EXPECT_EQ(verdict, PASS);
+	out(0x28, 4, 1);
+	EXPECT_EQ(verdict, PASS);
 	out(0x28, 8, 1); /* and its second half */
 	EXPECT_EQ(verdict, DENY);
+	claimed->bars[5].size = 0x2000;
+	out(0x1100, 4, 1); /* behind the last port */
+	EXPECT_EQ(verdict, PASS);
 }
 
 CHILD_TEST(machine, a_port_without_a_volume)
@@ -245,6 +267,62 @@ CHILD_TEST(machine, registers_of_the_hba)
 	EXPECT_EQ(in(0x140, 4), 0);
 }
 
+/* A change of another bit stops nothing; a reset ends all commands. */
+CHILD_TEST(machine, commands_and_a_reset)
+{
+	model.cap = (model.cap & ~0x1F00u) | 4 << 8; /* five slots */
+	start();
+	out(0x130, 4, ~0u);
+	out(0x118, 4, 0x11);
+	out(0x04, 4, 2);
+	model.lazy = 100000;
+	out(0x138, 4, ~0u);
+	EXPECT_EQ(in(0x138, 4), 0x1F);
+	out(0x04, 4, 2);
+	out(0x00, 4, 3); /* CAP is read-only */
+	EXPECT_EQ(in(0x138, 4), 0x1F);
+	EXPECT_EQ(model.port[0].cmd & 0x11, 0x11);
+	out(0x04, 4, 3);
+	EXPECT_EQ(in(0x138, 4), 0);
+}
+
+/* What was not written to is not cleared. */
+CHILD_TEST(machine, a_part_of_a_register)
+{
+	start();
+	out(0x100, 4, 0x7F7F7C00);
+	out(0x102, 1, 0xFFFFFF81);
+	EXPECT_EQ(in(0x100, 4), 0x7F817C00);
+	EXPECT_EQ(in(0x101, 1), 0x7C);
+	EXPECT_EQ(in(0x103, 1), 0x7F);
+	model.port[0].serr = 0x00010302;
+	out(0x131, 1, 1);
+	EXPECT_EQ(model.port[0].serr, 0x00010202);
+}
+
+CHILD_TEST(machine, narrow_addresses)
+{
+	model.cap &= ~(u32)BIT(31);
+	start();
+	out(0x104, 4, 5);
+	EXPECT_EQ(in(0x104, 4), 0);
+}
+
+/* The interface of AHCI is on, the function decodes and is a master while its
+ * devices are asked, and ports of I/O are off for ever. */
+CHILD_TEST(machine, firmware_that_left_it_off)
+{
+	config[0x04] = 0x01;
+	config[0x24] |= 8;
+	model.ghc = 0;
+	model.port[0].ie = ~0u;
+	start();
+	EXPECT_EQ(command_then & 6, 6);
+	EXPECT_EQ(config[0x04], 0);
+	EXPECT(model.ghc & BIT(31));
+	EXPECT_EQ(model.is, 0);
+}
+
 CHILD_TEST(machine, side_doors)
 {
 	u32 v = 0x0007;
@@ -259,17 +337,59 @@ CHILD_TEST(machine, side_doors)
 	EXPECT(config_lost(0x09, 1, 0x8F));
 	EXPECT(config_lost(0x08, 4, 0));
 	EXPECT(config_lost(0x0A, 1, 0x01));
+	EXPECT(config_lost(0x0B, 1, 0x01));
+	EXPECT(!config_lost(0x0C, 1, 0x10));
+	EXPECT(config_lost(0x91, 1, 0));
+	EXPECT(config_lost(0x92, 2, 0));
+	EXPECT(!config_lost(0x94, 4, 0));
 	EXPECT(config_lost(0xB0, 4, 0));
 	EXPECT(config_lost(0xB4, 1, 0));
+	EXPECT(config_lost(0xB7, 1, 0));
+	EXPECT(!config_lost(0xB8, 4, 0));
 	EXPECT(!config_lost(0xAC, 4, 0));
 	/* interrupt messages */
 	EXPECT(!config_lost(0x84, 4, 0xFEE01000));
 	EXPECT(config_lost(0x84, 4, 0x00100000));
 	EXPECT(config_lost(0x86, 2, 0xFEE0));
+	EXPECT(config_lost(0x87, 1, 0xFE));
 	EXPECT(config_lost(0x88, 4, 1));
+	EXPECT(config_lost(0x8B, 1, 1));
 	EXPECT(!config_lost(0x88, 4, 0));
 	EXPECT(!config_lost(0x8C, 4, 0x41));
 	EXPECT(!config_lost(0x24, 4, 0xFEC00000));
+	config[0x82] = 1; /* 32 bits: data is there */
+	EXPECT(!config_lost(0x88, 4, 0x41));
+	claimed->id.vendor = 0x1022;
+	EXPECT(!config_lost(0x90, 1, 0));
+}
+
+CHILD_TEST(machine, reads_of_configuration_space)
+{
+	struct pci_io io = { .reg = 0x90, .size = 4 };
+
+	start();
+	EXPECT_EQ(claimed->config(claimed->ctx, &io), PASS);
+}
+
+CHILD_TEST(machine, no_capabilities)
+{
+	config[0x06] = 0;
+	start();
+	EXPECT(!config_lost(0x04, 2, 6));
+	EXPECT(!config_lost(0x0C, 4, 0x10));
+	EXPECT(!config_lost(0x84, 4, 0x00100000));
+	EXPECT(!config_lost(0xB0, 4, 0));
+}
+
+CHILD_TEST(machine, capabilities_in_a_ring)
+{
+	config[0x34] = 0x83; /* bits 0 and 1 are reserved */
+	config[0x81] = 0xAB;
+	config[0xA8] = 0x01;
+	config[0xA9] = 0x82;
+	start();
+	EXPECT(config_lost(0x84, 4, 0x00100000));
+	EXPECT(!config_lost(0xB0, 4, 0));
 }
 
 CHILD_TEST(machine, registers_that_move)
@@ -291,6 +411,76 @@ CHILD_TEST(machine, registers_that_move)
 	EXPECT_EQ(claimed->bar_changed(claimed->ctx, 5), 0);
 	EXPECT_EQ(hook->size, 0x1000);
 	EXPECT_EQ(in(0x124, 4), 0x101);
+	model.abar += 0x10000; /* another place */
+	claimed->bars[5].base = model.abar;
+	EXPECT_EQ(claimed->bar_changed(claimed->ctx, 5), 0);
+	EXPECT_EQ(hook->start, model.abar);
+	EXPECT_EQ(in(0x124, 4), 0x101);
+	EXPECT_EQ(in(0x00, 4) & BIT(31), BIT(31));
+	claimed->bars[5].base = 0;
+	EXPECT_EQ(claimed->bar_changed(claimed->ctx, 5), -EEXIST);
+	claimed->bars[5].base = model.abar;
+	late.gpa = model.abar + 0x100;
+	for (u32 i = 1; i < 3; i++) {
+		hook_fails = i;
+		EXPECT_EQ(claimed->bar_changed(claimed->ctx, 5), -ENOMEM);
+		EXPECT_EQ(hook->fn(hook->ctx, &late), DENY);
+	}
+}
+
+CHILD_TEST(machine, more_than_are_kept)
+{
+	hbas = 5;
+	EXPECT_EQ(ahci_start(&filter, &options), -ENOSPC);
+	EXPECT(!claimed && !attached);
+}
+
+/* What fails for one is not forgotten over the next. */
+CHILD_TEST(machine, one_that_cannot_be_claimed)
+{
+	hbas = 2;
+	claim_fails = 1;
+	EXPECT_EQ(ahci_start(&filter, &options), -EINVAL);
+}
+
+CHILD_TEST(machine, one_that_cannot_be_trapped)
+{
+	hbas = 2;
+	hook_fails = 2;
+	EXPECT_EQ(ahci_start(&filter, &options), -ENOMEM);
+}
+
+static void memory_left(u32 pages)
+{
+	hpa_t pa;
+
+	EXPECT(dma_alloc(2048, &pa));
+	for (u32 n = 512; n >= pages; n /= 2) /* of 1,024 */
+		EXPECT(dma_alloc(n, &pa));
+}
+
+CHILD_TEST(machine, no_memory)
+{
+	memory_left(1);
+	EXPECT_EQ(ahci_start(&filter, &options), -ENOMEM);
+}
+
+CHILD_TEST(machine, memory_for_one_port_only)
+{
+	expected = -1;
+	memory_left(16); /* enough for the second, which has no volume */
+	EXPECT_EQ(ahci_start(&filter, &options), -ENOMEM);
+	EXPECT(!claimed);
+}
+
+/* A buffer is as large as it was asked for. */
+CHILD_TEST(machine, memory_for_a_buffer)
+{
+	hpa_t pa;
+
+	start();
+	EXPECT(dma_alloc(1, &pa));
+	EXPECT(pa < MODEL_RAM + 0x100000);
 }
 
 CHILD_TEST(machine, not_set_up_by_firmware)
@@ -310,6 +500,12 @@ CHILD_TEST(machine, not_set_up_nor_expected)
 
 TEST_MAIN(CASE(no_volume_expected), CASE(mediates_where_one_is),
 	  CASE(a_port_without_a_volume), CASE(accesses_of_any_width),
-	  CASE(registers_of_the_hba), CASE(side_doors),
-	  CASE(registers_that_move), CASE(not_set_up_by_firmware),
-	  CASE(not_set_up_nor_expected))
+	  CASE(registers_of_the_hba), CASE(commands_and_a_reset),
+	  CASE(a_part_of_a_register), CASE(narrow_addresses),
+	  CASE(firmware_that_left_it_off), CASE(side_doors),
+	  CASE(reads_of_configuration_space), CASE(no_capabilities),
+	  CASE(capabilities_in_a_ring), CASE(registers_that_move),
+	  CASE(more_than_are_kept), CASE(one_that_cannot_be_claimed),
+	  CASE(one_that_cannot_be_trapped), CASE(no_memory),
+	  CASE(memory_for_one_port_only), CASE(memory_for_a_buffer),
+	  CASE(not_set_up_by_firmware), CASE(not_set_up_nor_expected))

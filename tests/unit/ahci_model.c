@@ -91,9 +91,10 @@ static void identify(struct model_disk *d, u8 *buf)
 
 	memset(buf, 0, 512);
 	if (d->atapi)
-		put_word(buf, 0, 0x85C0);
+		put_word(buf, 0, d->no_disc ? 0x80C0 : 0x85C0);
 	for (int i = 0; i < 40; i++)
 		buf[54 + i] = i < 13 ? (u8)text[i] : ' ';
+	buf[54 + 15] = d->revision;
 	for (int i = 0; i < 20; i++)
 		buf[20 + (i ^ 1)] =
 			i < (int)strlen(d->serial) ? (u8)d->serial[i] : ' ';
@@ -316,6 +317,8 @@ static void command_fetch(struct model_port *p, u32 n)
 	}
 	if (others_taken(p, c->queued))
 		model.mixed++;
+	if (fis[2] == (p->disk.atapi ? 0xEC : 0xA1))
+		known = false; /* it is for the other kind */
 	if (p->identify_fail && (fis[2] == 0xEC || fis[2] == 0xA1)) {
 		p->identify_fail--;
 		known = false;
@@ -579,9 +582,9 @@ static void hba_reset(void)
 
 u64 hw_mmio_read(hpa_t pa, u8 size)
 {
-	u32 off = (u32)(pa - MODEL_ABAR), n = (off - 0x100) / 0x80, *reg, v;
+	u32 off = (u32)(pa - model.abar), n = (off - 0x100) / 0x80, *reg, v;
 
-	if (pa < MODEL_ABAR || off >= 0x1000 || size != 4)
+	if (pa < model.abar || off >= 0x1000 || size != 4)
 		abort();
 	model_tick();
 	switch (off) {
@@ -606,9 +609,9 @@ u64 hw_mmio_read(hpa_t pa, u8 size)
 
 void hw_mmio_write(hpa_t pa, u8 size, u64 value)
 {
-	u32 off = (u32)(pa - MODEL_ABAR), n = (off - 0x100) / 0x80;
+	u32 off = (u32)(pa - model.abar), n = (off - 0x100) / 0x80;
 
-	if (pa < MODEL_ABAR || off >= 0x1000 || size != 4)
+	if (pa < model.abar || off >= 0x1000 || size != 4)
 		abort();
 	if (off == 0x04) {
 		model.ghc = (u32)value & 0x80000002;
@@ -635,6 +638,7 @@ void model_power_on(void)
 	model.cap = BIT(31) | BIT(30) | 31 << 8 | BIT(17) | BIT(16) |
 		    (MODEL_PORTS - 1);
 	model.ghc = BIT(31);
+	model.abar = MODEL_ABAR;
 	for (u32 i = 0; i < MODEL_PORTS; i++) {
 		struct model_port *p = &model.port[i];
 

@@ -20,7 +20,9 @@
 struct model_disk {
 	bool present;
 	bool atapi;
+	bool no_disc; /* a packet device of another type */
 	char serial[8];
+	u8 revision; /* a letter in its model's name, or 0 */
 	u32 sector;
 	u64 capacity;
 	u64 bad_lba; /* fails there; ~0: nowhere */
@@ -55,6 +57,7 @@ struct model_port {
 
 struct model {
 	struct model_port port[MODEL_PORTS];
+	u64 abar;
 	u32 cap, ghc, is;
 	/* as QEMU: a command that fails clears PxCI, and the port goes on; a
 	 * stop clears neither PxCI nor PxSACT */

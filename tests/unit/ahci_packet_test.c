@@ -404,6 +404,21 @@ TEST(ata_commands_are_refused)
 	}
 }
 
+/* Its sectors would be of another size, and nothing says which. */
+TEST(a_packet_device_that_is_no_cd_drive)
+{
+	struct command c = transfer(0x28, 80, 4);
+
+	machine();
+	drive->no_disc = true;
+	model_plug(0, true, "ZIP");
+	out(PxSERR, ~0u);
+	EXPECT_EQ(run(&c), 0x54);
+	EXPECT_EQ(drive->cdb[0], 0x1F);
+	EXPECT_EQ(sense(), 0x052400);
+	EXPECT_EQ(p->sector_size, 0);
+}
+
 /* No overlap and no queues. */
 TEST(identify_is_adjusted)
 {
@@ -427,4 +442,5 @@ TEST_MAIN(CASE(who_it_is), CASE(user_data_all_forms), CASE(refused_with_sense),
 	  CASE(a_request_sense_without_data), CASE(what_passes),
 	  CASE(media_change_is_told_first), CASE(media_errors),
 	  CASE(lists_that_cannot_be_used), CASE(stopped_in_the_middle),
-	  CASE(ata_commands_are_refused), CASE(identify_is_adjusted))
+	  CASE(ata_commands_are_refused),
+	  CASE(a_packet_device_that_is_no_cd_drive), CASE(identify_is_adjusted))

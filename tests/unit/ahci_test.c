@@ -35,7 +35,7 @@ static struct lock attach_lock;
 static struct ata_options options;
 static u8 plain[MODEL_IMAGE];	/* as the guest sees its disk */
 static u8 pending[MODEL_IMAGE]; /* after the writes under way */
-static u32 attached, foreign, plain_seen, waited;
+static u32 attached, attached_size, foreign, plain_seen, waited;
 
 static struct block_dev the_dev = { 512, FIRST, LAST, HIGH_FIRST };
 static struct block_filter filter;
@@ -48,6 +48,7 @@ static u8 key(u64 lba, u32 i)
 static struct block_dev *attach(const struct block_id *id)
 {
 	attached++;
+	attached_size = id->sector_size;
 	return strncmp(id->serial, "SECRET", 6) ? NULL : &the_dev;
 }
 
@@ -109,7 +110,8 @@ static bool table_good(const struct ahci_port *q, u32 n)
 	case AHCI_NEW:
 		return false;
 	default: /* NOP, or no command */
-		return !bytes && !s->queued && (s->packet || !t->fis[2]);
+		return !bytes && !s->queued && (s->packet || !t->fis[2]) &&
+		       !(h->flags & 0x40);
 	}
 }
 
@@ -457,6 +459,8 @@ TEST(asks_at_start)
 	EXPECT(ports[1].identified && ports[1].mode == AHCI_PLAIN);
 	EXPECT(!ports[1].table);
 	EXPECT_EQ(attached, 2);
+	/* it has the memory that its tables take */
+	EXPECT(ports[1].page_pa >= p->table_pa + 32 * 8192);
 	EXPECT_EQ(model.port[0].cmd & 0x11, 0);
 	EXPECT_EQ(model.port[0].is, 0);
 	clean();
@@ -528,6 +532,13 @@ TEST(random_commands)
 TEST(sectors_of_4096)
 {
 	random_bursts(4096, false, 20);
+	model_plug(0, true, "SECRET4"); /* the filter is told of them */
+	out(PxSERR, ~0u);
+	issue(1, false);
+	while (poll())
+		;
+	EXPECT_EQ(attached_size, 4096);
+	clean();
 }
 
 TEST(narrow_addresses)
@@ -1015,10 +1026,14 @@ TEST(commands_without_data)
 	for (u32 i = 0; i < sizeof(codes); i++) {
 		one(codes[i], 200, 2, false);
 		f[3] = codes[i] == 0xB0 ? 0xD8 : 0;
-		if (codes[i] == 0x63) /* where that is no range */
+		if (codes[i] == 0x63) { /* where that is no range */
 			memset(f + 8, 0xFF, 3);
+			f[3] = 0x21;
+			f[13] = 0x40;
+		}
 		store_le16(model.memory + LIST + 2, 0);
 		EXPECT_EQ(command(0, codes[i] == 0x63), 0);
+		EXPECT_EQ(p->table[0].fis[3], f[3]);
 	}
 	clean();
 }
@@ -1076,10 +1091,12 @@ TEST(hidden_memory)
 		one(i ? 0x2F : 0x60, 200, 1, !i);
 		store_le32(e, MODEL_RAM);
 		EXPECT_EQ(command(0, !i), 4);
+		EXPECT_EQ(model.port[0].slot[0].code, 0);
 	}
 	one(0x2F, 0, 1, false); /* more than a list of ours can hold */
 	make_header(0, TABLE(0), make_list(TABLE(0), DATA(0), 1010, 1), false);
 	EXPECT_EQ(command(0, false), 4);
+	EXPECT_EQ(model.port[0].slot[0].code, 0);
 	memcpy(before, model.memory + MODEL_RAM, sizeof(before));
 	one(0x25, 200, 1, false);
 	make_fis(MODEL_RAM - 0x80, &ops[0], 0);
@@ -1449,6 +1466,34 @@ TEST(given_back_while_a_register_is_read)
 	clean();
 }
 
+/* Who it is, is all that it says of itself; what it needs is taken once. */
+TEST(the_same_disk_or_another)
+{
+	struct model_disk *d = &model.port[0].disk;
+	hpa_t table, bounce;
+
+	machine(512);
+	table = p->table_pa;
+	bounce = p->bounce_pa;
+	guest_start();
+	for (u32 i = 0; i < 4; i++) {
+		if (i == 1)
+			d->capacity--;
+		if (i == 2)
+			d->revision = 'B';
+		if (i == 3)
+			strcpy(d->serial, "SECRET2");
+		model_plug(0, true, d->serial);
+		out(PxSERR, ~0u);
+		one(0x60, 200, 1, true);
+		read_one(AHCI_SHADOW);
+		EXPECT_EQ(attached, 2 + i);
+	}
+	EXPECT_EQ(p->table_pa, table);
+	EXPECT_EQ(p->bounce_pa, bounce);
+	clean();
+}
+
 /* Commands that the HBA still has when a protected disk comes. */
 TEST(plugged_with_commands_waiting)
 {
@@ -1468,8 +1513,11 @@ TEST(plugged_with_commands_waiting)
 	model_plug(0, true, "SECRET");
 	model.lazy = 0;
 	out(PxSERR, ~0u);
+	model.commands = 0;
+	out(PxCI, 2); /* nor does another one go before the port is stopped */
 	for (u32 i = 0; i < 1000; i++)
-		EXPECT_EQ(in(PxCI), 1);
+		EXPECT_EQ(in(PxCI), 3);
+	EXPECT_EQ(model.commands, 0);
 	guest_stop();
 	guest_start();
 	memcpy(pending + 200 * 512, model.memory + DATA(0), 4096);
@@ -1495,6 +1543,39 @@ TEST(a_device_that_does_not_answer)
 	EXPECT(!p->identified);
 	read_one(AHCI_SHADOW);
 	EXPECT(p->identified);
+	clean();
+}
+
+/* Nor is the answer of the one before taken for that of another disk, whatever
+ * the HBA makes of PxCI. */
+TEST(an_answer_that_does_not_count)
+{
+	machine(512);
+	model.lax = true;
+	for (u32 i = 0; i < 4; i++) {
+		model_plug(0, true, "OTHER");
+		out(PxSERR, ~0u);
+		guest_start();
+		one(0x60, 200, 1, true);
+		model.port[0].identify_fail = i == 0;
+		model.lazy = i ? 100000 : 0;
+		model.commands = 0;
+		out(PxSACT, 1);
+		out(PxCI, 1);
+		if (i == 1 || i == 2) /* ERR, or DF alone */
+			model.port[0].ci = 0;
+		if (i == 1 || i == 2)
+			model.port[0].tfd = i == 1 ? 0x451 : 0x70;
+		if (i == 3) /* nobody has answered */
+			hw_mmio_write(MODEL_ABAR + 4, 4, BIT(31) | 1);
+		for (u32 k = 0; k < 1000; k++)
+			EXPECT_EQ(in(PxCI)&1, 1);
+		EXPECT(!p->identified && p->mode == AHCI_SHADOW);
+		EXPECT(model.commands <= 1);
+		model.lazy = 0;
+		guest_stop();
+	}
+	EXPECT_EQ(attached, 2);
 	clean();
 }
 
@@ -1716,6 +1797,7 @@ TEST_MAIN(CASE(asks_at_start), CASE(firmware_goes_on),
 	  CASE(swapped_in_mid_command), CASE(identify_is_adjusted),
 	  CASE(plugged), CASE(plugged_with_commands_waiting),
 	  CASE(given_back_while_a_register_is_read),
+	  CASE(the_same_disk_or_another), CASE(an_answer_that_does_not_count),
 	  CASE(a_device_that_does_not_answer), CASE(device_reset),
 	  CASE(no_memory), CASE(a_port_that_does_not_stop),
 	  CASE(stopped_in_mid_command), CASE(stopped_before_it_failed),
