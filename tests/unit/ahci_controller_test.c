@@ -69,6 +69,8 @@ int pci_conceal(struct pci_addr addr)
 
 int mmio_hook_add(struct mmio_hook *h)
 {
+	if (hook_fails && !--hook_fails)
+		return -ENOSPC;
 	hook = h;
 	return 0;
 }
@@ -225,6 +227,50 @@ CHILD_TEST(machine, a_port_without_a_volume)
 	EXPECT_EQ(in(0x180, 4), 0x123400);
 }
 
+CHILD_TEST(machine, all_ports_that_are_expected)
+{
+	expected = -1;
+	start();
+	EXPECT_EQ(attached, 2);
+	for (u32 port = 0x100; port <= 0x180; port += 0x80) {
+		out(port, 4, 0x123400);
+		EXPECT_EQ(verdict, DONE);
+		EXPECT_EQ(in(port, 4), 0x123400);
+	}
+}
+
+/* Word 76 of what the disk says of itself: bit 8 is NCQ. */
+static u32 queue_of_the_disk(void)
+{
+	u8 *h = model.memory + 0x4000, *t = model.memory + 0x5000;
+
+	start();
+	h[0] = 5;
+	store_le16(h + 2, 1);
+	store_le32(h + 8, 0x5000);
+	memcpy(t, "\x27\x80\xEC", 3);
+	store_le32(t + 0x80, 0x6000);
+	store_le32(t + 0x8C, 511);
+	out(0x100, 4, 0x4000);
+	out(0x130, 4, ~0u);
+	out(0x118, 4, 0x11);
+	out(0x138, 4, 1);
+	for (u32 i = 0; i < 1000 && in(0x138, 4); i++)
+		;
+	return load_le16(model.memory + 0x6000 + 2 * 76);
+}
+
+CHILD_TEST(machine, a_queue_in_the_hba)
+{
+	EXPECT_EQ(queue_of_the_disk(), 0x6706);
+}
+
+CHILD_TEST(machine, no_queue_in_the_hba)
+{
+	model.cap &= ~(u32)BIT(30);
+	EXPECT_EQ(queue_of_the_disk(), 0x6606);
+}
+
 CHILD_TEST(machine, accesses_of_any_width)
 {
 	start();
@@ -270,17 +316,17 @@ CHILD_TEST(machine, registers_of_the_hba)
 /* A change of another bit stops nothing; a reset ends all commands. */
 CHILD_TEST(machine, commands_and_a_reset)
 {
-	model.cap = (model.cap & ~0x1F00u) | 4 << 8; /* five slots */
+	model.cap = (model.cap & ~0x1F00u) | 3 << 8; /* four slots */
 	start();
 	out(0x130, 4, ~0u);
 	out(0x118, 4, 0x11);
 	out(0x04, 4, 2);
 	model.lazy = 100000;
 	out(0x138, 4, ~0u);
-	EXPECT_EQ(in(0x138, 4), 0x1F);
+	EXPECT_EQ(in(0x138, 4), 0xF);
 	out(0x04, 4, 2);
 	out(0x00, 4, 3); /* CAP is read-only */
-	EXPECT_EQ(in(0x138, 4), 0x1F);
+	EXPECT_EQ(in(0x138, 4), 0xF);
 	EXPECT_EQ(model.port[0].cmd & 0x11, 0x11);
 	out(0x04, 4, 3);
 	EXPECT_EQ(in(0x138, 4), 0);
@@ -314,8 +360,9 @@ CHILD_TEST(machine, firmware_that_left_it_off)
 {
 	config[0x04] = 0x01;
 	config[0x24] |= 8;
+	expected = 1;
 	model.ghc = 0;
-	model.port[0].ie = ~0u;
+	model.port[1].ie = ~0u;
 	start();
 	EXPECT_EQ(command_then & 6, 6);
 	EXPECT_EQ(config[0x04], 0);
@@ -373,7 +420,7 @@ CHILD_TEST(machine, reads_of_configuration_space)
 
 CHILD_TEST(machine, no_capabilities)
 {
-	config[0x06] = 0;
+	config[0x06] = 0x0F;
 	start();
 	EXPECT(!config_lost(0x04, 2, 6));
 	EXPECT(!config_lost(0x0C, 4, 0x10));
@@ -443,11 +490,25 @@ CHILD_TEST(machine, one_that_cannot_be_claimed)
 	EXPECT_EQ(ahci_start(&filter, &options), -EINVAL);
 }
 
+CHILD_TEST(machine, one_that_cannot_be_hooked)
+{
+	hbas = 2;
+	hook_fails = 1;
+	EXPECT_EQ(ahci_start(&filter, &options), -ENOSPC);
+}
+
 CHILD_TEST(machine, one_that_cannot_be_trapped)
 {
 	hbas = 2;
-	hook_fails = 2;
+	hook_fails = 3;
 	EXPECT_EQ(ahci_start(&filter, &options), -ENOMEM);
+}
+
+CHILD_TEST(machine, as_many_as_are_kept)
+{
+	hbas = 4;
+	start();
+	EXPECT_EQ(attached, 4);
 }
 
 static void memory_left(u32 pages)
@@ -461,7 +522,10 @@ static void memory_left(u32 pages)
 
 CHILD_TEST(machine, no_memory)
 {
+	hpa_t pa;
+
 	memory_left(1);
+	EXPECT(dma_alloc(1, &pa));
 	EXPECT_EQ(ahci_start(&filter, &options), -ENOMEM);
 }
 
@@ -506,6 +570,9 @@ TEST_MAIN(CASE(no_volume_expected), CASE(mediates_where_one_is),
 	  CASE(reads_of_configuration_space), CASE(no_capabilities),
 	  CASE(capabilities_in_a_ring), CASE(registers_that_move),
 	  CASE(more_than_are_kept), CASE(one_that_cannot_be_claimed),
-	  CASE(one_that_cannot_be_trapped), CASE(no_memory),
-	  CASE(memory_for_one_port_only), CASE(memory_for_a_buffer),
-	  CASE(not_set_up_by_firmware), CASE(not_set_up_nor_expected))
+	  CASE(one_that_cannot_be_hooked), CASE(as_many_as_are_kept),
+	  CASE(all_ports_that_are_expected), CASE(a_queue_in_the_hba),
+	  CASE(no_queue_in_the_hba), CASE(one_that_cannot_be_trapped),
+	  CASE(no_memory), CASE(memory_for_one_port_only),
+	  CASE(memory_for_a_buffer), CASE(not_set_up_by_firmware),
+	  CASE(not_set_up_nor_expected))

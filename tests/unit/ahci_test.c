@@ -1481,9 +1481,7 @@ TEST(the_same_disk_or_another)
 			d->capacity--;
 		if (i == 2)
 			d->revision = 'B';
-		if (i == 3)
-			strcpy(d->serial, "SECRET2");
-		model_plug(0, true, d->serial);
+		model_plug(0, true, i == 3 ? "SECRET2" : "SECRET");
 		out(PxSERR, ~0u);
 		one(0x60, 200, 1, true);
 		read_one(AHCI_SHADOW);
