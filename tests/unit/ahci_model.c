@@ -317,6 +317,8 @@ static void command_fetch(struct model_port *p, u32 n)
 	}
 	if (others_taken(p, c->queued))
 		model.mixed++;
+	if (c->queued && !(p->sact >> n & 1))
+		model.stopping++; /* 3.3.13: that is set first */
 	if (fis[2] == (p->disk.atapi ? 0xEC : 0xA1))
 		known = false; /* it is for the other kind */
 	if (p->identify_fail && (fis[2] == 0xEC || fis[2] == 0xA1)) {
@@ -621,6 +623,8 @@ void hw_mmio_write(hpa_t pa, u8 size, u64 value)
 		model.is &= ~(u32)value;
 	} else if (off >= 0x100 && n < MODEL_PORTS) {
 		port_write(&model.port[n], off & 0x7F, (u32)value);
+		if ((off & 0x7F) == 0x38) /* what is there goes at once */
+			model_tick();
 	}
 }
 

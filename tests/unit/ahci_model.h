@@ -67,7 +67,7 @@ struct model {
 	u32 mixed;     /* a command beside a queued one, or two at once */
 	u32 commands;  /* that devices have taken */
 	bool fetching; /* a table, not data */
-	u32 stopping;  /* registers written that must not be, then */
+	u32 stopping;  /* registers written too early or too late */
 	u32 unknown;   /* registers written that the model has not */
 	void (*on_write)(struct model_disk *disk, u64 lba, const u8 *data);
 	/* A register of a port has been read. */

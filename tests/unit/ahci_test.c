@@ -49,6 +49,7 @@ static struct block_dev *attach(const struct block_id *id)
 {
 	attached++;
 	attached_size = id->sector_size;
+	EXPECT(attach_lock.next != attach_lock.serving); /* it is held */
 	return strncmp(id->serial, "SECRET", 6) ? NULL : &the_dev;
 }
 
@@ -620,7 +621,7 @@ static void aborts(bool lax)
 	model.lax = lax;
 	guest_start();
 	for (u32 i = 0; i < 150; i++) {
-		u32 how = model_random() % 4;
+		u32 how = model_random() % 5;
 
 		if (burst(model_random() % 200))
 			continue;
