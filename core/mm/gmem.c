@@ -136,16 +136,6 @@ int gmem_read(gpa_t gpa, void *dst, size_t len)
 	return 0;
 }
 
-int gmem_write(gpa_t gpa, const void *src, size_t len)
-{
-	void *dst = gmem_ptr(gpa, len);
-
-	if (!dst)
-		return -EFAULT;
-	memcpy(dst, src, len);
-	return 0;
-}
-
 bool gmem_hidden(gpa_t gpa, u64 len)
 {
 	const struct hidden *h = pool_hidden();

@@ -22,7 +22,6 @@ void gmem_init(const struct boot_info *info);
 
 /* -EFAULT, with nothing copied, unless the whole range is guest RAM. */
 int gmem_read(gpa_t gpa, void *dst, size_t len) must_check;
-int gmem_write(gpa_t gpa, const void *src, size_t len) must_check;
 
 /* A pointer to [gpa, gpa + len), or NULL unless all of it is guest RAM. */
 void *gmem_ptr(gpa_t gpa, u64 len);
