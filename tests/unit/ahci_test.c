@@ -1073,6 +1073,26 @@ TEST(what_is_configured)
 	clean();
 }
 
+/* What lies behind RAM is no part of a list. */
+TEST(a_list_that_leaves_ram)
+{
+	u8 *e = model.memory + MODEL_RAM - 0x200;
+
+	machine(512);
+	guest_start();
+	for (u32 i = 0; i < 2; i++) {
+		one(i ? 0x25 : 0xEC, 200, 8, false);
+		make_fis(MODEL_RAM - 0x280, &ops[0], 0);
+		for (u32 k = 0; k < 32; k++) {
+			store_le64(e + 16 * k, i ? DATA(0) : MODEL_RAM);
+			store_le32(e + 16 * k + 12, i ? 111 : 1);
+		}
+		make_header(0, MODEL_RAM - 0x280, 40, false);
+		EXPECT_EQ(command(0, false), 4 * i);
+	}
+	clean();
+}
+
 /* No address of the guest's leads to hidden memory. */
 TEST(hidden_memory)
 {
@@ -1103,17 +1123,6 @@ TEST(hidden_memory)
 	make_fis(MODEL_RAM - 0x80, &ops[0], 0);
 	store_le32(model.memory + LIST + 8, MODEL_RAM - 0x80);
 	EXPECT_EQ(command(0, false), 4);
-	for (u32 i = 0; i < 2; i++) { /* a list that leaves RAM */
-		one(i ? 0x25 : 0xEC, 200, 8, false);
-		make_fis(MODEL_RAM - 0x280, &ops[0], 0);
-		for (u32 k = 0; k < 32; k++) {
-			e = model.memory + MODEL_RAM - 0x200 + 16 * k;
-			store_le64(e, i ? DATA(0) : MODEL_RAM);
-			store_le32(e + 12, i ? 111 : 1);
-		}
-		make_header(0, MODEL_RAM - 0x280, 40, false);
-		EXPECT_EQ(command(0, false), 4 * i);
-	}
 	one(0x25, 200, 1, false);
 	store_le32(model.memory + LIST + 8, MODEL_RAM);
 	EXPECT_EQ(command(0, false), 4);
@@ -1561,10 +1570,10 @@ TEST(an_answer_that_does_not_count)
 		model.commands = 0;
 		out(PxSACT, 1);
 		out(PxCI, 1);
-		if (i == 1 || i == 2) /* ERR, or DF alone */
+		if (i == 1 || i == 2) { /* ERR, or DF alone */
 			model.port[0].ci = 0;
-		if (i == 1 || i == 2)
 			model.port[0].tfd = i == 1 ? 0x451 : 0x70;
+		}
 		if (i == 3) /* nobody has answered */
 			hw_mmio_write(MODEL_ABAR + 4, 4, BIT(31) | 1);
 		for (u32 k = 0; k < 1000; k++)
@@ -1790,7 +1799,8 @@ TEST_MAIN(CASE(asks_at_start), CASE(firmware_goes_on),
 	  CASE(start_written_again), CASE(start_too_early),
 	  CASE(registers_that_nobody_knows), CASE(reads_cut_off),
 	  CASE(errors_of_the_device), CASE(refused_commands),
-	  CASE(what_is_configured), CASE(hidden_memory), CASE(the_longest_list),
+	  CASE(what_is_configured), CASE(a_list_that_leaves_ram),
+	  CASE(hidden_memory), CASE(the_longest_list),
 	  CASE(list_changed_between_chunks), CASE(issued_twice),
 	  CASE(past_28_bits), CASE(swapped_while_errors_are_cleared),
 	  CASE(swapped_in_mid_command), CASE(identify_is_adjusted),
