@@ -215,9 +215,7 @@ static enum verdict msr_mtrr(struct vcpu *v, struct msr_io *io)
 	mtrr_read(&m);
 	if (mtrr_combines(&m, v->guest->maxphyaddr, h->start, h->size)) {
 		wrmsr(io->index, old);
-		log_limited(&limit,
-			    "MTRR 0x%x: hidden memory is not "
-			    "write-combining: #GP",
+		log_limited(&limit, "MTRR 0x%x: hidden memory too: #GP",
 			    io->index);
 		return DENY;
 	}

@@ -209,6 +209,7 @@ struct virt_program {
 	bool flush;	   /* forget first what the TLB has of it */
 };
 
+/* PSE and PGE mean nothing here: the host has them, see boot.c. */
 #define PROGRAM_CR0 (CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE)
 #define PROGRAM_CR4 (CR4_PSE | CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 /* ... and of these what the host has. */
