@@ -35,21 +35,21 @@ all: $(B)/shoji.elf
 
 include crypto/libcrypto.mk
 
-$(B)/crypto/%.o: crypto/%.c
+$(B)/crypto/%.o: crypto/%.c | setup-image
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_CORE) -MMD -MP -c -o $@ $<
 
-$(B)/%.o: %.c
+$(B)/%.o: %.c | setup-image
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_CORE) -MMD -MP -c -o $@ $<
 
-$(B)/%.S.o: %.S
+$(B)/%.S.o: %.S | setup-image
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_CORE) -MMD -MP -c -o $@ $<
 
 # The configuration, checked and turned into a blob; rebuilt when CONFIG
 # names another file or the file has changed.
-$(B)/config.blob: $(CONFIG) tools/mkconfig $(B)/config.name
+$(B)/config.blob: $(CONFIG) tools/mkconfig $(B)/config.name | setup-image
 	$(Q)/usr/bin/python3 tools/mkconfig $(CONFIG) -o $@ --deps $@.d \
 		--programs $(B)/config.programs
 
@@ -161,9 +161,12 @@ UNIT_LOGS := $(UNIT_TESTS:$(B)/unit/%=$(B)/logs/unit-%.log) \
 	$(UNIT_SCRIPTS:tests/unit/%.py=$(B)/logs/unit-%.py.log)
 FUZZ_LOGS := $(FUZZERS:$(B)/fuzz/%=$(B)/logs/fuzz-%.log)
 
-.PHONY: setup layers format clang unit fuzz-short machine
+.PHONY: setup setup-image layers format clang unit fuzz-short machine
 setup:
 	$(Q)tools/setup
+
+setup-image:
+	$(Q)tools/setup image
 
 layers:
 	$(Q)tools/check-layers

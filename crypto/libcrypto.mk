@@ -24,8 +24,9 @@ LIBCRYPTO_API := \
 # The linker's own name for the table that its relaxations make empty.
 LIBCRYPTO_LINKER := _GLOBAL_OFFSET_TABLE_
 
-$(LIBCRYPTO):
-	@echo "$@ is missing: install libssl-dev, or set LIBCRYPTO" >&2; exit 1
+$(LIBCRYPTO): | setup-image
+	@[ -e $@ ] || { echo "$@ is missing:" \
+		"install libssl-dev, or set LIBCRYPTO" >&2; exit 1; }
 
 # A package's file keeps the time when it was packed: after an upgrade it can
 # be older than what was made of its predecessor.
