@@ -226,7 +226,8 @@ $(B)/logs/unit-bench_test.py.log: export B := $(B)
 $(B)/bench/%: tests/bench/%.c $$(call units,tests/bench/$$*.c) $$(call unknown,$$@)
 	$(call host_build,$(HOSTCC) $(CFLAGS_HOST) -O2 -g)
 
-size: all
+size: setup
+	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tools/size
 
 run: setup
