@@ -302,6 +302,8 @@ static void command_fetch(struct model_port *p, u32 n)
 	c->table = load_le64(header + 8);
 	dma(p, c->table, fis, 20, false);
 	model.fetching = false;
+	if ((header[0] & 31) != 5 || fis[0] != 0x27)
+		model.stopping++; /* 4.2.2: no frame of a command */
 	c->prds = header[2] | header[3] << 8;
 	c->prd = c->offset = c->done = 0;
 	model.commands++;
@@ -313,6 +315,7 @@ static void command_fetch(struct model_port *p, u32 n)
 	if (p->disk.atapi && c->code == 0xA0 && header[0] & 0x20) {
 		dma(p, c->table + 0x40, p->disk.cdb, 16, false);
 		p->disk.features = fis[3];
+		p->disk.limit = (u16)(fis[5] | fis[6] << 8);
 		known = packet_decode(&p->disk, c);
 	}
 	if (others_taken(p, c->queued))
@@ -501,8 +504,8 @@ static void cmd_write(struct model_port *p, u32 v)
 	}
 	if (v & ST && !(p->cmd & ST)) {
 		p->halted = false;
-		if (p->cmd & CR)
-			model.stopping++;
+		if (p->cmd & CR || !(p->cmd & FRE))
+			model.stopping++; /* 10.3.1 */
 		p->cmd |= CR;
 	}
 	if (v & FRE)

@@ -31,7 +31,8 @@ struct model_disk {
 	u8 key, asc;	/* sense data */
 	bool attention; /* UNIT ATTENTION is to be told */
 	u8 cdb[16];	/* the last one */
-	u8 features;	/* of its PACKET */
+	u8 features;	/* of its PACKET, */
+	u16 limit;	/* and its byte count */
 	u8 reply[64];	/* what is sent that is no sector */
 };
 

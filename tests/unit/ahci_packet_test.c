@@ -131,7 +131,8 @@ static void issue(const struct command *c)
 	t[0] = 0x27;
 	t[1] = 0x80;
 	t[2] = 0xA0;
-	t[3] = 1 | 2; /* by DMA; overlapped, too, which does not pass */
+	t[3] = 1 | 4 | 2; /* by DMA; overlapped, too, which does not pass */
+	store_le16(t + 5, 0x1234);
 	memcpy(t + 0x40, c->cdb, 12);
 	out(PxCI, 1);
 }
@@ -296,7 +297,8 @@ TEST(what_passes)
 	EXPECT_EQ(run(&c), 0x54); /* by the drive itself */
 	EXPECT_EQ(drive->cdb[0], 0x46);
 	EXPECT_EQ(sense(), 0x052000);
-	EXPECT_EQ(drive->features, 1);
+	EXPECT_EQ(drive->features, 5);
+	EXPECT_EQ(drive->limit, 0x1234);
 	/* also after one that was refused with another reason */
 	EXPECT_EQ(run(&(struct command){ .cdb = { 0xBE, [9] = 0xF8 } }), 0x54);
 	EXPECT_EQ(run(&c), 0x54);

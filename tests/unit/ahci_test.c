@@ -471,25 +471,31 @@ TEST(firmware_goes_on)
 {
 	model_init();
 	model.port[1].clb = 0x9000;
+	model.port[1].clbu = 0x80000006;
 	model.port[1].fb = 0xA000;
+	model.port[1].fbu = 0x80000007;
 	model.port[1].cmd = 0x11;
+	model.lazy = 10;
 	ports_init();
 	EXPECT_EQ(ahci_port_start(&ports[1]), 0);
 	EXPECT_EQ(model.port[1].clb, 0x9000);
+	EXPECT_EQ(model.port[1].clbu, 0x80000006);
 	EXPECT_EQ(model.port[1].fb, 0xA000);
+	EXPECT_EQ(model.port[1].fbu, 0x80000007);
 	EXPECT_EQ(model.port[1].cmd & 0x11, 0x11);
 	model.port[0].clb = 0xB000;
 	model.port[0].clbu = model.port[0].fbu = 5;
 	model.port[0].cmd = 0x11;
 	model.port[0].serr = BIT(26);
 	EXPECT_EQ(ahci_port_start(&ports[0]), 0);
-	EXPECT(p->identified);
+	EXPECT(p->identified && p->receives);
 	EXPECT_EQ(model.port[0].cmd & 0x11, 0x11);
 	EXPECT_EQ(model.port[0].clb, (u32)p->page_pa);
 	/* else list and frames would be in the guest's memory */
 	EXPECT_EQ(model.port[0].clbu | model.port[0].fbu, 0);
 	EXPECT_EQ(in(PxCLB), 0xB000);
 	EXPECT_EQ(in(PxCLBU), 5);
+	EXPECT_EQ(model.stopping, 0);
 }
 
 /* PxCI and PxSACT cannot be written to while PxCMD.ST is clear (3.3.13, 14),
@@ -501,6 +507,7 @@ TEST(no_commands_before_the_start)
 	ports_init();
 	EXPECT_EQ(ahci_port_start(p), 0);
 	EXPECT_EQ(in(PxCMD), 6);
+	EXPECT_EQ(model.port[0].cmd & PxCMD_PMA, 0);
 	EXPECT(!p->receives);
 	for (u32 i = 0; i < 2; i++) {
 		out(PxSACT, 1);
@@ -776,6 +783,51 @@ TEST(a_queued_command_that_is_taken)
 	clean();
 }
 
+/* It is fetched when the port is started, and does nothing. */
+TEST(a_slot_that_an_hba_has_kept)
+{
+	machine(512);
+	model.lax = true;
+	model.port[0].ci = ~0u;
+	for (u32 n = 0; n < 32; n++)
+		model.port[0].slot[n].code = 0x77;
+	guest_start();
+	for (u32 i = 0; i < 1000 && model.port[0].ci; i++)
+		in(PxIS);
+	EXPECT_EQ(model.port[0].ci, 0);
+	for (u32 n = 0; n < 32; n++)
+		EXPECT_EQ(model.port[0].slot[n].code, 0);
+	clean();
+}
+
+/* Nor does the guest go on seeing what it had issued before the HBA was reset,
+ * if it does not stop the port itself. */
+TEST(started_after_a_reset_behind_our_back)
+{
+	machine(512);
+	guest_start();
+	model.lazy = 100000;
+	issue(7, true);
+	hw_mmio_write(MODEL_ABAR + 4, 4, BIT(31) | 1);
+	model.lazy = 0;
+	model.port[0].cmd = PxCMD_FRE;
+	out(PxCMD, PxCMD_FRE | PxCMD_ST);
+	EXPECT_EQ(in(PxCI), 0);
+	EXPECT_EQ(in(PxSACT), 0);
+	for (u32 n = 0; n < 3; n++)
+		ops[n].active = false;
+	out(PxSERR, ~0u);
+	EXPECT(burst(1000000));
+	/* that of the function takes the addresses, too */
+	hw_mmio_write(MODEL_ABAR + 4, 4, BIT(31) | 1);
+	model.port[0].clb = model.port[0].fb = 0;
+	guest_stop();
+	guest_start();
+	EXPECT_EQ(model.port[0].clb, (u32)p->page_pa);
+	EXPECT_EQ(model.port[0].fb, (u32)p->page_pa + 1024);
+	clean();
+}
+
 /* A driver changes another bit of PxCMD. */
 TEST(start_written_again)
 {
@@ -800,7 +852,7 @@ TEST(start_too_early)
 	model.lazy = 1000;
 	out(PxCMD, PxCMD_FRE);
 	out(PxCMD, PxCMD_FRE | PxCMD_ST);
-	EXPECT_EQ(in(PxCMD)&PxCMD_ST, 0);
+	EXPECT_EQ(in(PxCMD) & ~(PxCMD_CR | PxCMD_FR), PxCMD_FRE);
 	out(PxCMD, 0);
 	out(PxCMD, PxCMD_FRE);
 	model.lazy = 0;
@@ -810,19 +862,90 @@ TEST(start_too_early)
 	clean();
 }
 
-/* A maker's own may do anything. */
+/* A maker's own may do anything; those that are read-only are not written. */
 TEST(registers_that_nobody_knows)
 {
+	static const u32 kept[] = { PxTFD, PxSIG, PxSSTS, PxFBS };
+
 	machine(512);
-	out(PxFBU, 5);
-	EXPECT_EQ(in(PxFBU), 5);
 	out(0x70, 1);
-	out(PxFBS, 1);
-	EXPECT_EQ(model.unknown, 0);
-	ahci_port_write(&ports[1], PxFBS, 1);
+	for (u32 i = 0; i < ARRAY_SIZE(kept); i++) {
+		out(kept[i], 1);
+		ahci_port_write(&ports[1], kept[i], 1);
+	}
 	EXPECT_EQ(model.unknown, 0);
 	ahci_port_write(&ports[1], 0x70, 1);
 	EXPECT_EQ(model.unknown, 1);
+	out(PxSNTF, 1);
+	out(PxDEVSLP, 1);
+	EXPECT_EQ(model.unknown, 3);
+	out(PxIE, 3);
+	EXPECT_EQ(model.port[0].ie, 3);
+}
+
+/* AHCI 1.3.1, 3.3.1 to 3.3.4: the low bits are read-only. */
+TEST(addresses_are_kept)
+{
+	machine(512);
+	out(PxFBU, 5);
+	out(PxCLBU, 6);
+	out(PxFB, 0x12345FFF);
+	out(PxCLB, 0x6789AFFF);
+	EXPECT_EQ(in(PxCLB), 0x6789AC00);
+	EXPECT_EQ(in(PxCLBU), 6);
+	EXPECT_EQ(in(PxFB), 0x12345F00);
+	EXPECT_EQ(in(PxFBU), 5);
+	EXPECT(model.port[0].clb != in(PxCLB) && model.port[0].fb != in(PxFB));
+	ahci_port_write(&ports[1], PxCLB, 0x9000);
+	ahci_port_write(&ports[1], PxFBU, 7);
+	EXPECT_EQ(model.port[1].clb, 0x9000);
+	EXPECT_EQ(model.port[1].fbu, 7);
+}
+
+/* None behind one; its own device would get what is decided for this one. */
+TEST(port_multipliers_stay_off)
+{
+	machine(512);
+	guest_start();
+	out(PxCMD, PxCMD_FRE | PxCMD_ST | PxCMD_PMA | PxCMD_FBSCP);
+	EXPECT_EQ(model.port[0].cmd & (PxCMD_PMA | PxCMD_FBSCP), 0);
+	model.port[0].cmd |= PxCMD_PMA;
+	EXPECT_EQ(in(PxCMD)&PxCMD_PMA, 0);
+}
+
+/* Only as many tables are there. */
+TEST(slots_that_the_hba_has_not)
+{
+	machine(512);
+	p->slots = 4;
+	guest_start();
+	model.commands = 0;
+	out(PxCI, ~0xFu);
+	EXPECT_EQ(in(PxCI), 0);
+	for (u32 i = 0; i < 100; i++)
+		in(PxIS);
+	EXPECT_EQ(model.commands, 0);
+	issue(0xF, true);
+	for (u32 i = 0; i < 100000 && poll(); i++)
+		;
+	EXPECT(!poll());
+	clean();
+}
+
+/* Another speed, or another error that is cleared, makes no other device. */
+TEST(the_device_stays_known)
+{
+	machine(512);
+	guest_start();
+	out(PxSCTL, 0x10);
+	EXPECT_EQ(model.port[0].sctl, 0x10);
+	model.port[0].serr = PxSERR_X | 3;
+	out(PxSERR, 2);
+	EXPECT_EQ(model.port[0].serr, PxSERR_X | 1);
+	EXPECT(p->identified);
+	out(PxSERR, PxSERR_X);
+	EXPECT_EQ(model.port[0].serr, 1);
+	EXPECT(!p->identified);
 }
 
 /* Reads that were cut off by a reset behind our back, or of the link, are not
@@ -1001,6 +1124,41 @@ TEST(refused_commands)
 	clean();
 }
 
+/* Nobody is asked where nobody is, or has time; or in a port that still has
+ * what firmware gave it. */
+TEST(nobody_to_ask_at_start)
+{
+	static const struct {
+		u32 ssts, tfd, lazy;
+	} cases[] = { { 0x001, 0x50, 0 },
+		      { 0x004, 0x50, 0 },
+		      { 0x113, 0xD0, 0 },
+		      { 0x113, 0x58, 0 },
+		      { 0x113, 0x50, 1000000 } };
+
+	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
+		model_init();
+		ports_init();
+		model.port[0].cmd = PxCMD_FRE | PxCMD_FR | PxCMD_ST | PxCMD_CR;
+		model.port[0].ssts = cases[i].ssts;
+		model.port[0].tfd = cases[i].tfd;
+		model.lazy = cases[i].lazy;
+		p->spins = 10;
+		EXPECT_EQ(ahci_port_start(p), 0);
+		EXPECT(p->mode == AHCI_SHADOW && !p->identified);
+		EXPECT_EQ(p->stuck, i == 4);
+		EXPECT_EQ(model.commands, 0);
+		EXPECT_EQ(model.stopping, 0);
+		model.lazy = 0;
+		p->spins = 100000;
+		guest_stop();
+		guest_start();
+		one(0x60, 200, 1, true);
+		EXPECT_EQ(command(0, true), 0);
+		EXPECT(p->identified && p->dev);
+	}
+}
+
 /* No size of a sector that can be reckoned with. */
 TEST(no_sectors_that_can_be_used)
 {
@@ -1130,6 +1288,7 @@ TEST(hidden_memory)
 	EXPECT_EQ(command(0, false), 0);
 	guest_stop();
 	out(PxCLB, (u32)p->page_pa);
+	out(PxCMD, PxCMD_FRE);
 	out(PxCMD, PxCMD_FRE | PxCMD_ST);
 	model.lax = true; /* the command's end is seen */
 	out(PxCI, 1);
@@ -1663,6 +1822,66 @@ TEST(a_port_that_does_not_stop)
 	clean();
 }
 
+/* Another disk may be there after a reset of the HBA, though it says nothing
+ * of one. */
+TEST(reset_with_a_device_without_a_volume)
+{
+	machine(512);
+	model_plug(0, true, "OTHER");
+	out(PxSERR, ~0u);
+	guest_start();
+	one(0x60, 200, 1, true);
+	read_one(AHCI_PLAIN);
+	ahci_port_reset(p);
+	EXPECT(p->mode == AHCI_SHADOW && !p->identified);
+	EXPECT_EQ(model.port[0].clb, (u32)p->page_pa);
+	clean();
+}
+
+/* It is closed all the same; AHCI 1.3.1, 10.3.2: frames are received for as
+ * long as it runs. */
+TEST(a_port_with_another_device_that_does_not_stop)
+{
+	machine(512);
+	model_plug(0, true, "OTHER");
+	out(PxSERR, ~0u);
+	guest_start();
+	one(0x60, 200, 1, true);
+	read_one(AHCI_PLAIN);
+	p->spins = 10;
+	model.lazy = 1000000;
+	out(PxSCTL, 0x301);
+	EXPECT(p->mode == AHCI_SHADOW && p->stuck);
+	EXPECT_EQ(model.port[0].cmd & PxCMD_FRE, PxCMD_FRE);
+	model_plug(0, true, "SECRET");
+	out(PxSCTL, 0x300);
+	out(PxSERR, ~0u);
+	p->spins = 100000;
+	model.lazy = 0;
+	model.commands = 0;
+	out(PxCI, 1);
+	for (u32 i = 0; i < 1000; i++)
+		EXPECT_EQ(in(PxCI), 1);
+	EXPECT_EQ(model.commands, 0);
+	guest_stop();
+	guest_start();
+	read_one(AHCI_SHADOW);
+	EXPECT_EQ(model.memory[DATA(0)], 0);
+	clean();
+}
+
+/* Nothing is at its address then, or anything else. */
+TEST(a_port_that_is_not_decoded)
+{
+	machine(512);
+	guest_start();
+	p->base = 0; /* an access would end the test */
+	p->spins = 10;
+	EXPECT_EQ(in(PxSSTS), ~0u);
+	out(PxIE, 1);
+	ahci_port_reset(p);
+}
+
 /* What a stopped port's commands were to be told is not: the memory of their
  * list may be in other use. */
 TEST(stopped_in_mid_command)
@@ -1808,9 +2027,15 @@ TEST_MAIN(CASE(asks_at_start), CASE(firmware_goes_on),
 	  CASE(given_back_while_a_register_is_read),
 	  CASE(the_same_disk_or_another), CASE(an_answer_that_does_not_count),
 	  CASE(a_device_that_does_not_answer), CASE(device_reset),
-	  CASE(no_memory), CASE(a_port_that_does_not_stop),
-	  CASE(stopped_in_mid_command), CASE(stopped_before_it_failed),
-	  CASE(no_sectors_that_can_be_used), CASE(commands_without_data),
-	  CASE(a_frame_that_passes), CASE(a_write_larger_than_its_buffer),
-	  CASE(writes_in_flight), CASE(queued_reads_beside_one_that_fails),
-	  CASE(a_count_that_grows))
+	  CASE(nobody_to_ask_at_start), CASE(addresses_are_kept),
+	  CASE(port_multipliers_stay_off), CASE(slots_that_the_hba_has_not),
+	  CASE(the_device_stays_known), CASE(a_slot_that_an_hba_has_kept),
+	  CASE(started_after_a_reset_behind_our_back),
+	  CASE(reset_with_a_device_without_a_volume), CASE(no_memory),
+	  CASE(a_port_that_does_not_stop),
+	  CASE(a_port_with_another_device_that_does_not_stop),
+	  CASE(a_port_that_is_not_decoded), CASE(stopped_in_mid_command),
+	  CASE(stopped_before_it_failed), CASE(no_sectors_that_can_be_used),
+	  CASE(commands_without_data), CASE(a_frame_that_passes),
+	  CASE(a_write_larger_than_its_buffer), CASE(writes_in_flight),
+	  CASE(queued_reads_beside_one_that_fails), CASE(a_count_that_grows))
