@@ -152,6 +152,7 @@ void ahci_port_reset(struct ahci_port *p)
 {
 	port_stops(p);
 	ahci_port_forget(p);
+	p->ci = p->sact = 0;
 	p->started = p->receives = false;
 }
 

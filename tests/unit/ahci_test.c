@@ -1832,9 +1832,15 @@ TEST(reset_with_a_device_without_a_volume)
 	guest_start();
 	one(0x60, 200, 1, true);
 	read_one(AHCI_PLAIN);
+	model.lazy = 1000;
+	out(PxSACT, 6);
+	out(PxCI, 6);
 	ahci_port_reset(p);
 	EXPECT(p->mode == AHCI_SHADOW && !p->identified);
 	EXPECT_EQ(model.port[0].clb, (u32)p->page_pa);
+	hw_mmio_write(MODEL_ABAR + 4, 4, BIT(31) | 1);
+	EXPECT_EQ(in(PxCI), 0);
+	EXPECT_EQ(in(PxSACT), 0);
 	clean();
 }
 
