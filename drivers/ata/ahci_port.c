@@ -59,17 +59,16 @@ static void frames_set(struct ahci_port *p)
 	ahci_write(p, PxFBU, (u32)(fb >> 32));
 }
 
-/* As @cmd was; both engines are stopped. */
+/* As @cmd was; both engines are stopped. Frames are received before a command
+ * is sent: 10.3.1. */
 static void engine_start(struct ahci_port *p, u32 cmd)
 {
 	list_set(p);
 	frames_set(p);
 	p->receives = cmd & PxCMD_FRE;
 	p->started = cmd & PxCMD_ST;
-	if (p->receives)
-		ahci_write(p, PxCMD, cmd & ~(u32)PxCMD_ST);
-	if (p->started)
-		ahci_write(p, PxCMD, cmd);
+	ahci_write(p, PxCMD, cmd & ~(u32)PxCMD_ST);
+	ahci_write(p, PxCMD, cmd);
 }
 
 void ahci_port_switch(struct ahci_port *p, enum ahci_mode mode)
@@ -161,7 +160,7 @@ static void cmd_write(struct ahci_port *p, u32 v)
 	u32 old = ahci_read(p, PxCMD);
 
 	v &= ~(u32)(PxCMD_PMA | PxCMD_FBSCP);
-	if ((p->started || old & PxCMD_ST) && !(v & PxCMD_ST))
+	if (!(v & PxCMD_ST))
 		port_stops(p);
 	if (v & PxCMD_ST && !(old & PxCMD_ST)) {
 		if (old & PxCMD_CR) {
