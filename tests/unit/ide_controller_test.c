@@ -8,6 +8,7 @@
 
 #include "core/io/dma.h"
 #include "core/io/pci.h"
+#include "core/lib/errors.h"
 #include "drivers/ata/ide.h"
 #include "drivers/ata/ide_controller.h"
 #include "tests/unit/child.h"
@@ -18,7 +19,7 @@
 static struct pci_id function = { 0x8086, 0x7010, 0x010180 };
 static u32 bars[6] = { 0, 0, 0, 0, MODEL_BM | 1, 0 };
 static struct pci_claim *claimed;
-static u32 command = 5;
+static u32 command = 5, copies = 1;
 static bool concealed;
 
 void pci_scan(void (*found)(void *ctx, struct pci_addr addr,
@@ -27,19 +28,24 @@ void pci_scan(void (*found)(void *ctx, struct pci_addr addr,
 {
 	struct pci_id bridge = { 0x8086, 0x7000, 0x060100 };
 	struct pci_id sibling = { 0x8086, 0x2922, 0x010601 };
+	struct pci_id other = { 0x1002, 0x4390, 0x010601 };
 
 	found(ctx, (struct pci_addr){ 0, 0, 1, 0 }, &bridge);
-	found(ctx, (struct pci_addr){ 0, 0, 1, 1 }, &function);
+	for (u32 i = 0; i < copies; i++)
+		found(ctx, (struct pci_addr){ 0, 0, 1, 1 }, &function);
 	found(ctx, (struct pci_addr){ 0, 0, 1, 2 }, &sibling);
+	found(ctx, (struct pci_addr){ 0, 0, 1, 3 }, &other);
 	found(ctx, (struct pci_addr){ 0, 0, 2, 0 }, &sibling);
+	found(ctx, (struct pci_addr){ 0, 1, 1, 4 }, &sibling);
 }
 
 static u32 guarded; /* functions of device 1 */
+static bool guards_fail;
 
 int pci_guard(struct pci_addr addr, u16 reg, u16 len)
 {
 	guarded |= 1u << (addr.dev - 1) * 8 << addr.fn;
-	return reg == 0x90 && len == 4 ? 0 : -1;
+	return reg == 0x90 && len == 4 && !guards_fail ? 0 : -1;
 }
 
 static bool claims_fail;
@@ -82,7 +88,7 @@ int pci_conceal(struct pci_addr addr)
 
 /* ---- a filter that takes what the test says ---- */
 
-static struct block_id seen[4];
+static struct block_id seen[16];
 static int seen_count, wanted = -1, expected = -1;
 
 static struct block_dev *attach(const struct block_id *id)
@@ -108,7 +114,17 @@ static const struct block_filter filter = {
 	.covers = covers,
 };
 
-static const struct ata_options options;
+static struct ata_options options;
+
+static void guest_out(u16 reg, u8 v)
+{
+	port_access(&(struct port_io){ MODEL_BASE + reg, 1, true, 1, &v });
+}
+
+static void guest_command(u8 code)
+{
+	guest_out(ATA_COMMAND, code);
+}
 
 static bool hooked(u16 port)
 {
@@ -137,11 +153,16 @@ CHILD_TEST(model_init, says_who_the_disk_is)
 
 CHILD_TEST(model_init, offers_both_units)
 {
+	wanted = 1;
 	model.device = 0xB0;
 	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT_EQ(seen_count, 2);
 	EXPECT_EQ(seen[1].unit, 1);
 	EXPECT_EQ(model.device, 0xB0);
+	/* the guest may go on with the one that firmware has selected */
+	guest_command(0xE7);
+	EXPECT_EQ(model.dev[0].command, 0xEC);
+	EXPECT_EQ(model.dev[1].command, 0xE7);
 }
 
 CHILD_TEST(model_init, offers_packet_devices)
@@ -197,6 +218,32 @@ CHILD_TEST(model_init, sees_an_empty_channel)
 	model.dev[0].present = model.dev[1].present = false;
 	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT_EQ(seen_count, 0);
+	EXPECT_EQ(model.control, 0);
+}
+
+/* Without a device the bus may float, or be pulled up or down. */
+CHILD_TEST(model_init, a_status_that_is_none)
+{
+	static const u8 none[] = { 0x00, 0x7F, 0xFF };
+
+	model.dev[1].status = 0x50;
+	for (u32 i = 0; i < sizeof(none); i++) {
+		model.dev[0].status = none[i];
+		EXPECT_EQ(ide_start(&filter, &options), 0);
+		EXPECT_EQ(model.dev[0].command | model.ignored, 0);
+	}
+}
+
+CHILD_TEST(model_init, a_device_that_stays_busy)
+{
+	model.dev[0].status = 0x80;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT_EQ(model.ignored, 0);
+	model.dev[0].status = 0x50;
+	model.max_busy = 1000; /* and one that needs its time */
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT_EQ(seen[seen_count - 2].unit, 0);
+	EXPECT_EQ(seen[seen_count - 1].unit, 1);
 }
 
 /* @start: the engine's is watched, too, and resets. */
@@ -240,6 +287,67 @@ CHILD_TEST(model_init, hooks_a_protected_channel)
 	EXPECT_EQ(config_write(0x20, 4, 0xD001), PASS);
 	EXPECT_EQ(guarded, 6);
 	EXPECT_EQ(config_write(0x40, 4, 0x80008000), PASS);
+	EXPECT_EQ(config_write(0x06, 2, 0xF900), PASS);
+	EXPECT_EQ(config_write(0x0C, 1, 8), PASS);
+}
+
+/* Else another function's register could switch the ports to AHCI. */
+CHILD_TEST(model_init, registers_that_cannot_be_guarded)
+{
+	wanted = 0;
+	guards_fail = true;
+	EXPECT(ide_start(&filter, &options));
+	EXPECT_EQ(guarded, 2); /* no other is tried */
+}
+
+CHILD_TEST(model_init, no_bus_master)
+{
+	wanted = 0;
+	model.secondary = true;
+	bars[4] = 0;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT(hooked(0x170));
+	for (u16 port = 0; port < 0x170; port++)
+		EXPECT(!hooked(port));
+}
+
+/* A volume on one more could not be found. */
+CHILD_TEST(model_init, too_many_controllers)
+{
+	copies = 8;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT_EQ(seen_count, 16);
+	EXPECT_EQ(seen[15].controller, 7);
+}
+
+CHILD_TEST(model_init, one_controller_too_many)
+{
+	copies = 9;
+	EXPECT_EQ(ide_start(&filter, &options), -ENOSPC);
+	EXPECT_EQ(seen_count, 0);
+}
+
+CHILD_TEST(model_init, what_is_configured)
+{
+	wanted = 0;
+	options.no_trim = true;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	guest_command(0x06);
+	EXPECT_EQ(model.dev[0].command, 0);
+	EXPECT_EQ(model.dev[0].status, 0x41);
+}
+
+/* Commands are sent with LBA addresses. */
+CHILD_TEST(model_init, a_disk_without_them)
+{
+	wanted = 0;
+	model.dev[0].no_lba = true;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT(claimed);
+	guest_out(ATA_DEVICE, 0xA0);
+	guest_command(0x20);
+	EXPECT_EQ(model.dev[0].status, 0x41);
+	EXPECT_EQ(model.dev[0].command, 0);
 }
 
 static u32 config_command(u32 value)
@@ -308,8 +416,10 @@ CHILD_TEST(model_init, registers_of_other_makers)
 	EXPECT_EQ(config_write(0x90, 1, 0), PASS);
 	EXPECT_EQ(config_write(0x80, 1, 0), PASS);
 	claimed->id.vendor = 0x197B;
-	EXPECT_EQ(config_write(0x40, 4, 0x00C2A1B3), DONE);
-	EXPECT_EQ(config_write(0x80, 4, 1 << 24), DONE);
+	for (u16 reg = 0x3C; reg < 0x90; reg++)
+		EXPECT_EQ(config_write(reg, 1, 0),
+			  (reg & ~3) == 0x40 || (reg & ~3) == 0x80 ? DONE
+								   : PASS);
 }
 
 CHILD_TEST(model_init, native_mode)
@@ -407,7 +517,16 @@ CHILD_TEST(model_init, no_place_for_a_bar)
 	port_hook_add(&sleep);
 	wanted = 0;
 	EXPECT_EQ(ide_start(&filter, &options), 0);
+	claimed->bars[4].base = 0xD006; /* behind it; just before; the last */
+	EXPECT_EQ(claimed->bar_changed(claimed->ctx, 4), 0);
+	claimed->bars[4].base = 0xD004 - 16;
+	EXPECT_EQ(claimed->bar_changed(claimed->ctx, 4), 0);
+	claimed->bars[4].base = 0xD004 - 15;
+	EXPECT(claimed->bar_changed(claimed->ctx, 4));
 	claimed->bars[4].base = 0xD000;
+	claimed->bars[4].enabled = false; /* for as long as that is so */
+	EXPECT_EQ(claimed->bar_changed(claimed->ctx, 4), 0);
+	claimed->bars[4].enabled = true;
 	EXPECT(claimed->bar_changed(claimed->ctx, 4));
 	EXPECT(!hooked(MODEL_BM + 4));
 	EXPECT(!hooked(0xD006));
@@ -440,6 +559,7 @@ CHILD_TEST(model_init, sector_size_not_handled)
 	model.dev[0].sector = 520;
 	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT(claimed); /* protected all the same: user data is refused */
+	EXPECT_EQ(seen[0].sector_size, 512);
 	hw_out(MODEL_BASE + 6, 1, 0xE0);
 	port_access(&(struct port_io){ MODEL_BASE + 7, 1, true, 1,
 				       (u8[]){ 0x20 } });
@@ -467,4 +587,8 @@ TEST_MAIN(CASE(says_who_the_disk_is), CASE(offers_both_units),
 	  CASE(a_disk_that_does_not_say_who_it_is),
 	  CASE(sector_size_not_handled), CASE(switched_off),
 	  CASE(stays_what_it_was), CASE(without_registers_in_memory),
-	  CASE(mode_after_a_reset), CASE(registers_of_other_makers))
+	  CASE(mode_after_a_reset), CASE(registers_of_other_makers),
+	  CASE(a_status_that_is_none), CASE(a_device_that_stays_busy),
+	  CASE(registers_that_cannot_be_guarded), CASE(no_bus_master),
+	  CASE(too_many_controllers), CASE(one_controller_too_many),
+	  CASE(what_is_configured), CASE(a_disk_without_them))

@@ -63,7 +63,7 @@ static void identify(struct model_device *d)
 	put_word(d->buf, 3, d->heads);
 	put_word(d->buf, 6, d->spt);
 	put_word(d->buf, 48, 1);
-	put_word(d->buf, 49, d->atapi ? 0x6B00 : 0x0B00);
+	put_word(d->buf, 49, d->atapi ? 0x6B00 : d->no_lba ? 0x0900 : 0x0B00);
 	put_word(d->buf, 55, d->heads);
 	put_word(d->buf, 56, d->spt);
 	put_word(d->buf, 59, 0x100 | d->multiple);

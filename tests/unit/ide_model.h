@@ -27,7 +27,8 @@ enum model_phase {
 struct model_device {
 	bool present;
 	bool atapi;
-	bool mute;  /* fails IDENTIFY DEVICE */
+	bool mute; /* fails IDENTIFY DEVICE */
+	bool no_lba;
 	u32 sector; /* bytes of a logical sector */
 	u64 capacity;
 	u8 heads, spt;
