@@ -75,6 +75,52 @@ TEST(passed_commands)
 	EXPECT_EQ(n, sizeof(passed));
 }
 
+#define has(codes, code) (memchr(codes, (int)(code), sizeof(codes)) != NULL)
+
+/* ATA-7, table 9; ACS-2 and ACS-4. A device without a rule has all of them. */
+TEST(what_each_command_moves)
+{
+	static const u8 pio_in[] = { 0x20, 0x21, 0x22, 0x23, 0x24,
+				     0x29, 0x2B, 0x2F, 0x5C, 0x87,
+				     0xA1, 0xB0, 0xC4, 0xE4, 0xEC };
+	static const u8 pio_out[] = { 0x30, 0x31, 0x32, 0x33, 0x34, 0x38,
+				      0x39, 0x3B, 0x3C, 0x3F, 0x50, 0x5E,
+				      0x92, 0xB1, 0xC5, 0xCD, 0xCE, 0xE8,
+				      0xF1, 0xF2, 0xF4, 0xF6 };
+	static const u8 dma_in[] = { 0x25, 0x26, 0x2A, 0x47, 0x4A, 0x5D, 0x60,
+				     0x65, 0xC7, 0xC8, 0xC9, 0xE9, 0xEE };
+	static const u8 dma_out[] = { 0x06, 0x35, 0x36, 0x3A, 0x3D, 0x3E,
+				      0x57, 0x5F, 0x61, 0x64, 0x93, 0xB6,
+				      0xCA, 0xCB, 0xCC, 0xEB };
+	u32 known = 0;
+
+	for (u32 i = 0; i < 256; i++) {
+		u8 class = ata_command(i)->class;
+
+		known += class != ATA_UNKNOWN;
+		EXPECT_EQ(class == ATA_PIO_IN, has(pio_in, i));
+		EXPECT_EQ(class == ATA_PIO_OUT, has(pio_out, i));
+		EXPECT_EQ(class == ATA_DMA_IN, has(dma_in, i));
+		EXPECT_EQ(class == ATA_DMA_OUT, has(dma_out, i));
+		EXPECT_EQ(class == ATA_PACKET, i == 0xA0 || i == 0xA2);
+	}
+	EXPECT_EQ(known, 110);
+}
+
+/* The 48-bit feature set and what came after it. */
+TEST(registers_two_deep)
+{
+	static const u8 ext[] = {
+		0x06, 0x0B, 0x24, 0x25, 0x26, 0x27, 0x29, 0x2A, 0x2B, 0x2F,
+		0x34, 0x35, 0x36, 0x37, 0x39, 0x3A, 0x3B, 0x3D, 0x3E, 0x3F,
+		0x42, 0x45, 0x47, 0x4A, 0x51, 0x57, 0x60, 0x61, 0x63, 0x64,
+		0x65, 0x96, 0x9F, 0xB4, 0xB6, 0xCE, 0xEA,
+	};
+
+	for (u32 i = 0; i < 256; i++)
+		EXPECT_EQ(ata_command(i)->ext, has(ext, i));
+}
+
 /* SMART: no log pages out; SET FEATURES: no address offset; NCQ NON-DATA:
  * what aborts commands, or gives them a deadline, alone. */
 TEST(subcommands)
@@ -216,7 +262,7 @@ TEST(set_range_is_the_inverse)
 		EXPECT_EQ(ata_range(&tf, i > 1, &g, &lba, &count), 0);
 		EXPECT_EQ(lba, lbas[i]);
 		EXPECT_EQ(count, i > 1 ? 65536 : 256);
-		EXPECT_EQ(tf.cur[ATA_DEVICE] & 0x50, 0x50);
+		EXPECT_EQ(tf.cur[ATA_DEVICE], i == 1 ? 0xFF : 0xF0);
 	}
 }
 
@@ -271,6 +317,141 @@ TEST(long_strings_fit)
 	EXPECT_EQ(strlen(id.serial), 20);
 }
 
+TEST(what_makes_a_packet_device)
+{
+	static const struct {
+		u16 word;
+		u8 bytes;
+		bool cd_dvd;
+	} cases[] = {
+		{ 0x8580, 12, true },  { 0x8581, 16, true },
+		{ 0x8582, 12, true },  { 0x8583, 12, true },
+		{ 0x8080, 12, false }, { 0x8481, 16, false },
+		{ 0x9580, 12, false }, { 0xE580, 12, true },
+	};
+	u8 data[512] = { 0 };
+	struct ata_identity id;
+
+	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
+		put(data, 0, cases[i].word);
+		ata_identify_parse(data, &id);
+		EXPECT_EQ(id.packet, cases[i].bytes);
+		EXPECT_EQ(id.cd_dvd, cases[i].cd_dvd);
+	}
+}
+
+/* Words 83 and 106 count only if bits 15 and 14 are 0 and 1. */
+TEST(sizes)
+{
+	static const struct {
+		u16 word106;
+		u32 words, bytes;
+	} cases[] = {
+		{ 0x5000, 256, 512 },	{ 0x5000, 1024, 2048 },
+		{ 0x5000, 2304, 0 },	{ 0x5000, 128, 0 },
+		{ 0x5000, 0, 0 },	{ 0x5000, 0x10100, 0 },
+		{ 0x7FFF, 2048, 4096 }, { 0x4000, 2048, 512 },
+		{ 0xD000, 2048, 512 },	{ 0x1000, 2048, 512 },
+	};
+	u8 data[512] = { 0 };
+	struct ata_identity id;
+
+	put(data, 49, 0x200);
+	put(data, 55, 16);
+	put(data, 56, 63);
+	put(data, 60, 5);
+	for (u32 i = 0; i < 4; i++)
+		put(data, 100 + i, 0xFFFF);
+	ata_identify_parse(data, &id);
+	EXPECT(id.lba);
+	EXPECT_EQ(id.geometry.heads, 16);
+	EXPECT_EQ(id.geometry.sectors, 63);
+	EXPECT_EQ(id.sectors, 5);
+	put(data, 83, 0xC400);
+	ata_identify_parse(data, &id);
+	EXPECT_EQ(id.sectors, 5);
+	put(data, 83, 0x4400);
+	put(data, 49, 0xFDFF);
+	ata_identify_parse(data, &id);
+	EXPECT(!id.lba);
+	EXPECT_EQ(id.sectors, BIT(48) - 1);
+	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
+		put(data, 106, cases[i].word106);
+		put(data, 117, (u16)cases[i].words);
+		put(data, 118, (u16)(cases[i].words >> 16));
+		ata_identify_parse(data, &id);
+		EXPECT_EQ(id.sector_size, cases[i].bytes);
+	}
+}
+
+/* ACS-2, 7.18.7: bits of what is refused, of what passes if it may erase, of
+ * NCQ and of TRIM. */
+static const struct {
+	u8 word;
+	u16 refused, erase, ncq, trim;
+} offers[] = {
+	{ .word = 48, .refused = 0x0001 },
+	{ .word = 59, .erase = 0xF000 },
+	{ .word = 69, .refused = 0x0F28 },
+	{ .word = 75, .ncq = 0xFFFF },
+	{ .word = 76, .refused = 0x9800, .ncq = 0x0100 },
+	{ .word = 77, .refused = 0x00F0 },
+	{ .word = 78, .refused = 0x0002 },
+	{ .word = 79, .refused = 0x0002 },
+	{ .word = 82, .refused = 0x3400, .erase = 0x0002 },
+	{ .word = 83, .refused = 0x0907 },
+	{ .word = 84, .refused = 0x0690 },
+	{ .word = 85, .refused = 0x3400, .erase = 0x0002 },
+	{ .word = 86, .refused = 0x0907 },
+	{ .word = 87, .refused = 0x0690 },
+	{ .word = 119, .refused = 0x011C },
+	{ .word = 120, .refused = 0x011C },
+	{ .word = 128, .erase = 0xFFFF },
+	{ .word = 169, .trim = 0x0001 },
+	{ .word = 206, .refused = 0xFFFF },
+	{ .word = 214, .refused = 0xFFFF },
+};
+
+TEST(nothing_is_offered_that_is_refused)
+{
+	for (u32 how = 0; how < 8; how++) {
+		struct ata_options options = { .erase = how & 1,
+					       .no_trim = how & 2 };
+		u8 data[512], want[512];
+
+		memset(data, 0xFF, sizeof(data));
+		memset(want, 0xFF, sizeof(want));
+		for (u32 i = 0; i < ARRAY_SIZE(offers); i++)
+			put(want, offers[i].word,
+			    (u16) ~(offers[i].refused |
+				    (how & 1 ? 0 : offers[i].erase) |
+				    (how & 2 ? offers[i].trim : 0) |
+				    (how & 4 ? offers[i].ncq : 0)));
+		ata_identify_adjust(data, &options, !(how & 4));
+		EXPECT(!memcmp(data, want, sizeof(data)));
+		if (!(how & 4))
+			continue;
+		data[2 * 49 + 1] = 0xFF;
+		want[2 * 49 + 1] = 0x9F; /* overlap, queued commands */
+		ata_identify_adjust_packet(data, &options);
+		EXPECT(!memcmp(data, want, sizeof(data)));
+	}
+}
+
+/* ACS-2, 7.18.7.86: all bytes add up to 0, if there is a checksum. */
+TEST(the_checksum_is_right_again)
+{
+	const struct ata_options options = { 0 };
+	u8 data[512], sum = 0;
+
+	memset(data, 0x3D, sizeof(data));
+	data[510] = 0xA5;
+	ata_identify_adjust(data, &options, true);
+	for (u32 i = 0; i < 512; i++)
+		sum += data[i];
+	EXPECT_EQ(sum, 0);
+}
+
 /* Zeros that the device gives after a TRIM come out of the cipher as noise. */
 TEST(no_zeros_after_trim)
 {
@@ -284,8 +465,12 @@ TEST(no_zeros_after_trim)
 	EXPECT_EQ(data[2 * 169], 1);
 }
 
-TEST_MAIN(CASE(user_data_commands), CASE(passed_commands), CASE(subcommands),
-	  CASE(options), CASE(no_offsets_of_dma), CASE(ranges),
-	  CASE(ranges_that_end_too_late), CASE(cylinder_head_sector),
-	  CASE(set_range_is_the_inverse), CASE(identity),
-	  CASE(long_strings_fit), CASE(no_zeros_after_trim))
+TEST_MAIN(CASE(user_data_commands), CASE(passed_commands),
+	  CASE(what_each_command_moves), CASE(registers_two_deep),
+	  CASE(subcommands), CASE(options), CASE(no_offsets_of_dma),
+	  CASE(ranges), CASE(ranges_that_end_too_late),
+	  CASE(cylinder_head_sector), CASE(set_range_is_the_inverse),
+	  CASE(identity), CASE(long_strings_fit), CASE(no_zeros_after_trim),
+	  CASE(what_makes_a_packet_device), CASE(sizes),
+	  CASE(nothing_is_offered_that_is_refused),
+	  CASE(the_checksum_is_right_again))

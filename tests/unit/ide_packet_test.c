@@ -438,9 +438,12 @@ TEST(odd_blocks)
 	u8 *data = model.memory + DATA;
 
 	machine();
-	c.limit = 96;
+	c.limit = 511;
 	EXPECT_EQ(run(&c), 0x41);
 	EXPECT_EQ(sense(false), 0x052400);
+	c.dma = true; /* then there are no blocks */
+	EXPECT_EQ(run(&c), 0x40);
+	EXPECT(!memcmp(place(&c), data, c.bytes));
 	c = transfer(0x28, 0, 1); /* not protected */
 	c.limit = 96;
 	EXPECT_EQ(run(&c), 0x40);
@@ -631,12 +634,12 @@ TEST(cdb_in_pieces)
 
 	machine();
 	out(MODEL_BASE + 6, 1, 0xA0);
-	out(MODEL_BASE + 1, 1, 2); /* overlapped */
+	out(MODEL_BASE + 1, 1, 2 | 4); /* overlapped; the direction of DMA */
 	out(MODEL_BASE + 4, 1, 0);
 	out(MODEL_BASE + 5, 1, 8);
 	out(MODEL_BASE + 7, 1, 0xA0);
 	wait(0x88, 8);
-	EXPECT_EQ(drive->cur[1], 0);
+	EXPECT_EQ(drive->cur[1], 4);
 	for (int i = 0; i < 12; i += 2) {
 		out(MODEL_BASE + 6, 1, 0xB0); /* a busy device does not heed */
 		out(MODEL_BASE + 1, 1, 1);
