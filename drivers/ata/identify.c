@@ -34,7 +34,7 @@ static u32 sector_size(const u8 *data)
 
 	if ((word(data, 106) & 0xD000) == 0x5000)
 		size = 2ULL * load_le32(data + 2 * 117);
-	return size && size % 512 == 0 && size <= 4096 ? (u32)size : 0;
+	return size % 512 == 0 && size <= 4096 ? (u32)size : 0;
 }
 
 void ata_identify_parse(const u8 *data, struct ata_identity *id)
