@@ -37,15 +37,16 @@ int ide_dma_init(struct ide_channel *ch)
 	return 0;
 }
 
-/* From here on a start by the guest, on any CPU, finds the empty list. */
-static bool engine_stop(struct ide_channel *ch)
+/* From here on a start by the guest, on any CPU, finds the empty list. What
+ * BMICX was is returned. */
+static u8 engine_stop(struct ide_channel *ch)
 {
 	u8 command;
 
 	hw_out(ch->bm + BMIDTPX, 4, (u32)ch->dma.empty_pa);
 	command = (u8)hw_in(ch->bm + BMICX, 1);
 	hw_out(ch->bm + BMICX, 1, command & ~BMICX_SSBM);
-	return command & BMICX_SSBM;
+	return command;
 }
 
 /* Bits 5 and 6 are the BIOS's; 1 and 2 are cleared by ones. */
@@ -232,9 +233,7 @@ void ide_dma_begin(struct ide_channel *ch, const struct ide_request *rq)
 		ide_refuse(ch, rq, PACKET_BAD_LIST);
 		return;
 	}
-	command = (u8)hw_in(ch->bm + BMICX, 1);
-	if (engine_stop(ch))
-		command |= BMICX_SSBM;
+	command = engine_stop(ch);
 	ch->dma.rq = *rq;
 	if (ch->dma.fresh || command & BMICX_SSBM) {
 		dma_send(ch);

@@ -528,6 +528,8 @@ static void bm_write(u16 reg, u8 size, u32 v)
 		}
 		model.bm_prd &= ~3u;
 	}
+	if (model.on_engine)
+		model.on_engine();
 }
 
 static u32 bm_read(u16 reg, u8 size)
@@ -636,9 +638,19 @@ static u16 of_primary(u16 port)
 	return model.secondary ? port ^ (port < 0x1000 ? 0x80 : 8) : port;
 }
 
+/* Registers are bytes, but for the data and the engine's pointer. */
+static void check_size(u16 port, u8 size)
+{
+	u8 most = port == MODEL_BASE || port == MODEL_BM + 4 ? 4 : 1;
+
+	if (model.strict && (!size || size > most || size == 3))
+		abort();
+}
+
 u32 hw_in(u16 port, u8 size)
 {
 	port = of_primary(port);
+	check_size(port, size);
 	if (port == MODEL_CTL) {
 		model_tick();
 		return status(selected());
@@ -660,6 +672,7 @@ u32 hw_in(u16 port, u8 size)
 void hw_out(u16 port, u8 size, u32 value)
 {
 	port = of_primary(port);
+	check_size(port, size);
 	if (port == MODEL_CTL)
 		control_write((u8)value);
 	else if (port >= MODEL_BM && port < MODEL_BM + 8)

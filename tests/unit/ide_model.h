@@ -86,6 +86,8 @@ struct model {
 	u32 max_busy;
 	bool secondary; /* at 170h, 376h and the second half of the bus master */
 	u32 delay;	/* reads of a status until a command shows there */
+	bool strict; /* an access that is not of its register's size aborts */
+	void (*on_engine)(void); /* told of each write to the bus master */
 	u8 memory[MODEL_MEMORY] __attribute__((aligned(4096)));
 };
 

@@ -36,6 +36,7 @@ static u8 key(u64 lba, u32 i)
 static void machine(void)
 {
 	model_init();
+	model.strict = true;
 	if (ch) { /* hooks are for ever: switch the old ones off */
 		ch->dma.armed = IDE_IDLE;
 		ide_channel_place(ch, 0, 0, 0);
@@ -627,6 +628,24 @@ TEST(lists_into_hidden_memory)
 	EXPECT(disc_right());
 }
 
+/* What does not fit in Shoji's buffer is refused: the parts of an ATA write
+ * are commands of their own, those of a CDB could not be. */
+TEST(the_largest_write_by_dma)
+{
+	struct command c = transfer(0x2A, 80, 640);
+
+	machine();
+	c.dma = true;
+	fill(c.bytes);
+	memcpy(place(&c), model.memory + DATA, c.bytes);
+	EXPECT_EQ(run(&c), 0x40);
+	c = transfer(0x2A, 80, 641);
+	c.dma = true;
+	EXPECT_EQ(run(&c), 0x41);
+	EXPECT_EQ(sense(true), 0x0B4B00);
+	EXPECT(disc_right());
+}
+
 /* What was decided is what is executed, and nothing goes past the CDB. */
 TEST(cdb_in_pieces)
 {
@@ -681,4 +700,5 @@ TEST_MAIN(CASE(user_data_all_forms), CASE(inquiry_passes), CASE(settings_pass),
 	  CASE(media_change_is_told_first), CASE(odd_blocks),
 	  CASE(media_errors), CASE(aborts_at_every_step),
 	  CASE(reset_read_leaves_memory_alone), CASE(lists_into_hidden_memory),
-	  CASE(cdb_in_pieces), CASE(ata_commands_are_refused))
+	  CASE(the_largest_write_by_dma), CASE(cdb_in_pieces),
+	  CASE(ata_commands_are_refused))

@@ -18,8 +18,10 @@
 #define DATA 0x20000
 
 static struct ide_channel *ch;
+static u16 bus_master = MODEL_BM;
 static u8 plain[2][MODEL_IMAGE]; /* as the guest sees its disks */
 static u32 exits, dma_exits;
+static u8 bm_end; /* the bus master's status at a command's end */
 
 static struct block_dev devs[2] = {
 	[0 ... 1] = { 512, 100, 3000, MODEL_HIGH + 100 },
@@ -37,6 +39,7 @@ static void machine(bool protect0, bool protect1, u32 sector)
 	u16 off = 0;
 
 	model_init();
+	model.strict = true;
 	memset(plain, 0, sizeof(plain));
 	if (ch) { /* hooks are for ever: switch the old ones off */
 		port_hook_move(&ch->command_hook, off, 0);
@@ -66,18 +69,23 @@ static void machine(bool protect0, bool protect1, u32 sector)
 	}
 	if (ide_channel_start(ch))
 		abort();
-	ide_channel_place(ch, MODEL_BASE, MODEL_CTL, MODEL_BM);
+	ide_channel_place(ch, MODEL_BASE, MODEL_CTL, bus_master);
+}
+
+static bool hooked(u16 port, u8 size)
+{
+	for (; size; size--, port++)
+		if (port_bitmap()[port / 8] >> port % 8 & 1)
+			return true;
+	return false;
 }
 
 static void access_port(u16 port, u8 size, bool write, u32 count, void *data)
 {
 	struct port_io io = { port, size, write, count, data };
-	bool hooked = false;
 
-	for (u8 i = 0; i < size; i++)
-		hooked |= port_bitmap()[(port + i) / 8] >> (port + i) % 8 & 1;
-	exits += hooked;
-	if (hooked)
+	exits += hooked(port, size);
+	if (hooked(port, size))
 		port_access(&io);
 	else if (write)
 		hw_outs(port, size, data, count);
@@ -230,6 +238,7 @@ static u8 dma_finish(const struct op *op)
 			if (in(MODEL_BM + 2, 1) & 4)
 				break;
 	}
+	bm_end = (u8)in(MODEL_BM + 2, 1);
 	in(MODEL_BM, 1);
 	out(MODEL_BM, 1, op->write ? 0 : 8);
 	in(MODEL_CTL, 1);
@@ -260,6 +269,7 @@ static void dma_issue(const struct op *op)
 	case FREEBSD:
 		taskfile(op);
 		out(MODEL_BASE + 7, 1, dma_code(op));
+		out(MODEL_BM, 1, op->write ? 0 : 8);
 		out(MODEL_BM + 4, 4, prd);
 		start_engine(op->write);
 		break;
@@ -401,6 +411,7 @@ static bool do_dma(const struct op *op)
 		remember(op, data);
 	st = dma_finish(op);
 	dma_exits = exits;
+	EXPECT_EQ(bm_end & 3, 0); /* all of the list, no error */
 	if (st == 0x40 && (op->write || same_as_plain(op, data)))
 		return true;
 	return failed(op, st);
@@ -503,23 +514,44 @@ TEST(split_writes)
 		struct op op = { 0,    50 + i, 2561 + 250 * i, 0,
 				 true, true,   false,	       i % FLOWS };
 
+		model.commands = 0;
 		EXPECT(do_dma(&op));
+		EXPECT_EQ(model.commands, 2);
 		op.write = false;
 		EXPECT(do_dma(&op));
+		EXPECT_EQ(model.commands, 3);
 	}
 	EXPECT(disks_right());
 }
 
-TEST(exits_of_a_read)
+/* Only what writes plain sectors beside protected ones has more. */
+TEST(exits_of_a_command)
 {
-	struct op op = { 0, 200, 8, 0, false, false, false, LINUX };
+	static const struct {
+		struct op op;
+		bool more;
+	} ops[] = {
+		{ { 0, 200, 8, 0, false, false, false, LINUX }, false },
+		{ { 0, 90, 20, 0, false, false, false, LINUX }, false },
+		{ { 0, 10, 8, 0, true, false, false, LINUX }, false },
+		{ { 0, 100, 8, 0, true, false, false, LINUX }, false },
+		{ { 0, 2992, 8, 0, true, false, false, LINUX }, false },
+		{ { 0, 99, 2, 0, true, false, false, LINUX }, true },
+		{ { 0, 2999, 2, 0, true, false, false, LINUX }, true },
+		{ { 1, 10, 8, 0, true, false, false, LINUX }, false },
+	};
 
 	machine(true, false, 512);
 	model.max_busy = 1;
-	EXPECT(do_dma(&op));
-	/* device twice, status four times, five other registers, PRD pointer,
-	 * command */
-	EXPECT_EQ(dma_exits, 13);
+	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+		EXPECT(do_dma(&ops[i].op));
+		/* device twice, status four times, five other registers, PRD
+		 * pointer, command */
+		EXPECT(ops[i].more ? dma_exits > 13 : dma_exits == 13);
+	}
+	/* the engine is watched until its start only */
+	dma_issue(&(struct op){ 0, 200, 8, .flow = FREEBSD });
+	EXPECT(!hooked(MODEL_BM, 1));
 }
 
 /* ---- errors, aborts and hostile use ---- */
@@ -552,14 +584,42 @@ TEST(media_errors)
 
 TEST(error_in_a_split_write)
 {
-	struct op op = { 0, 100, 2800, 0, true, true, false, LINUX };
+	struct op op = { 0, 1500, 5200, 0, true, true, false, LINUX };
 
 	machine(true, false, 512);
-	model.dev[0].bad_lba = 100 + 2700;
 	fill(model.memory + DATA, op_bytes(&op) + 2);
 	dma_issue(&op);
-	memcpy(plain_sector(0, 100), model.memory + list_base(), 2700 * 512);
+	memcpy(plain_sector(0, 1500), model.memory + list_base(),
+	       (MODEL_LOW - 1500) * 512); /* beyond, sectors are bad */
 	EXPECT(dma_finish(&op) & 1);
+	EXPECT_EQ(model.commands, 2);
+	EXPECT(disks_right());
+}
+
+static void device_end(void)
+{
+	while (model.dev[0].phase)
+		model_tick();
+}
+
+/* They are taken back, but for one that the guest has seen; the bits of the
+ * BIOS stay. */
+TEST(interrupts_of_a_split_write)
+{
+	struct op op = { 0, 50, 3000, 0, true, true, false, LINUX };
+
+	machine(true, false, 512);
+	for (int i = 0; i < 2; i++) {
+		fill(model.memory + DATA, op_bytes(&op) + 2);
+		dma_issue(&op);
+		remember(&op, model.memory + list_base());
+		device_end();
+		out(MODEL_BM + 2, 1, i ? 0x64 : 0x60);
+		EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x40);
+		EXPECT_EQ(in(MODEL_BM + 2, 1), i ? 0x60 : 0x64);
+		EXPECT_EQ(in(MODEL_BM, 1), 0);
+		out(MODEL_BM, 1, 0);
+	}
 	EXPECT(disks_right());
 }
 
@@ -575,6 +635,11 @@ TEST(slow_split_write)
 		EXPECT(do_dma(&op));
 	}
 	EXPECT(disks_right());
+	/* nobody waits for ever */
+	dma_issue(&op);
+	device_end();
+	model.max_busy = ~0u;
+	EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x80);
 }
 
 static void soft_reset(void)
@@ -582,6 +647,19 @@ static void soft_reset(void)
 	out(MODEL_CTL, 1, 4);
 	out(MODEL_CTL, 1, 0);
 	alt_wait(0x80, 0);
+}
+
+/* What is left of it may be in other use. */
+TEST(a_reset_ends_a_split_write)
+{
+	struct op op = { 0, 100, 2700, 0, true, true, false, LINUX };
+
+	machine(true, false, 512);
+	dma_issue(&op);
+	device_end();
+	soft_reset();
+	EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x40);
+	EXPECT_EQ(model.commands, 1);
 }
 
 /* A sector that a broken-off write touched holds the old data or the new. */
@@ -751,6 +829,21 @@ TEST(a_read_that_is_refused)
 		EXPECT_EQ(model.memory[DATA + n], 0x77);
 }
 
+/* Nor is it if not all of it has come. */
+TEST(a_read_with_an_error_of_the_engine)
+{
+	struct op op = { 0, 200, 4, 0, false, false, false, LINUX };
+	u8 before[2048];
+
+	machine(true, false, 512);
+	dma_issue(&op);
+	device_end();
+	memcpy(before, model.memory + list_base(), sizeof(before));
+	model.bm_status |= 2;
+	EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x40);
+	EXPECT(!memcmp(before, model.memory + list_base(), sizeof(before)));
+}
+
 /* Started again, the engine would bring sector 90 to where 100 belongs. */
 TEST(no_second_start_across_a_border)
 {
@@ -759,6 +852,10 @@ TEST(no_second_start_across_a_border)
 
 	machine(true, false, 512);
 	model.max_busy = 1;
+	dma_issue(&op);
+	out(MODEL_BM, 1, 1); /* is no second one */
+	remember(&op, model.memory + list_base());
+	EXPECT_EQ(dma_finish(&op), 0x40);
 	for (int i = 0; i < 40; i++) {
 		op.flow = i % FLOWS;
 		fill(data, op_bytes(&op) + 2);
@@ -769,6 +866,7 @@ TEST(no_second_start_across_a_border)
 		EXPECT_EQ(model.bm_status & 0x60, 0x60);
 		out(MODEL_BM, 1, 0);
 		out(MODEL_BM, 1, 1);
+		EXPECT_EQ(in(MODEL_BM, 1), 0);
 		out(MODEL_BM, 2, 0);
 		out(MODEL_BM, 2, 1);
 		for (int n = 0; n < 50; n++)
@@ -782,6 +880,47 @@ TEST(no_second_start_across_a_border)
 		settle(&op, data);
 		EXPECT(do_dma(&op));
 	}
+	EXPECT(disks_right());
+}
+
+static void start_unseen(void)
+{
+	if (!hooked(MODEL_BM, 1) && !(model.bm_command & 1))
+		hw_out(MODEL_BM, 1, 1);
+}
+
+/* Another CPU starts the engine whenever nobody looks. */
+TEST(no_start_slips_in)
+{
+	struct op op = { 0, 90, 40, 0, true, false, false, LINUX };
+
+	machine(true, false, 512);
+	for (int i = 0; i < 20; i++) {
+		fill(model.memory + DATA, op_bytes(&op) + 2);
+		model.on_engine = start_unseen;
+		dma_issue(&op);
+		model.on_engine = NULL;
+		remember(&op, model.memory + list_base());
+		EXPECT_EQ(dma_finish(&op), 0x40);
+		EXPECT(disks_right());
+	}
+}
+
+/* The list of the command before is used again. */
+TEST(a_start_before_the_command_and_no_list)
+{
+	struct op op = { 0, 90, 40, 0, true, false, false, LINUX };
+	u8 *data;
+
+	machine(true, false, 512);
+	EXPECT(do_dma(&op));
+	data = model.memory + list_base();
+	fill(data, op_bytes(&op));
+	remember(&op, data);
+	start_engine(true);
+	taskfile(&op);
+	out(MODEL_BASE + 7, 1, 0xCA);
+	EXPECT_EQ(dma_finish(&op), 0x40);
 	EXPECT(disks_right());
 }
 
@@ -806,6 +945,19 @@ TEST(geometry_of_the_guest)
 	out(MODEL_BASE + 6, 1, 0xA3);
 	out(MODEL_BASE + 7, 1, 0x20);
 	EXPECT_EQ(model.dev[0].lba - 1, (2 * 8 + 3) * 32 + 4);
+}
+
+/* It is not that of the next one. */
+TEST(a_list_for_an_unknown_command)
+{
+	struct op op = { 0, 200, 4, 0, true, false, false, FREEBSD };
+
+	machine(true, false, 512);
+	put_prd(PRDS + 0x8000, MODEL_RAM, 2048, true);
+	out(MODEL_BM + 4, 4, PRDS + 0x8000);
+	EXPECT_EQ(command_status(0xF0, 0x80), 0x41);
+	EXPECT(do_dma(&op));
+	EXPECT(disks_right());
 }
 
 TEST(refused_commands)
@@ -845,6 +997,7 @@ TEST(lists_into_hidden_memory)
 		    { MODEL_RAM - 1024, 2048 },
 		    { 0xFFFFF000, 2048 },
 		    { 0xFEE00000, 0 } };
+	u32 base;
 
 	machine(true, false, 512);
 	for (int unit = 0; unit < 2; unit++)
@@ -864,20 +1017,23 @@ TEST(lists_into_hidden_memory)
 			EXPECT_EQ(dma_finish(&op), 0x41);
 		}
 	/* A list that is not RAM itself, and one without an end. */
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 4; i++) {
 		for (u32 n = 0; n < 9000; n++)
-			put_prd(0x100000 + 8 * n, DATA, 2, false);
-		op.unit = i;
+			put_prd(0x100008 + 8 * n, DATA, 2, false);
+		op.unit = i & 1;
 		op.count = 128;
 		taskfile(&op);
-		out(MODEL_BM + 4, 4, i ? 0x100000 : MODEL_RAM + 0x1000);
+		out(MODEL_BM + 4, 4, i & 2 ? 0x100008 : MODEL_RAM + 0x1000);
 		out(MODEL_BASE + 7, 1, 0xC8);
 		start_engine(false);
 		EXPECT_EQ(dma_finish(&op), 0x41);
+		EXPECT(ch->dma.sg.count <= IDE_PRD_MAX);
 	}
 	EXPECT_EQ(model.hidden_written, 0);
-	/* What is in the engine now ends after two bytes. */
+	/* What is in the engine now ends after two bytes behind it. */
 	EXPECT_EQ(model.bm_prd, ch->dma.empty_pa);
+	memcpy(&base, model.memory + ch->dma.empty_pa, 4);
+	EXPECT_EQ(base, ch->dma.empty_pa + 8);
 	EXPECT_EQ(model.memory[ch->dma.empty_pa + 4], 2);
 	EXPECT_EQ(model.memory[ch->dma.empty_pa + 7], 0x80);
 }
@@ -915,17 +1071,22 @@ TEST(an_entry_across_a_page)
 	EXPECT(disks_right());
 }
 
+static u8 read_by_list(const struct op *op, u32 list)
+{
+	memset(model.memory + DATA, 0x77, 0x20000);
+	taskfile(op);
+	out(MODEL_BM + 4, 4, list);
+	out(MODEL_BASE + 7, 1, 0xC8);
+	start_engine(false);
+	return dma_finish(op);
+}
+
 /* Pieces of memory of 2048 bytes, with as many between them. */
 static u8 read_pieces(const struct op *op, u32 pieces)
 {
 	for (u32 i = 0; i < pieces; i++)
 		put_prd(PRDS + 8 * i, DATA + 4096 * i, 2048, i == pieces - 1);
-	memset(model.memory + DATA, 0x77, 0x8000);
-	taskfile(op);
-	out(MODEL_BM + 4, 4, PRDS);
-	out(MODEL_BASE + 7, 1, 0xC8);
-	start_engine(false);
-	return dma_finish(op);
+	return read_by_list(op, PRDS);
 }
 
 /* Of the pieces of a list, just those are touched that the data is for, also
@@ -947,6 +1108,45 @@ TEST(memory_beyond_the_data)
 		EXPECT_EQ(model.memory[DATA + i], 0x77);
 }
 
+/* Reserved bits, and entries that the data does not reach. */
+TEST(what_the_engine_does_not_heed)
+{
+	struct op op = { 0, 200, 4, 0, false, false, false, LINUX };
+
+	machine(true, false, 512);
+	put_prd(PRDS, DATA | 1, 1024 | 1, false);
+	memcpy(model.memory + PRDS + 6, "\xFF\x7F", 2);
+	put_prd(PRDS + 8, DATA + 1024, 512, false);
+	put_prd(PRDS + 16, DATA + 1536, 4096, false);
+	put_prd(PRDS + 24, MODEL_RAM, 512, true);
+	EXPECT_EQ(read_by_list(&op, PRDS | 3), 0x40);
+	EXPECT_EQ(bm_end & 1, 0);
+	EXPECT(same_as_plain(&op, model.memory + DATA));
+	for (u32 i = 2048; i < 0x2000; i++)
+		EXPECT_EQ(model.memory[DATA + i], 0x77);
+	EXPECT_EQ(model.hidden_written, 0);
+}
+
+TEST(lists_as_large_as_can_be)
+{
+	struct op op = { 0, 200, 256, 0, false, false, false, LINUX };
+
+	machine(true, false, 512);
+	put_prd(PRDS, DATA, 0x10000, false);
+	put_prd(PRDS + 8, DATA + 0x10000, 0x10000, true);
+	EXPECT_EQ(read_by_list(&op, PRDS), 0x40);
+	EXPECT(same_as_plain(&op, model.memory + DATA));
+	for (u32 n = IDE_PRD_MAX; n <= IDE_PRD_MAX + 1; n++) {
+		for (u32 i = 0; i < n; i++)
+			put_prd(0x100000 + 8 * i, DATA + 2 * i, 2, i == n - 1);
+		op.count = IDE_PRD_MAX / 256 + (n > IDE_PRD_MAX);
+		EXPECT_EQ(read_by_list(&op, 0x100000),
+			  n > IDE_PRD_MAX ? 0x41 : 0x40);
+		EXPECT(n > IDE_PRD_MAX ||
+		       same_as_plain(&op, model.memory + DATA));
+	}
+}
+
 /* Longer lists are cut; with shorter ones the device waits for ever. */
 TEST(list_longer_or_shorter)
 {
@@ -965,6 +1165,14 @@ TEST(list_longer_or_shorter)
 		memcpy(plain_sector(0, 200), model.memory + DATA,
 		       bytes > 600 ? 2048 : 512);
 	}
+	for (int i = 0; i < 2; i++) { /* there is no such command */
+		put_prd(PRDS, DATA, 510, true);
+		taskfile(&op);
+		out(MODEL_BM + 4, 4, PRDS);
+		out(MODEL_BASE + 7, 1, i ? 0xCA : 0xC8);
+		start_engine(i);
+		EXPECT_EQ(dma_finish(&op), 0x41);
+	}
 	/* Of a command in parts the last one's would be missing. */
 	op = (struct op){ 0, 50, 4000, 0, true, true, false, LINUX };
 	dma_issue(&op);
@@ -978,6 +1186,7 @@ TEST(list_longer_or_shorter)
 
 TEST(atapi_sibling)
 {
+	struct op write = { 0, 200, 4, 0, true, false, false, LINUX };
 	u8 cdb[12] = { 0x28, [8] = 1 };
 	u32 i;
 
@@ -1002,13 +1211,28 @@ TEST(atapi_sibling)
 		start_engine(false);
 		for (int n = 0; n < 500; n++)
 			in(MODEL_CTL, 1);
-		if (bad)
+		if (bad) {
 			EXPECT_EQ(model.running, false);
-		else
-			EXPECT_EQ(model.memory[DATA + 2047], 0x5A);
+			EXPECT_EQ(model.bm_prd, ch->dma.empty_pa);
+			put_prd(PRDS, DATA, 2048, true); /* a better one */
+			start_engine(false);
+			for (int n = 0; n < 500; n++)
+				in(MODEL_CTL, 1);
+		}
+		EXPECT_EQ(model.memory[DATA + 2047], 0x5A);
 		out(MODEL_BM, 1, 0);
 		out(MODEL_BASE + 7, 1, 0x08);
 	}
+	/* The engine still runs, with the list of another command. */
+	EXPECT(do_dma(&write));
+	out(MODEL_BM, 1, 9);
+	out(MODEL_BASE + 6, 1, 0xB0);
+	out(MODEL_BASE + 1, 1, 1);
+	out(MODEL_BASE + 7, 1, 0xA0);
+	alt_wait(0x88, 8);
+	burst(MODEL_BASE, 2, true, cdb, 12);
+	for (int n = 0; n < 500; n++)
+		in(MODEL_CTL, 1);
 	EXPECT_EQ(model.hidden_written, 0);
 }
 
@@ -1168,19 +1392,38 @@ TEST(ports_that_move)
 	in(MODEL_BM + 4, 4);
 	EXPECT_EQ(exits, 0);
 	/* no engine: a command for it would never end */
-	ide_channel_place(ch, MODEL_BASE, MODEL_CTL, 0);
+	bus_master = 0;
+	machine(true, false, 512);
+	bus_master = MODEL_BM;
 	taskfile(&op);
 	out(MODEL_BASE + 7, 1, 0xCA);
 	EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x41);
+	out(MODEL_BASE + 1, 1, 1);
+	EXPECT_EQ(command_status(0xF0, 0xA0), 0x41);
+	EXPECT_EQ(model.elsewhere, 0);
 	ide_channel_place(ch, MODEL_BASE, MODEL_CTL, MODEL_BM);
 	EXPECT(do_dma(&op));
 	EXPECT(disks_right());
 }
 
-TEST(no_memory_for_writes)
+TEST(not_enough_memory)
 {
+	static const u32 sizes[] = { 0, PAGE_SIZE, 0x100000, 0x240000 };
+
 	machine(true, false, 512);
-	EXPECT_EQ(ide_channel_start(ch), -ENOMEM); /* there was, for one */
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		model_memory_init(model.memory, MODEL_RAM, MODEL_RAM + sizes[i],
+				  false);
+		EXPECT_EQ(ide_channel_start(ch), -ENOMEM);
+	}
+}
+
+static void reset_function(void)
+{
+	ide_channel_place(ch, 0, 0, 0);
+	model.bm_prd = PRDS;
+	model.bm_command = model.running = 0;
+	ide_channel_place(ch, MODEL_BASE, MODEL_CTL, MODEL_BM);
 }
 
 /* A reset of the PCI function, between a command and the engine's start. */
@@ -1196,32 +1439,47 @@ TEST(engine_that_was_reset)
 			out(MODEL_BM + 4, 4, PRDS);
 			out(MODEL_BASE + 7, 1, 0xCA);
 		}
-		ide_channel_place(ch, 0, 0, 0);
-		model.bm_prd = PRDS;
-		model.bm_command = model.running = 0;
-		ide_channel_place(ch, MODEL_BASE, MODEL_CTL, MODEL_BM);
+		reset_function();
 		start_engine(true);
 		EXPECT(!model.running);
 		soft_reset();
 	}
 	EXPECT(do_dma(&op));
+	/* a list that may be, and a command that waits for one */
+	reset_function();
+	start_engine(true);
+	EXPECT(model.running);
+	EXPECT_EQ(model.bm_prd, ch->dma.table_pa);
+	out(MODEL_BM, 1, 0);
+	taskfile(&op);
+	out(MODEL_BASE + 7, 1, 0xCA);
+	reset_function();
+	start_engine(true);
+	EXPECT_EQ(dma_finish(&op), 0x40);
 	EXPECT(disks_right());
 }
 
 TEST_MAIN(CASE(pio_all_forms), CASE(dma_all_forms),
 	  CASE(mixed_with_plain_sibling), CASE(large_sectors),
-	  CASE(split_writes), CASE(exits_of_a_read), CASE(media_errors),
-	  CASE(error_in_a_split_write), CASE(slow_split_write),
+	  CASE(split_writes), CASE(exits_of_a_command), CASE(media_errors),
+	  CASE(error_in_a_split_write), CASE(interrupts_of_a_split_write),
+	  CASE(slow_split_write), CASE(a_reset_ends_a_split_write),
 	  CASE(aborts_at_every_step), CASE(reset_without_a_stop),
 	  CASE(reset_read_leaves_memory_alone), CASE(reads_of_sector_1),
-	  CASE(a_read_that_is_refused), CASE(no_second_start_across_a_border),
-	  CASE(geometry_of_the_guest), CASE(refused_commands),
-	  CASE(lists_into_hidden_memory), CASE(list_at_the_end_of_ram),
-	  CASE(an_entry_across_a_page), CASE(memory_beyond_the_data),
-	  CASE(list_longer_or_shorter), CASE(atapi_sibling),
-	  CASE(identify_is_adjusted), CASE(a_log_is_not_adjusted),
-	  CASE(wide_register_access), CASE(command_while_busy),
-	  CASE(registers_stay_while_busy), CASE(selection_before_a_late_start),
+	  CASE(a_read_that_is_refused),
+	  CASE(a_read_with_an_error_of_the_engine),
+	  CASE(no_second_start_across_a_border), CASE(no_start_slips_in),
+	  CASE(a_start_before_the_command_and_no_list),
+	  CASE(a_list_for_an_unknown_command), CASE(geometry_of_the_guest),
+	  CASE(refused_commands), CASE(lists_into_hidden_memory),
+	  CASE(list_at_the_end_of_ram), CASE(an_entry_across_a_page),
+	  CASE(memory_beyond_the_data), CASE(what_the_engine_does_not_heed),
+	  CASE(lists_as_large_as_can_be), CASE(list_longer_or_shorter),
+	  CASE(atapi_sibling), CASE(identify_is_adjusted),
+	  CASE(a_log_is_not_adjusted), CASE(wide_register_access),
+	  CASE(command_while_busy), CASE(registers_stay_while_busy),
+	  CASE(selection_before_a_late_start),
 	  CASE(status_just_after_a_command), CASE(pio_beside_dma),
-	  CASE(ports_that_move), CASE(no_memory_for_writes),
-	  CASE(engine_that_was_reset))
+	  CASE(ports_that_move),
+
+	  CASE(not_enough_memory), CASE(engine_that_was_reset))
