@@ -177,6 +177,7 @@ static void data_out(struct ide_channel *ch, const struct port_io *io)
 		hw_outs(ch->base, io->size, io->data, io->count);
 }
 
+/* A device that waits for data may take a word that is read for given. */
 static void data_in(struct ide_channel *ch, const struct port_io *io)
 {
 	enum ide_pio_kind kind = ch->pio.kind;
@@ -184,6 +185,8 @@ static void data_in(struct ide_channel *ch, const struct port_io *io)
 	if ((kind == PIO_READ || kind == PIO_IDENTIFY || kind == PIO_SENSE) &&
 	    ch->pio.unit == ide_selected(ch))
 		pio_read(ch, io->data, io->count * io->size);
+	else if (ch->dma.active || kind == PIO_WRITE || kind == PIO_CDB)
+		memset(io->data, 0xFF, io->count * io->size);
 	else
 		hw_ins(ch->base, io->size, io->data, io->count);
 }

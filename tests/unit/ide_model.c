@@ -363,6 +363,7 @@ static u16 pio_word_in(struct model_device *d)
 {
 	u16 v;
 
+	model.stray += d->phase == M_PIO_OUT || d->phase == M_DMA_OUT;
 	if (d->phase != M_PIO_IN || !(d->status & DRQ))
 		return 0xFFFF;
 	v = d->buf[d->pos] | d->buf[d->pos + 1] << 8;

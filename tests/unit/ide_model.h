@@ -79,7 +79,7 @@ struct model {
 	u32 scratch;	    /* two bytes of hidden memory that do not count */
 	u32 hidden_written; /* bytes the engine wrote to the rest of it */
 	u32 commands;
-	u32 stray;     /* words at the data port in a DMA write */
+	u32 stray;     /* words at the data port by DMA, or the wrong way */
 	u32 elsewhere; /* writes to ports that are not the channel's */
 	u32 polls;     /* reads of the bus master's status */
 	u32 dirty_from, dirty_to; /* where the engine wrote */

@@ -664,6 +664,8 @@ TEST(cdb_in_pieces)
 		out(MODEL_BASE + 1, 1, 1);
 		out(MODEL_BASE + 5, 1, 0xFF);
 		EXPECT_EQ(drive->cdbs, 0);
+		EXPECT_EQ(in(MODEL_BASE, 2), 0xFFFF);
+		EXPECT_EQ(model.stray, 0);
 		access_port(MODEL_BASE, 2, true, 1, c.cdb + i);
 	}
 	EXPECT_EQ(drive->cdbs, 1);

@@ -1374,10 +1374,29 @@ TEST(pio_beside_dma)
 	dma_issue(&op);
 	out(MODEL_BASE + 6, 1, 0xF0);
 	burst(MODEL_BASE, 2, true, model.memory + DATA, 512);
+	EXPECT_EQ(in(MODEL_BASE, 4), 0xFFFFFFFF);
 	EXPECT_EQ(model.stray, 0);
 	out(MODEL_BASE + 6, 1, 0xE0);
 	remember(&op, model.memory + list_base());
 	EXPECT_EQ(dma_finish(&op), 0x40);
+	EXPECT(disks_right());
+}
+
+/* Words that are read could be missing in what is written. */
+TEST(reads_beside_a_write)
+{
+	struct op op = { 0, 200, 1, 0, true, false, false, LINUX };
+
+	machine(true, false, 512);
+	taskfile(&op);
+	out(MODEL_BASE + 7, 1, 0x30);
+	alt_wait(0x88, 8);
+	EXPECT_EQ(in(MODEL_BASE, 2), 0xFFFF);
+	EXPECT_EQ(model.stray, 0);
+	fill(model.memory + DATA, 512);
+	burst(MODEL_BASE, 2, true, model.memory + DATA, 512);
+	remember(&op, model.memory + DATA);
+	EXPECT_EQ(alt_wait(0x80, 0), 0x40);
 	EXPECT(disks_right());
 }
 
@@ -1480,6 +1499,6 @@ TEST_MAIN(CASE(pio_all_forms), CASE(dma_all_forms),
 	  CASE(command_while_busy), CASE(registers_stay_while_busy),
 	  CASE(selection_before_a_late_start),
 	  CASE(status_just_after_a_command), CASE(pio_beside_dma),
-	  CASE(ports_that_move),
+	  CASE(reads_beside_a_write), CASE(ports_that_move),
 
 	  CASE(not_enough_memory), CASE(engine_that_was_reset))
