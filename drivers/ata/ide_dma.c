@@ -349,13 +349,15 @@ static bool engine_done(struct ide_channel *ch)
 
 /*
  * True if the registers hold the signature of a reset that we did not see
- * (ATA-7 volume 2, 9.12): then the memory may be in other use by now. A read
- * of sector 1 may leave the same there.
+ * (ATA-7 volume 2, 9.12), or are device 0's since: then the memory may be in
+ * other use by now. A read of sector 1 may leave the same there.
  */
 static bool was_reset(struct ide_channel *ch)
 {
 	const struct ide_request *rq = &ch->dma.rq;
 
+	if (rq->unit && !(hw_in(ch->base + ATA_DEVICE, 1) & ATA_DEV1))
+		return true;
 	return hw_in(ch->base + ATA_FEATURES, 1) == 1 &&
 	       hw_in(ch->base + ATA_COUNT, 1) == 1 &&
 	       hw_in(ch->base + ATA_LBA_LOW, 1) == 1 &&

@@ -783,6 +783,26 @@ TEST(reset_read_leaves_memory_alone)
 	}
 }
 
+/* What the guest sees after it is its sibling, which has been selected. */
+TEST(reset_of_the_second_device)
+{
+	struct op op = { 1, 200, 4, 0, false, false, false, LINUX };
+	u8 before[0x1000];
+
+	for (int i = 0; i < 3; i++) {
+		machine(false, true, 512);
+		dma_issue(&op);
+		out(MODEL_BM, 1, 8);
+		model.dev[0].atapi = i == 1;
+		model.dev[0].present = i != 2;
+		soft_reset();
+		memset(model.memory + DATA, 0x77, 0x1000);
+		in(MODEL_BASE + 7, 1);
+		memset(before, 0x77, sizeof(before));
+		EXPECT(!memcmp(before, model.memory + DATA, sizeof(before)));
+	}
+}
+
 /* Of sector 1 the registers are as after a reset. */
 TEST(reads_of_sector_1)
 {
@@ -1484,7 +1504,8 @@ TEST_MAIN(CASE(pio_all_forms), CASE(dma_all_forms),
 	  CASE(error_in_a_split_write), CASE(interrupts_of_a_split_write),
 	  CASE(slow_split_write), CASE(a_reset_ends_a_split_write),
 	  CASE(aborts_at_every_step), CASE(reset_without_a_stop),
-	  CASE(reset_read_leaves_memory_alone), CASE(reads_of_sector_1),
+	  CASE(reset_read_leaves_memory_alone),
+	  CASE(reset_of_the_second_device), CASE(reads_of_sector_1),
 	  CASE(a_read_that_is_refused),
 	  CASE(a_read_with_an_error_of_the_engine),
 	  CASE(no_second_start_across_a_border), CASE(no_start_slips_in),
