@@ -125,6 +125,7 @@ struct ide_channel {
 	struct ata_options options;
 	u16 base, control, bm; /* ports; 0: not decoded */
 	u32 spins;	       /* bound of a wait, in port reads */
+	bool has_engine;       /* bm has been there */
 	struct ide_unit unit[2];
 	struct ata_taskfile tf;
 	struct ide_request packet; /* PACKET, until the guest has sent a CDB */

@@ -96,6 +96,20 @@ static void channel_idle(struct ide_channel *ch)
 	ide_hooks_update(ch);
 }
 
+/*
+ * The guest has reset the device: the memory of its command may be in other
+ * use by now. A device that still waits for data has not heard of it, and none
+ * is there while the chipset's decoder is off: then the command goes on.
+ */
+static void reset_sent(struct ide_channel *ch)
+{
+	u8 st = new_status(ch);
+
+	ch->dma.length = ch->dma.sent;
+	if (st != 0xFF && (st & (ATA_BSY | ATA_DRQ)) != ATA_DRQ)
+		channel_idle(ch);
+}
+
 /* What a command tells the device of later ones. */
 static void command_note(struct ide_channel *ch, const struct ide_request *rq)
 {
@@ -210,7 +224,7 @@ static void device_reset(struct ide_channel *ch, const struct ide_request *rq)
 	ide_send(ch, rq);
 	if (ch->unit[rq->unit].dev &&
 	    (!ch->dma.active || ch->dma.rq.unit == rq->unit))
-		channel_idle(ch);
+		reset_sent(ch);
 }
 
 /*
@@ -305,7 +319,7 @@ static void control_block(struct ide_channel *ch, u16 port, bool write, u8 *p)
 	}
 	hw_out(port, 1, *p);
 	if (*p & IDE_CTL_SRST)
-		channel_idle(ch);
+		reset_sent(ch);
 }
 
 static void bus_master(struct ide_channel *ch, u16 port, bool write, u8 *p)
@@ -348,6 +362,16 @@ static void access_bytes(struct ide_channel *ch, const struct port_io *io,
 		}
 }
 
+/*
+ * A function decodes all of its ports or none. Those of a compatible channel
+ * keep their numbers while they are off: another device may answer there, and
+ * what it says must not be taken for a command's end.
+ */
+static bool is_on(const struct ide_channel *ch)
+{
+	return ch->base && ch->control && (ch->bm || !ch->has_engine);
+}
+
 /* The hook may have moved away between the exit and the lock. */
 static enum verdict command_access(void *ctx, const struct port_io *io)
 {
@@ -355,7 +379,7 @@ static enum verdict command_access(void *ctx, const struct port_io *io)
 	enum verdict verdict = DONE;
 
 	lock_acquire(&ch->lock);
-	if (!ch->base || (u16)(io->port - ch->base) > 7)
+	if (!is_on(ch) || (u16)(io->port - ch->base) > 7)
 		verdict = DENY;
 	else if (io->port == ch->base)
 		ide_pio_data(ch, io);
@@ -371,7 +395,7 @@ static enum verdict control_access(void *ctx, const struct port_io *io)
 	enum verdict verdict = DONE;
 
 	lock_acquire(&ch->lock);
-	if (io->port != ch->control)
+	if (!is_on(ch) || io->port != ch->control)
 		verdict = DENY;
 	else
 		access_bytes(ch, io, io->port, io->port + 1, control_block);
@@ -421,6 +445,7 @@ void ide_channel_place(struct ide_channel *ch, u16 base, u16 control, u16 bm)
 	ch->base = base;
 	ch->control = control;
 	ch->bm = bm;
+	ch->has_engine |= bm != 0;
 	ide_hooks_update(ch);
 	lock_release(&ch->lock);
 }

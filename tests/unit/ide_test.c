@@ -1445,6 +1445,81 @@ TEST(ports_that_move)
 	EXPECT(disks_right());
 }
 
+/* While its ports are off, what answers there is another device. */
+TEST(ports_of_another_device)
+{
+	static struct model_device ours;
+	struct op op = { 0, 200, 4, 0, true, false, false, LINUX };
+	struct op other = { 0, 10, 4, 0, true, false, false, LINUX };
+
+	machine(true, false, 512);
+	for (int i = 0; i < 4; i++) {
+		fill(model.memory + DATA, op_bytes(&op));
+		make_list(PRDS, DATA, op_bytes(&op), false);
+		taskfile(&op);
+		out(MODEL_BM + 4, 4, PRDS);
+		out(MODEL_BASE + 7, 1, i & 1 ? 0x30 : 0xCA);
+		alt_wait(0x88, 8);
+		ide_channel_place(ch, MODEL_BASE, i & 2 ? 0 : MODEL_CTL,
+				  i & 2 ? MODEL_BM : 0);
+		ours = model.dev[0];
+		model.dev[0] = model.dev[1];
+		EXPECT_EQ(in(MODEL_BASE + 7, 1), 0xFF);
+		soft_reset();
+		taskfile(&other);
+		out(MODEL_BASE + 7, 1, 0x30);
+		out(MODEL_BASE + 6, 1, 0xF0);
+		out(MODEL_BASE + 1, 1, 1);
+		out(MODEL_BASE + 7, 1, i & 1 ? 0x30 : 0xA0);
+		model.dev[0] = ours;
+		model.device = 0xE0;
+		ide_channel_place(ch, MODEL_BASE, MODEL_CTL, MODEL_BM);
+		start_engine(true);
+		burst(MODEL_BASE, 2, true, model.memory + DATA, 512);
+		for (int n = 0; n < 500; n++)
+			model_tick();
+		out(MODEL_BM, 1, 0);
+		soft_reset();
+		settle(&op, model.memory + DATA);
+		EXPECT(do_dma(&op));
+	}
+	EXPECT(disks_right());
+}
+
+/* The chipset's decoder is off; the device goes on with what it does. */
+TEST(a_reset_that_does_not_arrive)
+{
+	struct op op = { 0, 90, 40, 0, true, false, false, LINUX };
+
+	machine(true, false, 512);
+	model.max_busy = 1;
+	for (int i = 0; i < 2; i++) {
+		fill(model.memory + DATA, op_bytes(&op));
+		make_list(PRDS, DATA, op_bytes(&op), false);
+		taskfile(&op);
+		out(MODEL_BM + 4, 4, PRDS);
+		out(MODEL_BASE + 7, 1, i ? 0x30 : 0xCA);
+		alt_wait(0x88, 8);
+		model.off = true;
+		soft_reset();
+		model.off = false;
+		for (int n = 0; n < 20; n++) {
+			out(MODEL_BM, 1, 1);
+			model_tick();
+			out(MODEL_BM, 1, 0);
+		}
+		out(MODEL_BASE + 6, 1, 0xF0); /* a busy device does not heed */
+		for (int n = 0; n < 20; n++) {
+			alt_wait(0x80, 0);
+			burst(MODEL_BASE, 2, true,
+			      model.memory + DATA + 512 * n, 512);
+		}
+		soft_reset();
+		settle(&op, model.memory + DATA);
+	}
+	EXPECT(disks_right());
+}
+
 TEST(not_enough_memory)
 {
 	static const u32 sizes[] = { 0, PAGE_SIZE, 0x100000, 0x240000 };
@@ -1521,5 +1596,5 @@ TEST_MAIN(CASE(pio_all_forms), CASE(dma_all_forms),
 	  CASE(selection_before_a_late_start),
 	  CASE(status_just_after_a_command), CASE(pio_beside_dma),
 	  CASE(reads_beside_a_write), CASE(ports_that_move),
-
+	  CASE(ports_of_another_device), CASE(a_reset_that_does_not_arrive),
 	  CASE(not_enough_memory), CASE(engine_that_was_reset))
