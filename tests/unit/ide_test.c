@@ -1277,6 +1277,64 @@ TEST(identify_is_adjusted)
 	EXPECT_EQ(id[83 * 2 + 1] & 4, 4); /* 48-bit stays */
 }
 
+/* It is forgotten, and was never the sibling's. */
+TEST(a_command_after_half_a_sector)
+{
+	u8 id[256];
+
+	machine(true, false, 512);
+	out(MODEL_BASE + 6, 1, 0xA0);
+	out(MODEL_BASE + 7, 1, 0xEC);
+	alt_wait(0x88, 8);
+	burst(MODEL_BASE, 2, false, id, sizeof(id));
+	out(MODEL_BASE + 6, 1, 0xB0);
+	EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x40);
+	EXPECT_EQ(in(MODEL_CTL, 1), 0x40);
+	EXPECT_EQ(in(MODEL_BASE, 2), 0xFFFF);
+	out(MODEL_BASE + 6, 1, 0xA0);
+	EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x48);
+	EXPECT_EQ(command_status(0xA0, 0xE7), 0x40);
+	EXPECT_EQ(in(MODEL_BASE, 2), 0xFFFF);
+}
+
+/* EXECUTE DEVICE DIAGNOSTIC selects the first device. */
+TEST(a_command_after_a_diagnostic)
+{
+	machine(true, false, 512);
+	command_status(0xF0, 0x90);
+	out(MODEL_BASE + 7, 1, 0xE7);
+	EXPECT_EQ(model.dev[0].command, 0xE7);
+}
+
+TEST(more_data_than_sectors)
+{
+	struct op op = { 0, 200, 1, 0, true, false, false, LINUX };
+
+	machine(true, false, 512);
+	fill(model.memory + DATA, 1024);
+	remember(&op, model.memory + DATA);
+	taskfile(&op);
+	out(MODEL_BASE + 7, 1, 0x30);
+	alt_wait(0x88, 8);
+	burst(MODEL_BASE, 2, true, model.memory + DATA, 1024);
+	EXPECT_EQ(alt_wait(0x80, 0), 0x40);
+	EXPECT_EQ(ch->pio.kind, PIO_NONE);
+	EXPECT(disks_right());
+}
+
+TEST(sectors_are_verified)
+{
+	struct op op = { 0, 200, 4, 0, false, false, false, LINUX };
+
+	machine(true, false, 512);
+	taskfile(&op);
+	out(MODEL_BASE + 7, 1, 0x40);
+	EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x40);
+	EXPECT_EQ(model.dev[0].lba, 200);
+	EXPECT_EQ(model.dev[0].left, 4);
+	EXPECT(!hooked(MODEL_CTL, 1)); /* no data is waited for */
+}
+
 TEST(a_log_is_not_adjusted)
 {
 	u8 log[512];
@@ -1591,9 +1649,11 @@ TEST_MAIN(CASE(pio_all_forms), CASE(dma_all_forms),
 	  CASE(memory_beyond_the_data), CASE(what_the_engine_does_not_heed),
 	  CASE(lists_as_large_as_can_be), CASE(list_longer_or_shorter),
 	  CASE(atapi_sibling), CASE(identify_is_adjusted),
-	  CASE(a_log_is_not_adjusted), CASE(wide_register_access),
-	  CASE(command_while_busy), CASE(registers_stay_while_busy),
-	  CASE(selection_before_a_late_start),
+	  CASE(a_command_after_half_a_sector),
+	  CASE(a_command_after_a_diagnostic), CASE(more_data_than_sectors),
+	  CASE(sectors_are_verified), CASE(a_log_is_not_adjusted),
+	  CASE(wide_register_access), CASE(command_while_busy),
+	  CASE(registers_stay_while_busy), CASE(selection_before_a_late_start),
 	  CASE(status_just_after_a_command), CASE(pio_beside_dma),
 	  CASE(reads_beside_a_write), CASE(ports_that_move),
 	  CASE(ports_of_another_device), CASE(a_reset_that_does_not_arrive),
