@@ -62,7 +62,6 @@ void mail_post(struct mailbox *b, u32 i, const struct mail_slot *message,
 
 	*s = *message;
 	s->order = ++b->order;
-	s->failed = false;
 	set(s, MAIL_WAITING, now);
 }
 
