@@ -50,6 +50,7 @@ static struct { /* what has come of a call */
 
 /* What the program does in its slice. */
 static void (*turn)(struct slice *s, struct program *p);
+static bool background_init; /* what comes in one of the background */
 
 /* ---- stand-ins -------------------------------------------------------------- */
 
@@ -152,7 +153,7 @@ void guest_inject_mem_fault(struct vcpu *cpu_,
 void startup_init_signal(struct vcpu *cpu_)
 {
 	/* whatever else the call does is done, and nobody waits for it */
-	EXPECT_EQ(seen.skips + seen.traps, 1);
+	EXPECT_EQ(seen.skips + seen.traps, !background_init);
 	EXPECT_EQ(all.lock.next, all.lock.serving);
 	seen.inits++;
 }
@@ -197,7 +198,8 @@ void slice_end(struct slice *s)
 
 bool slice_background(struct programs *programs, struct vcpu *cpu_)
 {
-	return false;
+	EXPECT(programs == &all && cpu_ == v);
+	return background_init;
 }
 
 /* ---- a caller and three programs ------------------------------------------- */
@@ -396,6 +398,8 @@ TEST(programs_that_are_not_there)
 	EXPECT_EQ(send_to(BIT(63)), -ENOENT);
 	all.program[0].state = SHOJI_PROGRAM_STOPPED;
 	EXPECT_EQ(send_to(0), -ENOENT);
+	all.count = 1;
+	EXPECT_EQ(send_to(1), -ENOENT);
 	EXPECT_EQ(seen.runs, 0);
 }
 
@@ -443,6 +447,8 @@ TEST(a_handle_is_its_senders)
 	EXPECT_EQ(seen.runs, 0);
 	caller(3, 0x1000 | BIT(63) | 0x005);
 	EXPECT_EQ(wait_for(handle ^ 1, REPLY, 64), -ENOENT);
+	EXPECT_EQ(wait_for(handle | 0xf0, REPLY, 64), -ENOENT);
+	EXPECT_EQ(call(SHOJI_CANCEL, handle | 0xf0, 0, 0), -ENOENT);
 	EXPECT_EQ(wait_for(handle, REPLY, 64), -EAGAIN);
 	EXPECT_EQ(v->gpr[GPR_RDX], handle);
 	turn = reply;
@@ -463,10 +469,14 @@ TEST(ids_of_no_program)
 		       (i < 2 ? &all.program[i] : NULL));
 	EXPECT_EQ(program_new_id(&all, &all.program[1], 15) & 0xff, 0x1f);
 	EXPECT_EQ(program_new_id(&all, &all.program[1], 15) >> 62, 1);
+	random_value = ~0ULL;
+	EXPECT_EQ(program_new_id(&all, &all.program[1], 3) & 0xff, 0x13);
 	random_value = 0;
 	EXPECT_EQ(program_new_id(&all, &all.program[1], 3), BIT(62) | 0x13);
 	EXPECT(program_new_id(&all, &all.program[1], 3) !=
 	       program_new_id(&all, &all.program[1], 3));
+	all.count = 1;
+	EXPECT(!program_of_id(&all, BIT(62) | 1 << 4));
 }
 
 /* Before a message goes out: nothing has happened, and the guest's kernel may
@@ -623,12 +633,22 @@ TEST(nobody_spins)
 	p->not_before = fake_now + 5000000000;
 	EXPECT_EQ(wait_for(handle, REPLY, 64), -EAGAIN);
 	EXPECT_EQ(v->gpr[GPR_RCX], 1000);
+	p->not_before = fake_now;
+	p->wake = PROGRAM_FOREVER; /* of when it waited last */
+	EXPECT_EQ(wait_for(handle, REPLY, 64), -EAGAIN);
+	EXPECT_EQ(v->gpr[GPR_RCX], 0);
 }
 
 static void sleep_on(struct slice *s, struct program *p)
 {
 	p->poked = false;
 	p->state = SHOJI_PROGRAM_WAITING;
+}
+
+static void sleep_and_be_poked(struct slice *s, struct program *p)
+{
+	sleep_on(s, p);
+	p->poked = true;
 }
 
 TEST(program_that_waits_itself)
@@ -644,6 +664,10 @@ TEST(program_that_waits_itself)
 	EXPECT_EQ(wait_for(v->gpr[GPR_RDX], REPLY, 64), -EAGAIN);
 	EXPECT_EQ(v->gpr[GPR_RCX], 1000);
 	p->wake = fake_now;
+	EXPECT_EQ(wait_for(v->gpr[GPR_RDX], REPLY, 64), -EAGAIN);
+	EXPECT_EQ(v->gpr[GPR_RCX], 0);
+	turn = sleep_and_be_poked;
+	p->wake = PROGRAM_FOREVER;
 	EXPECT_EQ(wait_for(v->gpr[GPR_RDX], REPLY, 64), -EAGAIN);
 	EXPECT_EQ(v->gpr[GPR_RCX], 0);
 }
@@ -662,6 +686,13 @@ TEST(an_init_is_not_lost)
 	turn = NULL;
 	EXPECT_EQ(send_to(0), -EAGAIN);
 	EXPECT_EQ(seen.inits, 0);
+	memset(&seen, 0, sizeof(seen));
+	programs_background(v);
+	EXPECT_EQ(seen.inits, 0);
+	background_init = true;
+	programs_background(v);
+	background_init = false;
+	EXPECT_EQ(seen.inits, 1);
 }
 
 /* ---- buffers -------------------------------------------------------------------- */
@@ -810,13 +841,22 @@ TEST(what_they_say)
 	       stat->exits[VMEXIT_KINDS - 1] == 5 && stat->slices == 3 &&
 	       stat->program_ns == 4);
 	strcpy(all.program[0].m.name, "first");
+	strcpy(all.program[0].stopped, "why");
 	all.program[0].restarts = 6;
 	all.program[0].run_ns = 7;
+	all.program[0].memory_size = 8;
+	all.program[0].messages = 9;
+	all.program[0].slices = 10;
 	send_to(0);
 	call(SHOJI_PROGRAM, REPLY, 4096, 0);
 	EXPECT(!strcmp(p->name, "first") && p->restarts == 6 && p->run_ns == 7);
+	EXPECT(p->memory == 8 && p->messages == 9 && p->slices == 10);
 	EXPECT(p->state == SHOJI_PROGRAM_READY && p->waiting == 1 && !p->open &&
 	       p->for_user == 1 && p->message_max == SLOT_SIZE);
+	EXPECT(!strcmp(p->stopped, "why"));
+	mail_receive(&all.program[0].mail, fake_now);
+	call(SHOJI_PROGRAM, REPLY, 4096, 0);
+	EXPECT(p->waiting == 0 && p->open == 1);
 	call(SHOJI_PROGRAM, REPLY, 4096, 2); /* never loaded */
 	EXPECT_EQ(p->state, SHOJI_PROGRAM_STOPPED);
 }

@@ -274,8 +274,12 @@ TEST(mail_half_for_one)
 	EXPECT_EQ(post(&b, &kernel, 15, 1), 3);
 	EXPECT_EQ(post(&b, &self, 16, 1), -EBUSY);
 	b.slots = 1;
+	EXPECT(!mail_sent(&b, 12, &alice, 1));
 	b.slot[0].state = MAIL_FREE;
 	EXPECT_EQ(post(&b, &alice, 17, 1), 0);
+	b = (struct mailbox){ .slots = 2, .stale_ns = 100 };
+	EXPECT_EQ(post(&b, &alice, 18, 1), 0);
+	EXPECT_EQ(post(&b, &alice, 19, 1), -EBUSY);
 }
 
 TEST(mail_given_up)
@@ -320,6 +324,10 @@ TEST(mail_stale)
 	b = (struct mailbox){ .slots = 1, .stale_ns = 100 };
 	EXPECT_EQ(post(&b, &kernel, 16, 0), 0);
 	EXPECT_EQ(post(&b, &bob, 17, 100), 0);
+	/* a reply that nobody has fetched */
+	EXPECT_EQ(mail_reply(mail_receive(&b, 101), 8, 0, 105), 0);
+	EXPECT_EQ(post(&b, &alice, 18, 204), -EBUSY);
+	EXPECT_EQ(post(&b, &alice, 18, 205), 0);
 }
 
 /* ... but what is new on a CPU whose clock is ahead is not old. */

@@ -78,6 +78,9 @@ u32 fpu_size(void)
 
 void fpu_save(void *area)
 {
+	/* nobody else may load it before */
+	for (u32 i = 0; i < all.count; i++)
+		EXPECT(all.program[i].xstate != area || all.program[i].holder);
 	memset(area, PATTERN, 1024);
 }
 
@@ -112,8 +115,11 @@ void fpu_reset(void *area)
 	(void)area;
 }
 
+static u64 switch_ns; /* how long it takes */
+
 void barrier_switch(void)
 {
+	fake_now += switch_ns;
 	note('|');
 }
 
@@ -223,10 +229,13 @@ static u64 nested_attr(unsigned int access, enum mem_type type)
 /* What a program does when it runs next, and for how long. */
 static struct {
 	enum vmexit_kind exit;
+	struct vmexit told; /* of it, besides */
 	u64 ns;
 	u32 runs;
 	void (*meanwhile)(void);
 	u32 leaf; /* of CPUID */
+	u64 ticks;
+	bool flush;
 } next;
 
 static void program_run(struct vcpu *v, struct virt_program *p, u64 ticks,
@@ -234,14 +243,18 @@ static void program_run(struct vcpu *v, struct virt_program *p, u64 ticks,
 {
 	struct program *q = &all.program[p->index];
 
-	(void)v;
-	(void)ticks;
+	EXPECT(q->state == SHOJI_PROGRAM_RUNNING && !q->poked);
+	EXPECT_EQ(q->holder, v->cpu->index + 1);
+	EXPECT_EQ(all.lock.next, all.lock.serving);
+	next.ticks = ticks;
+	next.flush = p->flush;
 	memset(q->memory + PIECE, PATTERN, MEMORY - PIECE);
 	memset(p->gpr, PATTERN, sizeof(p->gpr));
 	p->gpr[GPR_RAX] = next.leaf;
 	next.runs++;
 	fake_now += next.ns;
-	*exit = (struct vmexit){ .kind = next.exit };
+	*exit = next.told;
+	exit->kind = next.exit;
 	if (next.meanwhile)
 		next.meanwhile();
 }
@@ -318,6 +331,7 @@ static void start(u8 restart)
 	vcpus[0].timer = vcpus[1].timer = true;
 	vcpus[0].deadline = vcpus[1].deadline = 1;
 	next.exit = VMEXIT_INTR;
+	next.told = (struct vmexit){ 0 };
 	next.ns = 1000;
 	next.runs = 0;
 	next.meanwhile = NULL;
@@ -335,8 +349,8 @@ static struct mail_slot *post(struct program *p)
 	return &p->mail.slot[i];
 }
 
-/* One call of CPU @cpu that waits for the message in @slot. */
-static void call(u32 cpu, struct program *p, const struct mail_slot *slot)
+/* One call of CPU @cpu that waits for the message in @slot; true: an INIT. */
+static bool call(u32 cpu, struct program *p, const struct mail_slot *slot)
 {
 	struct slice s = { .all = &all,
 			   .v = &vcpus[cpu],
@@ -346,6 +360,7 @@ static void call(u32 cpu, struct program *p, const struct mail_slot *slot)
 	slice_run(&s, p, slot, slot ? slot->id : 0);
 	slice_end(&s);
 	lock_release(&all.lock);
+	return s.init;
 }
 
 static u64 count(const void *memory, u64 size, u8 value)
@@ -405,6 +420,189 @@ TEST(nothing_is_left_behind)
 	next.ns = 400000;
 	call(0, &all.program[0], NULL);
 	EXPECT(!strcmp(order, "(|l|)"));
+}
+
+/* The guest has to run, or the program is stopped and comes again. */
+TEST(what_an_exit_means)
+{
+	const struct vmexit exec = { .fault = { .gpa = 0x1234, .exec = true } };
+	const struct vmexit write = { .fault = { .gpa = 0x1234,
+						 .write = true } };
+	const struct vmexit read = { .fault = { .gpa = 0x1234 } };
+	const struct vmexit pf = { .exception = { .vector = 14 },
+				   .info = 0x5678 };
+	const struct vmexit gp = { .exception = { .vector = 13, .error = 7 },
+				   .info = 0x5678 };
+	const struct {
+		enum vmexit_kind kind;
+		const struct vmexit *told;
+		const char *stopped;
+	} cases[] = {
+		{ VMEXIT_INIT, &read, NULL },
+		{ VMEXIT_INTR, &read, NULL },
+		{ VMEXIT_NMI, &read, NULL },
+		{ VMEXIT_DEADLINE, &read, NULL },
+		{ VMEXIT_HANDLED, &read, NULL },
+		{ VMEXIT_NESTED_FAULT, &exec, "execution of 0x1234" },
+		{ VMEXIT_NESTED_FAULT, &write, "write of 0x1234" },
+		{ VMEXIT_NESTED_FAULT, &read, "read of 0x1234" },
+		{ VMEXIT_EXCEPTION, &pf, "access to 0x5678" },
+		{ VMEXIT_EXCEPTION, &gp, "exception 13 (0x7)" },
+		{ VMEXIT_RDMSR, &pf, "exit 2, 0x0 0x5678" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct program *p = &all.program[0];
+
+		start(1);
+		next.exit = cases[i].kind;
+		next.told = *cases[i].told;
+		EXPECT_EQ(call(0, p, NULL), cases[i].kind == VMEXIT_INIT);
+		EXPECT_EQ(all.cpu[0].wanted, cases[i].kind == VMEXIT_INTR);
+		EXPECT(p->slices == 1 || cases[i].stopped);
+		EXPECT(p->dirty == !!cases[i].stopped && p->again == p->dirty);
+		EXPECT(!p->dirty || strstr(p->stopped, cases[i].stopped));
+	}
+}
+
+/* Until the end of the slice, and at all. */
+TEST(no_longer_than_its_slice)
+{
+	start(1);
+	call(0, &all.program[0], NULL);
+	EXPECT_EQ(next.ticks, 500000);
+	switch_ns = 100000;
+	call(0, &all.program[0], NULL);
+	EXPECT_EQ(next.ticks, 400000);
+	switch_ns = 500000;
+	call(0, &all.program[0], NULL);
+	EXPECT_EQ(next.ticks, 1);
+	switch_ns = 0;
+}
+
+/* Once on each CPU that may know the pages that it has no more. */
+TEST(forgets_what_it_has_no_more)
+{
+	struct program *p = &all.program[0];
+
+	start(1);
+	p->stale = 6;
+	for (u32 i = 0; i < 4; i++) {
+		call(i % 2, p, NULL);
+		EXPECT_EQ(next.flush, i == 1);
+	}
+	EXPECT_EQ(p->stale, 4);
+}
+
+static void gets_it(void)
+{
+	mail_receive(&all.program[0].mail, fake_now);
+}
+
+static void answers_it(void)
+{
+	EXPECT_EQ(mail_reply(&all.program[0].mail.slot[0], 8, 0, fake_now), 0);
+}
+
+static void loses_it(void)
+{
+	all.program[0].mail.slot[0].id++;
+}
+
+/* And no longer, whatever else it has to do. */
+TEST(until_its_message_is_answered)
+{
+	struct program *p = &all.program[0];
+	struct mail_slot *slot;
+
+	start(1);
+	slot = post(p);
+	next.exit = VMEXIT_CPUID;
+	next.ns = 100000;
+	call(0, p, slot);
+	EXPECT_EQ(next.runs, 5);
+	next.meanwhile = gets_it;
+	call(0, p, slot);
+	EXPECT_EQ(next.runs, 10);
+	next.meanwhile = loses_it;
+	call(0, p, slot);
+	EXPECT_EQ(next.runs, 11);
+	next.meanwhile = answers_it;
+	call(0, p, slot);
+	EXPECT_EQ(next.runs, 12);
+	next.meanwhile = NULL;
+	call(0, p, slot);
+	EXPECT_EQ(next.runs, 12);
+	/* its own memory has to go first */
+	p->dirty = true;
+	call(0, p, slot);
+	EXPECT_EQ(p->clean, PIECE);
+}
+
+static void second_sleeps(void)
+{
+	all.program[1].cpu.gpr[GPR_RAX] = PROGRAM_SLEEP;
+	all.program[1].cpu.gpr[GPR_RDI] = PROGRAM_FOREVER;
+	next.meanwhile = NULL;
+}
+
+/* One waits, the other one goes on in the same slice, with its own state. */
+TEST(another_ones_turn)
+{
+	struct program *p = &all.program[0], *q = &all.program[1];
+
+	start(1);
+	memset(order, 0, sizeof(order));
+	next.exit = VMEXIT_HYPERCALL;
+	next.leaf = PROGRAM_CALLS; /* there is no such call */
+	next.ns = 200000;
+	next.meanwhile = second_sleeps;
+	call(0, q, NULL);
+	EXPECT(!strcmp(order, "(|l|l|)"));
+	EXPECT(q->slices == 1 && p->slices == 1 && next.runs == 3);
+	EXPECT_EQ(q->state, SHOJI_PROGRAM_WAITING);
+	EXPECT(!p->holder && !q->holder);
+	EXPECT_EQ(count(p->xstate, 1024, PATTERN), 1024);
+	EXPECT_EQ(count(q->xstate, 1024, PATTERN), 1024);
+	EXPECT(p->run_ns == 400000 && q->run_ns == 200000);
+	EXPECT(all.cpu[0].ns == 600000 && all.cpu[0].slices == 1);
+	/* where nobody can go on, nothing has happened */
+	memset(order, 0, sizeof(order));
+	p->file = NULL;
+	call(0, q, NULL);
+	EXPECT(!order[0] && next.runs == 3);
+}
+
+/* It looks again, once, and waits on. */
+TEST(woken_for_nothing)
+{
+	struct program *p = &all.program[0];
+
+	start(1);
+	all.program[1].file = NULL;
+	p->state = SHOJI_PROGRAM_WAITING;
+	p->cpu.gpr[GPR_RAX] = PROGRAM_SLEEP;
+	p->cpu.gpr[GPR_RDI] = p->wake = fake_now + 1;
+	p->poked = true;
+	call(0, p, NULL);
+	EXPECT(!p->poked && !p->holder && next.runs == 0);
+	EXPECT_EQ(p->state, SHOJI_PROGRAM_WAITING);
+	fake_now++;
+	call(0, p, NULL);
+	EXPECT_EQ(next.runs, 1);
+}
+
+/* It would not help who waits for a program that another CPU runs. */
+TEST(no_other_instead)
+{
+	start(1);
+	all.program[0].holder = 2;
+	call(0, &all.program[0], NULL);
+	EXPECT_EQ(next.runs, 0);
+	call(0, &all.program[1], NULL);
+	EXPECT_EQ(next.runs, 1);
+	call(1, &all.program[0], NULL);
+	EXPECT_EQ(all.program[0].slices, 1);
 }
 
 /* Of a CPU that has everything. */
@@ -532,10 +730,11 @@ TEST(seen_by_another_program)
 	EXPECT_EQ(mail_reply(mail_receive(&p->mail, 1), 8, 0, 1), 0);
 	(void)crash(p, VMEXIT_SHUTDOWN);
 	/* the reply was there, but is being wiped */
-	EXPECT_EQ(asks(PROGRAM_WAIT, (u64)id, reply, 8, 0), -EAGAIN);
+	EXPECT_EQ(asks(PROGRAM_WAIT, (u64)id, reply, 8, fake_now), -EAGAIN);
 	EXPECT_EQ(asks(PROGRAM_SEND, 0, 7, reply, 8), -EBUSY);
-	asks(PROGRAM_WAIT, (u64)id, reply, 8, PROGRAM_FOREVER);
+	asks(PROGRAM_WAIT, (u64)id, reply, 8, fake_now + 9);
 	EXPECT_EQ(q->state, SHOJI_PROGRAM_WAITING);
+	EXPECT_EQ(q->wake, fake_now + 9);
 	q->poked = false;
 	while (p->dirty)
 		call(0, p, NULL);
@@ -582,9 +781,11 @@ TEST(lines_and_random_bytes)
 	start(1);
 	all_refused(refused, ARRAY_SIZE(refused));
 	heap = space_find(&all.program[1].space, PROGRAM_HEAP, 4096, ELF_W);
-	memcpy(heap, "a\n\x7f~\x80", 5);
-	EXPECT_EQ(asks(PROGRAM_LOG, PROGRAM_HEAP, 5, 0, 0), 0);
-	EXPECT(!strcmp(logged, "second: a??~?"));
+	memcpy(heap, "\n\x1f \x7f~\x80", 6);
+	EXPECT_EQ(asks(PROGRAM_LOG, PROGRAM_HEAP, 6, 0, 0), 0);
+	EXPECT(!strcmp(logged, "second: ?? ?~?"));
+	EXPECT_EQ(asks(PROGRAM_LOG, CODE + 0x40, 1, 0, 0), 0);
+	EXPECT(!strcmp(logged, "second: ?"));
 	memset(heap, 'b', PROGRAM_LOG_MAX);
 	EXPECT_EQ(asks(PROGRAM_LOG, PROGRAM_HEAP, PROGRAM_LOG_MAX, 0, 0), 0);
 	EXPECT_EQ(strlen(logged), 8 + PROGRAM_LOG_MAX);
@@ -637,6 +838,11 @@ TEST(sends_to_whom_it_may)
 	id = asks(PROGRAM_SEND, 0, 7, CODE, 8);
 	EXPECT_EQ(asks(PROGRAM_CANCEL, (u64)id, 0, 0, 0), 0);
 	EXPECT_EQ(asks(PROGRAM_CANCEL, (u64)id, 0, 0, 0), -ENOENT);
+	EXPECT(asks(PROGRAM_SEND, 0, 7, PROGRAM_HEAP, 65536) > 0);
+	q->m.sends = 2; /* to itself */
+	EXPECT_EQ(asks(PROGRAM_SEND, 0, 7, CODE, 8), -EPERM);
+	EXPECT(asks(PROGRAM_SEND, 1, 7, CODE, 8) > 0);
+	q->m.sends = 1;
 	p->state = SHOJI_PROGRAM_STOPPED;
 	EXPECT_EQ(asks(PROGRAM_SEND, 0, 7, CODE, 8), -ENOENT);
 	p->file = NULL;
@@ -737,6 +943,36 @@ static void sleeps(void)
 	p->cpu.gpr[GPR_RDI] = fake_now + 1000;
 }
 
+static u64 wakes_at;
+
+static void sleeps_until(void)
+{
+	struct program *p = &all.program[0];
+
+	p->cpu.gpr[GPR_RAX] = PROGRAM_SLEEP;
+	p->cpu.gpr[GPR_RDI] = wakes_at;
+}
+
+/* No deadline: others' turn. One that is over: on at once. */
+TEST(sleeps_not_at_all)
+{
+	struct program *p = &all.program[0];
+
+	start(1);
+	all.program[1].file = NULL;
+	next.exit = VMEXIT_HYPERCALL;
+	next.ns = 100000;
+	next.meanwhile = sleeps_until;
+	call(0, p, NULL);
+	EXPECT_EQ(next.runs, 1);
+	EXPECT(p->state == SHOJI_PROGRAM_READY && !p->cpu.gpr[GPR_RAX]);
+	wakes_at = fake_now;
+	call(0, p, NULL);
+	EXPECT_EQ(next.runs, 6); /* all of a slice */
+	EXPECT(p->state == SHOJI_PROGRAM_READY && !p->cpu.gpr[GPR_RAX]);
+	wakes_at = 0;
+}
+
 /* Its time is over also if it sleeps just before a slice ends. */
 TEST(over_its_time)
 {
@@ -754,6 +990,16 @@ TEST(over_its_time)
 	}
 	EXPECT_EQ(next.runs, 2501);
 	EXPECT(p->dirty && strstr(p->stopped, "over its time"));
+	EXPECT_EQ(p->run_ns, 2501 * next.ns);
+	start(1);
+	next.ns = 1000000001;
+	call(0, p, NULL);
+	EXPECT(p->again && strstr(p->stopped, "over its time"));
+	start(1);
+	next.exit = VMEXIT_SHUTDOWN;
+	next.ns = 1000000001;
+	call(0, p, NULL);
+	EXPECT(p->again && strstr(p->stopped, "exit"));
 }
 
 TEST(not_there)
@@ -787,6 +1033,7 @@ TEST(answers_and_receives)
 	/* refused: nothing is done */
 	EXPECT_EQ(answers(a->id, p->slot_size + 1, 0), -EINVAL);
 	EXPECT_EQ(asks(PROGRAM_RECEIVE, 0, 0, a->id, 8), -EFAULT);
+	EXPECT_EQ(asks(PROGRAM_RECEIVE, CODE, 0, a->id, 8), -EFAULT);
 	EXPECT(a->state == MAIL_OPEN && b->state == MAIL_WAITING);
 	EXPECT(p->used_ns == 1 && p->messages == 0);
 	EXPECT_EQ(answers(a->id, p->slot_size, 0), 0);
@@ -794,7 +1041,7 @@ TEST(answers_and_receives)
 	EXPECT_EQ(a->status, 5);
 	EXPECT(b->state == MAIL_OPEN && p->used_ns == 0 && p->messages == 1);
 	/* the reply is out although none comes, and only once */
-	EXPECT_EQ(answers(b->id, 8, 0), -EAGAIN);
+	EXPECT_EQ(answers(b->id, 8, fake_now), -EAGAIN);
 	EXPECT(b->state == MAIL_DONE && p->messages == 2);
 }
 
@@ -845,6 +1092,9 @@ TEST(answers_nobody)
 	mail_drop(a, 1);
 	EXPECT_EQ(answers(a->id, 8, 0), 0);
 	EXPECT(a->state == MAIL_FREE && b->state == MAIL_OPEN);
+	mail_drop(b, 1);
+	EXPECT_EQ(asks(PROGRAM_REPLY, b->id, 8, 5, 0), -ENOENT);
+	EXPECT_EQ(b->state, MAIL_FREE);
 }
 
 /* It waits in the same call, which is made again when a message has come. */
@@ -856,8 +1106,9 @@ TEST(answers_and_waits)
 	start(1);
 	a = post(p);
 	EXPECT_EQ(answers(0, 0, 0), 0);
-	answers(a->id, 8, PROGRAM_FOREVER);
+	answers(a->id, 8, fake_now + 9);
 	EXPECT(p->state == SHOJI_PROGRAM_WAITING && a->state == MAIL_DONE);
+	EXPECT_EQ(p->wake, fake_now + 9);
 	b = post(p);
 	p->poked = true;
 	next.exit = VMEXIT_INTR;
@@ -936,6 +1187,11 @@ TEST(not_another_ones)
 	EXPECT_EQ(m.buffer_size, 0);
 	EXPECT_EQ(asks(PROGRAM_BUFFER_READ, slot->id, 0, PROGRAM_HEAP, 8),
 		  -ENOENT);
+	/* nor what is left of one, if a message comes without */
+	caller = all.buffer[0].owner = slot->sender;
+	slot->buffer = all.buffer[0].id = 0;
+	EXPECT_EQ(asks(PROGRAM_BUFFER_READ, slot->id, 0, PROGRAM_HEAP, 8),
+		  -ENOENT);
 	caller = (struct mail_sender){ 0 };
 }
 
@@ -969,6 +1225,7 @@ TEST(the_buffer_has_bounds_and_rights)
 	EXPECT_EQ(asks(PROGRAM_BUFFER_WRITE, id, 0, CODE + 0x2ff9, 8), -EFAULT);
 	EXPECT_EQ(asks(PROGRAM_BUFFER_WRITE, id, 0, CODE, 8), 0);
 	EXPECT(copied.write);
+	EXPECT_EQ(asks(PROGRAM_BUFFER_WRITE, id, 0, heap, 65536), 0);
 	b->id = 8; /* the guest has taken it back */
 	EXPECT_EQ(asks(PROGRAM_BUFFER_WRITE, id, 0, CODE, 8), -ENOENT);
 	caller = (struct mail_sender){ 0 };
@@ -1083,6 +1340,7 @@ TEST(a_region_and_its_rights)
 	EXPECT_EQ(count(memory, 128 * 1024, 0), PIECE);
 	maps("shared", 6);
 	EXPECT_EQ(q->state, SHOJI_PROGRAM_WAITING);
+	EXPECT_EQ(q->wake, fake_now + 100000);
 	EXPECT(regions_clean(&all, q));
 	EXPECT(!regions_clean(&all, q));
 	lock_release(&all.lock);
@@ -1106,6 +1364,11 @@ TEST(names_and_ends)
 
 	start(1);
 	heap = space_find(&q->space, PROGRAM_HEAP, 64, ELF_W);
+	strcpy(all.program[0].m.name, "first");
+	strcpy(heap, "first");
+	EXPECT_EQ(asks(PROGRAM_FIND, PROGRAM_HEAP, 5, 0, 0), 0);
+	EXPECT_EQ(asks(PROGRAM_FIND, PROGRAM_HEAP, 0, 0, 0), -ENOENT);
+	EXPECT_EQ(asks(PROGRAM_FIND, CODE, 6, 0, 0), -ENOENT);
 	strcpy(heap, "second one");
 	EXPECT_EQ(asks(PROGRAM_FIND, PROGRAM_HEAP, 6, 0, 0), 1);
 	EXPECT_EQ(asks(PROGRAM_FIND, PROGRAM_HEAP, 5, 0, 0), -ENOENT);
@@ -1117,7 +1380,8 @@ TEST(names_and_ends)
 	asks(PROGRAM_EXIT, 0, 0, 0, 0);
 	EXPECT(q->state == SHOJI_PROGRAM_STOPPED && !q->again);
 	start(1);
-	asks(PROGRAM_EXIT, 3, 0, 0, 0);
+	asks(PROGRAM_EXIT, 3, 0, 7, 0);
+	EXPECT_EQ(count(&q->cpu, sizeof(q->cpu), 0), sizeof(q->cpu));
 	EXPECT(q->state == SHOJI_PROGRAM_STOPPED && q->again);
 	EXPECT(strstr(q->stopped, "status 3"));
 }
@@ -1220,18 +1484,22 @@ TEST(closed_in_between)
 	EXPECT(!next.runs && !p->holder && !left());
 }
 
-TEST_MAIN(CASE(started), CASE(nothing_is_left_behind),
+TEST_MAIN(CASE(started), CASE(nothing_is_left_behind), CASE(another_ones_turn),
+	  CASE(what_an_exit_means), CASE(woken_for_nothing),
+	  CASE(until_its_message_is_answered), CASE(no_longer_than_its_slice),
+	  CASE(forgets_what_it_has_no_more), CASE(no_other_instead),
 	  CASE(does_not_know_where_it_is), CASE(wiped_in_pieces),
 	  CASE(stopped_for_good), CASE(seen_by_another_program), CASE(goes_on),
 	  CASE(at_least_a_slice_for_the_guest), CASE(interrupt_first),
-	  CASE(until_a_deadline), CASE(over_its_time), CASE(not_there),
-	  CASE(not_with_interrupts_off), CASE(answers_and_receives),
-	  CASE(answers_nobody), CASE(answers_and_waits),
-	  CASE(waits_for_the_owner), CASE(the_owner_is_known),
-	  CASE(not_another_ones), CASE(lent_no_longer),
-	  CASE(the_sender_is_gone), CASE(the_sender_gives_up),
-	  CASE(wiped_meanwhile), CASE(wiped_at_the_end),
-	  CASE(nothing_to_be_wiped), CASE(closed_in_between),
-	  CASE(a_message_as_the_program_sees_it), CASE(lines_and_random_bytes),
-	  CASE(sends_to_whom_it_may), CASE(the_buffer_has_bounds_and_rights),
-	  CASE(a_region_and_its_rights), CASE(names_and_ends))
+	  CASE(until_a_deadline), CASE(over_its_time), CASE(sleeps_not_at_all),
+	  CASE(not_there), CASE(not_with_interrupts_off),
+	  CASE(answers_and_receives), CASE(answers_nobody),
+	  CASE(answers_and_waits), CASE(waits_for_the_owner),
+	  CASE(the_owner_is_known), CASE(not_another_ones),
+	  CASE(lent_no_longer), CASE(the_sender_is_gone),
+	  CASE(the_sender_gives_up), CASE(wiped_meanwhile),
+	  CASE(wiped_at_the_end), CASE(nothing_to_be_wiped),
+	  CASE(closed_in_between), CASE(a_message_as_the_program_sees_it),
+	  CASE(lines_and_random_bytes), CASE(sends_to_whom_it_may),
+	  CASE(the_buffer_has_bounds_and_rights), CASE(a_region_and_its_rights),
+	  CASE(names_and_ends))
