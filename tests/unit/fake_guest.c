@@ -201,7 +201,7 @@ struct cpuid cpuid(u32 leaf)
 	case 7:
 		return fake.structured;
 	default:
-		return (struct cpuid){ .eax = 0x800f12 };
+		return (struct cpuid){ .eax = 0x800f12, .edx = fake.features };
 	}
 }
 

@@ -53,6 +53,7 @@ struct fake {
 	u32 self;	    /* the CPU that runs */
 	struct cpuid id[3]; /* of leaves 80000001h, 80000008h, 80000021h */
 	struct cpuid encryption, structured; /* of 8000001Fh, 7 */
+	u32 features;			     /* EDX of 1 */
 	u64 encryption_msr;		     /* of either vendor */
 	bool reset;			     /* power_reset() was called */
 	jmp_buf after_reset;

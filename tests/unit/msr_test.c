@@ -12,7 +12,7 @@
 
 static struct {
 	u32 index;
-	u64 value;
+	u64 value, ignored; /* bits that it does not take */
 	bool read, written, fails;
 } hw;
 static struct virt_ops ops;
@@ -34,6 +34,15 @@ bool startup_apic_base_ok(struct vcpu *v, u64 value)
 const struct hidden *pool_hidden(void)
 {
 	return &hidden;
+}
+
+static bool icr_taken;
+static u64 icr;
+
+bool startup_icr(struct vcpu *v, u64 value)
+{
+	icr = value;
+	return icr_taken;
 }
 
 void mtrr_read(struct mtrr *m)
@@ -58,7 +67,7 @@ bool wrmsr_safe(u32 index, u64 value)
 {
 	hw.index = index;
 	hw.written = true;
-	hw.value = value;
+	hw.value = value & ~hw.ignored;
 	return !hw.fails;
 }
 
@@ -83,6 +92,7 @@ static struct vcpu *start(bool intel)
 	fake.guest.ops = &ops;
 	fake_mode(v, 64, 0);
 	hw.read = hw.written = hw.fails = false;
+	hw.ignored = 0;
 	hw.value = 0x1122334455667788;
 	return v;
 }
@@ -185,6 +195,67 @@ TEST(x2apic_icr_in_xapic_mode)
 	EXPECT(hw.written);
 }
 
+TEST(x2apic_icr_is_watched)
+{
+	struct vcpu *v = start(false);
+
+	fake.apic = APIC_X2APIC;
+	icr_taken = true;
+	EXPECT(!writes_gp(v, MSR_X2APIC_ICR, 0x1000004500));
+	EXPECT(icr == 0x1000004500 && !hw.written);
+	icr_taken = false;
+	EXPECT(!writes_gp(v, MSR_X2APIC_ICR, 0x10000000f1));
+	EXPECT(hw.written && hw.value == 0x10000000f1);
+}
+
+/* #GP, or as if it had happened; never the hardware's. */
+TEST(writes_that_do_not_arrive)
+{
+	static const struct {
+		u32 index;
+		bool intel, gp;
+	} cases[] = {
+		{ MSR_SMM_MONITOR_CTL, true, true },
+		{ MSR_VMX_EXIT_CTLS2, true, true },
+		{ MSR_PEBS_INDEX, true, true },
+		{ 0x560, true, true },
+		{ 0x561, true, true },
+		{ 0x587, true, true },
+		{ MSR_TME_ACTIVATE, true, false },
+		{ MSR_PATCH_LOADER, false, false },
+		{ MSR_IORR_BASE(0), false, false },
+		{ MSR_TOP_MEM2, false, false },
+		{ MSR_SMM_BASE, false, false },
+		{ 0xc0010113, false, false },
+		{ MSR_VM_CR, false, true },
+		{ MSR_SMM_CTL, false, true },
+		{ MSR_SVM_KEY, false, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct vcpu *v = start(cases[i].intel);
+
+		EXPECT_EQ(writes_gp(v, cases[i].index, 1), cases[i].gp);
+		EXPECT(!hw.read && !hw.written);
+	}
+}
+
+/* BTS and PEBS as absent, where there is a debug store at all. */
+TEST(no_debug_store)
+{
+	struct vcpu *v = start(true);
+	u64 value;
+
+	hw.value = 0x400850081;
+	EXPECT(!reads_gp(v, MSR_MISC_ENABLE, &value));
+	EXPECT_EQ(value, 0x400850081);
+	fake.features = 1U << 21;
+	EXPECT(!reads_gp(v, MSR_MISC_ENABLE, &value));
+	EXPECT_EQ(value, 0x400851881);
+	hw.fails = true;
+	EXPECT(reads_gp(v, MSR_MISC_ENABLE, &value));
+}
+
 TEST(execute_disable_stays)
 {
 	struct vcpu *v = start(true);
@@ -227,6 +298,10 @@ TEST(writes_past_the_port_hooks)
 	hw.value = 0;
 	EXPECT(!writes_gp(v, MSR_INT_PENDING, ~0ULL));
 	EXPECT_EQ(hw.value, 0);
+	hw.fails = true;
+	hw.written = false;
+	EXPECT(writes_gp(v, MSR_INT_PENDING, 0));
+	EXPECT(!hw.written);
 }
 
 TEST(efer)
@@ -252,9 +327,50 @@ TEST(efer)
 	hw.fails = true; /* LMSLE by CPUID, but not by the MSR itself */
 	EXPECT(writes_gp(v, MSR_EFER, EFER_LME | EFER_LMSLE));
 	hw.fails = false;
+	hw.ignored = EFER_LMSLE; /* or it takes no notice */
+	hw.value = EFER_SVME;
+	EXPECT(writes_gp(v, MSR_EFER, EFER_LME | EFER_LMSLE));
+	hw.ignored = 0;
 	EXPECT(!writes_gp(v, MSR_EFER, EFER_LME | EFER_LMSLE));
+	EXPECT(hw.index == MSR_EFER && hw.value == EFER_SVME);
 	fake.id[2].eax = 1U << 8; /* automatic IBRS */
 	EXPECT(!writes_gp(v, MSR_EFER, EFER_LME | EFER_AIBRSE));
+}
+
+/* APM vol. 3, appendix E */
+TEST(efer_bits_of_this_cpu)
+{
+	static const struct {
+		u8 leaf; /* of fake.id */
+		u8 bit;	 /* of EAX, EBX, ECX, EDX */
+		u64 efer;
+	} cases[] = {
+		{ 0, 96 + 11, 1 << 0 },	 { 0, 96 + 20, 1 << 11 },
+		{ 0, 96 + 25, 1 << 14 }, { 0, 96 + 29, 1 << 8 },
+		{ 0, 64 + 17, 1 << 15 }, { 1, 32 + 8, 1 << 17 },
+		{ 1, 32 + 13, 1 << 18 }, { 2, 0 + 7, 1 << 20 },
+		{ 2, 0 + 8, 1 << 21 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct vcpu *v = start(false);
+		u32 id[4] = { 0 };
+		u8 bit = cases[i].bit;
+
+		fake.id[1].ebx = 1U << 20; /* no LMSLE */
+		EXPECT(writes_gp(v, MSR_EFER, cases[i].efer));
+		id[bit / 32] = 1U << bit % 32;
+		fake.id[cases[i].leaf].eax |= id[0];
+		fake.id[cases[i].leaf].ebx |= id[1];
+		fake.id[cases[i].leaf].ecx |= id[2];
+		fake.id[cases[i].leaf].edx |= id[3];
+		for (u64 efer = 1; efer < 1ULL << 24; efer <<= 1)
+			EXPECT_EQ(!writes_gp(v, MSR_EFER, efer),
+				  efer == cases[i].efer ||
+					  (efer == EFER_LMA &&
+					   cases[i].efer == EFER_LME));
+		EXPECT(!hw.written);
+	}
 }
 
 TEST(apic_base_where_it_can_be_watched)
@@ -337,6 +453,14 @@ TEST(what_traps)
 		{ 0x561, 0, 3 },
 		{ MSR_RTIT_CTL, 0, 3 },
 		{ 0x587, 0, 3 },
+		{ MSR_SMM_MONITOR_CTL, 0, 3 },
+		{ MSR_BIOS_UPDT_TRIG, 0, 2 },
+		{ MSR_FEATURE_CONFIG, 0, 2 },
+		{ MSR_MISC_ENABLE, 0, 3 },
+		{ MSR_PEBS_ENABLE, 0, 3 },
+		{ MSR_PEBS_INDEX, 0, 3 },
+		{ MSR_TRACE_HUB_BASE, 0, 2 },
+		{ MSR_TME_ACTIVATE, 0, 2 },
 		{ MSR_XSS, 0, 2 },
 		{ MSR_HW_FEEDBACK_PTR, 0, 2 },
 		{ MSR_X2APIC_ICR, 2, 0 },
@@ -346,6 +470,10 @@ TEST(what_traps)
 		{ MSR_IORR_MASK(1), 2, 0 },
 		{ MSR_TOP_MEM, 2, 0 },
 		{ MSR_TOP_MEM2, 2, 0 },
+		{ MSR_TSC_RATIO, 3, 0 },
+		{ MSR_PATCH_LOADER, 2, 0 },
+		{ MSR_INT_PENDING, 2, 0 },
+		{ MSR_SMI_IO_CYCLE, 2, 0 },
 		{ MSR_IO_TRAP(0), 2, 0 },
 		{ MSR_IO_TRAP(4), 2, 0 },
 		{ MSR_MMIO_CFG_BASE, 2, 0 },
@@ -362,7 +490,7 @@ TEST(what_traps)
 	for (int intel = 0; intel < 2; intel++) {
 		trapped = 0;
 		guest_msr_init(start(intel)->guest);
-		EXPECT(trapped < ARRAY_SIZE(traps));
+		EXPECT_EQ(trapped, intel ? 127 : 92); /* no other */
 		for (size_t i = 0; i < ARRAY_SIZE(want); i++)
 			EXPECT_EQ(trap_of(want[i].index),
 				  intel ? want[i].intel : want[i].amd);
@@ -370,7 +498,9 @@ TEST(what_traps)
 }
 
 TEST_MAIN(CASE(passes), CASE(hides_vmx), CASE(hides_svm), CASE(by_vendor),
-	  CASE(x2apic_icr_in_xapic_mode), CASE(execute_disable_stays),
+	  CASE(x2apic_icr_in_xapic_mode), CASE(x2apic_icr_is_watched),
+	  CASE(writes_that_do_not_arrive), CASE(no_debug_store),
+	  CASE(efer_bits_of_this_cpu), CASE(execute_disable_stays),
 	  CASE(reaches_past_the_nested_table), CASE(writes_past_the_port_hooks),
 	  CASE(efer), CASE(apic_base_where_it_can_be_watched),
 	  CASE(memory_types), CASE(memory_type_of_the_hidden_region),
