@@ -164,20 +164,69 @@ static struct acpi acpi = {
 };
 
 /* In a process of its own: power_init() is called once. */
-TEST(without_keys_only_sleep_is_hooked)
+static void alone(void (*fn)(void))
 {
 	pid_t child = fork();
 	int status = -1;
 
 	if (!child) {
-		power_init(&acpi, NULL);
-		EXPECT(hooked(0x604) && hooked(0x605) && hooked(0x704));
-		EXPECT(!hooked(0x600) && !hooked(0x606));
-		EXPECT(!hooked(0xcf8) && !hooked(0xcf9) && !hooked(0x92));
+		fn();
 		_exit(test_failures != 0);
 	}
 	waitpid(child, &status, 0);
 	EXPECT_EQ(status, 0);
+}
+
+static void without_keys(void)
+{
+	power_init(&acpi, NULL);
+	EXPECT(hooked(0x604) && hooked(0x605) && hooked(0x704));
+	EXPECT(!hooked(0x600) && !hooked(0x606));
+	EXPECT(!hooked(0xcf8) && !hooked(0xcf9) && !hooked(0x92));
+}
+
+TEST(without_keys_only_sleep_is_hooked)
+{
+	alone(without_keys);
+}
+
+static void no_reset_register(void)
+{
+	power_init(&acpi, wipe_keys);
+	EXPECT(hooked(0xcf9) && !hooked(0x92));
+}
+
+static void the_usual_one(void)
+{
+	power_init(&acpi, wipe_keys);
+	out(0xcf9, 1, 0x06);
+	EXPECT_EQ(wipes, 1);
+}
+
+/* None, none in port space, past its end, or the one that is known. */
+TEST(reset_registers)
+{
+	const struct acpi_reg reg = acpi.reset;
+
+	acpi.reset_valid = false;
+	alone(no_reset_register);
+	acpi.reset_valid = true;
+	acpi.reset.space = ACPI_SPACE_MEMORY;
+	alone(no_reset_register);
+	acpi.reset = (struct acpi_reg){ ACPI_SPACE_IO, 0x10092 };
+	alone(no_reset_register);
+	acpi.reset.address = 0xcf9;
+	acpi.reset_value = 0x06;
+	alone(the_usual_one);
+	acpi.reset = reg;
+	acpi.reset_value = 0x01;
+}
+
+TEST(reset_before_anything_is_known)
+{
+	if (!setjmp(reset))
+		power_reset();
+	EXPECT_EQ(wipes, 0);
 }
 
 TEST(power_off_passes)
@@ -269,7 +318,25 @@ TEST(a_burst_is_looked_through)
 	data[1] = 0x2001;
 	port_access(&io);
 	EXPECT_EQ(wipes, 1);
-	out(0x600, 2, 0x8000);
+	/* and of the wake status */
+	memset(data, 0, sizeof(data));
+	io = (struct port_io){ 0x600, 2, false, 3, data };
+	port_access(&io);
+	EXPECT(data[0] & data[1] & data[2] & 0x8000);
+	data[0] = data[2] = 0x0100;
+	data[1] = 0x8000;
+	io.write = true;
+	port_access(&io);
+	EXPECT(!hooked(0x600));
+}
+
+TEST(without_event_registers)
+{
+	acpi.pm1a_evt = 0;
+	out(0x604, 2, 0x2401);
+	EXPECT_EQ(written, 0x0401);
+	EXPECT(!hooked(0) && !hooked(1));
+	acpi.pm1a_evt = 0x600;
 }
 
 TEST(ambiguous_types_are_refused)
@@ -309,6 +376,11 @@ TEST(resets_wipe)
 	port_access(&(struct port_io){ 0xcf9, 1, false, 1, (u8[]){ 0x06 } });
 	port_access(&(struct port_io){ 0x92, 1, false, 1, (u8[]){ 0x01 } });
 	EXPECT_EQ(wipes, 0);
+	/* in bursts */
+	port_access(&(struct port_io){ 0xcf9, 1, true, 3, (u8[]){ 2, 6, 2 } });
+	EXPECT_EQ(wipes, 1);
+	port_access(&(struct port_io){ 0x92, 1, true, 3, (u8[]){ 2, 1, 2 } });
+	EXPECT_EQ(wipes, 2);
 }
 
 TEST(the_ports_stay)
@@ -352,8 +424,9 @@ TEST(own_reset)
 	EXPECT_EQ(written, 0xdead);
 }
 
-TEST_MAIN(CASE(without_keys_only_sleep_is_hooked), CASE(power_off_passes),
+TEST_MAIN(CASE(without_keys_only_sleep_is_hooked), CASE(reset_registers),
+	  CASE(reset_before_anything_is_known), CASE(power_off_passes),
 	  CASE(other_writes_pass), CASE(sleep_is_refused_and_wakes_at_once),
 	  CASE(every_other_type_is_refused), CASE(a_burst_is_looked_through),
-	  CASE(ambiguous_types_are_refused), CASE(resets_wipe),
-	  CASE(the_ports_stay), CASE(own_reset))
+	  CASE(without_event_registers), CASE(ambiguous_types_are_refused),
+	  CASE(resets_wipe), CASE(the_ports_stay), CASE(own_reset))
