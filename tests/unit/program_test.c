@@ -132,6 +132,29 @@ TEST(elf_any_order)
 	EXPECT_EQ(e.segment[1].start, 0x401000);
 }
 
+/* The last bytes of the file, of the addresses and of the code's page. */
+TEST(elf_to_the_edges)
+{
+	struct file f = good();
+	struct elf_image e;
+
+	f.ph[0].vaddr = LOW;
+	f.entry = LOW + 0xfff;
+	f.ph[1].vaddr = HIGH - 0x100;
+	f.ph[1].offset = sizeof(f) - 32;
+	EXPECT(!parse(&f, &e));
+	EXPECT(e.segment[0].start == LOW && e.segment[0].pages == 1);
+	EXPECT(e.segment[1].start == HIGH - 0x1000 && e.segment[1].pages == 1);
+	f = good();
+	f.phnum = ELF_SEGMENTS_MAX;
+	for (int i = 1; i < ELF_SEGMENTS_MAX; i++) {
+		f.ph[i] = f.ph[0];
+		f.ph[i].vaddr = 0x401000 + 0x1000 * i;
+	}
+	EXPECT(!parse(&f, &e));
+	EXPECT_EQ(e.count, ELF_SEGMENTS_MAX);
+}
+
 static bool refused(struct file *f, const char *word)
 {
 	struct elf_image e;
@@ -438,9 +461,9 @@ TEST(random_stirred)
 }
 
 TEST_MAIN(CASE(elf_segments), CASE(elf_moved), CASE(elf_any_order),
-	  CASE(elf_refused), CASE(space_bounds), CASE(mail_in_order),
-	  CASE(mail_half_for_one), CASE(mail_given_up), CASE(mail_stale),
-	  CASE(mail_of_a_clock_that_is_ahead),
+	  CASE(elf_to_the_edges), CASE(elf_refused), CASE(space_bounds),
+	  CASE(mail_in_order), CASE(mail_half_for_one), CASE(mail_given_up),
+	  CASE(mail_stale), CASE(mail_of_a_clock_that_is_ahead),
 	  CASE(mail_that_is_in_nobodys_way), CASE(mail_of_a_stopped_program),
 	  CASE(mail_from_a_stopped_program), CASE(random_is_chacha20),
 	  CASE(random_stirred))
