@@ -30,7 +30,8 @@ u64 fake_now = 1000000000;
 static struct programs all;
 static u8 *pool; /* what pool_alloc_run() gives, from its start on */
 static u64 pool_used;
-static u32 left; /* allocations and tables that there are */
+/* Allocations and tables that there are, and another one that there is not. */
+static u32 left, missing;
 static char logged[256];
 static u32 refused; /* lines in the log */
 static bool fpu_ours;
@@ -45,6 +46,14 @@ static u32 mappings;
 
 /* ---- stand-ins ------------------------------------------------------------ */
 
+static bool none_left(void)
+{
+	if (!left || !--missing)
+		return true;
+	left--;
+	return false;
+}
+
 void wipe(void *p, size_t n)
 {
 	memset(p, 0, n);
@@ -54,9 +63,8 @@ void *pool_alloc_run(size_t count)
 {
 	u8 *p = pool + pool_used;
 
-	if (!left)
+	if (none_left())
 		return NULL;
-	left--;
 	pool_used += count * PAGE_SIZE;
 	return p;
 }
@@ -79,9 +87,8 @@ int table_map(struct table *t, u64 va, u64 pa, u64 len, u64 attr)
 	while (m < mapped + mappings && (m->table != t || m->va != va))
 		m++;
 	if (m == mapped + mappings) {
-		if (!left)
+		if (none_left())
 			return -ENOMEM;
-		left--;
 		mappings++;
 	}
 	*m = (struct mapping){ t, va, pa, len, attr };
@@ -206,7 +213,7 @@ static const struct file {
 static struct file file;
 static struct program_manifest manifests[2];
 static const struct program_region regions[] = { { "one", 128, 0 },
-						 { "two", 64, 0 } };
+						 { "two", 68, 0 } };
 
 static void prepare(void)
 {
@@ -229,7 +236,7 @@ static void prepare(void)
 	manifests[1] = manifests[0];
 	manifests[1].regions = 2;
 	manifests[1].writes = 0;
-	left = ~0U;
+	left = missing = ~0U;
 }
 
 static void load(void)
@@ -459,13 +466,14 @@ TEST(what_they_need)
 	prepare();
 	EXPECT_EQ(programs_memory(manifests, 2), 2 * (1024 + 256) * 1024);
 	EXPECT_EQ(programs_memory(manifests, 0), 0);
-	EXPECT_EQ(regions_memory(regions, 2), (128 + 64 + 2 * 128) * 1024);
+	EXPECT_EQ(regions_memory(regions, 2), (128 + 68 + 2 * 128) * 1024);
 	load();
 	EXPECT(pool_used <=
 	       programs_memory(manifests, 2) + regions_memory(regions, 2));
 }
 
-/* Wherever it ends: such a program is not there, and the next one may be. */
+/* Wherever it ends, or just one thing is too large: such a program is not there,
+ * and the next one may be. */
 TEST(too_little_memory)
 {
 	u32 n, most;
@@ -474,11 +482,14 @@ TEST(too_little_memory)
 	load();
 	most = ~0U - left;
 	EXPECT_EQ(refused, 0);
-	for (n = 0; n < most; n++) {
+	for (n = 0; n < 2 * most; n++) {
 		u32 there = 0;
 
 		prepare();
-		left = n;
+		if (n < most)
+			left = n;
+		else
+			missing = n - most + 1;
 		load();
 		for (u32 i = 0; i < all.count; i++)
 			there += all.program[i].file != NULL;
@@ -535,9 +546,9 @@ TEST(regions_come_and_go)
 	load();
 	EXPECT(access(p, one) == 0 && access(p, one + 0x1ffff) == 0);
 	EXPECT_EQ(access(p, one + 0x20000), NOTHING);
-	EXPECT(access(p, two) == 0 && access(q, two + 0xffff) == 0);
+	EXPECT(access(p, two) == 0 && access(q, two + 0x10fff) == 0);
 	EXPECT(access(q, one) == NOTHING && access(q, two - 1) == NOTHING);
-	EXPECT_EQ(access(q, two + 0x10000), NOTHING);
+	EXPECT_EQ(access(q, two + 0x11000), NOTHING);
 	EXPECT(all.region[0].memory + 0x20000 == r->memory);
 	EXPECT(region_find(&all, p, name) == r);
 	EXPECT(region_find(&all, q, name) == r);
@@ -559,11 +570,16 @@ TEST(regions_come_and_go)
 	EXPECT(r->holders == 2 && !r->wiper);
 	EXPECT(p->stale == ~0ULL && q->stale == 0);
 	clean(p);
-	r->memory[0] = r->memory[r->size - 1] = PATTERN;
+	program_stop(&all, p, true, "why"); /* one that had none */
+	clean(p);
+	EXPECT(space_find(&p->space, PROGRAM_HEAP, 1, ELF_W));
+	EXPECT_EQ(r->holders, 2);
+	memset(r->memory, PATTERN, r->size + 1);
 	program_stop(&all, q, true, "why");
 	EXPECT_EQ(r->wiper, 2);
 	clean(q);
 	EXPECT(!r->wiper && !r->memory[0] && !r->memory[r->size - 1]);
+	EXPECT_EQ(r->memory[r->size], PATTERN);
 }
 
 /* ---- the end of Shoji ------------------------------------------------------ */
@@ -584,7 +600,7 @@ TEST(waits_for_the_other_cpu)
 		prepare();
 		load();
 		memset(all.program[1].memory, PATTERN, 1 << 20);
-		all.region[1].memory[0xffff] = PATTERN;
+		all.region[1].memory[0x10fff] = PATTERN;
 		all.program[1].holder = 2;
 		pauses = i * 5; /* one that has stopped never does */
 		paused = lets_go;
@@ -592,7 +608,7 @@ TEST(waits_for_the_other_cpu)
 		EXPECT(pauses == (i ? 10000005 : 5));
 		EXPECT(!all.program[1].memory[0]);
 		EXPECT(!all.program[1].memory[(1 << 20) - 1]);
-		EXPECT(!all.region[1].memory[0xffff]);
+		EXPECT(!all.region[1].memory[0x10fff]);
 	}
 }
 
