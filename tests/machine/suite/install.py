@@ -81,6 +81,8 @@ def make_config(t, tree, elf, disk):
     mkconfig = t.path("grub-mkconfig")
     put(mkconfig, edited(
         MKCONFIG, ('sysconfdir="/etc"', f'sysconfdir="{etc}"'),
+        # there it writes nothing that is root's
+        ('if [ "$EUID" != 0 ]', "if false"),
         ('grub_probe="${sbindir}/grub-probe"', f'grub_probe="{probe}"')))
     config = run([mkconfig], grub_probe=probe)
     return config.replace(tree, "")
