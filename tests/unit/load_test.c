@@ -71,7 +71,7 @@ void *pool_alloc_run(size_t count)
 
 hpa_t virt_to_phys(const void *p)
 {
-	return (hpa_t)((const u8 *)p - pool);
+	return (hpa_t)((const u8 *)p - pool) + POOL;
 }
 
 int table_init(struct table *t, const struct table_format *format)
@@ -339,7 +339,7 @@ TEST(only_its_own_pages)
 					     : p->memory + want[n].at;
 
 			EXPECT_EQ(access(p, va), want[n].access);
-			EXPECT(!m || pool + m->pa + (va - m->va) == host);
+			EXPECT(!m || pool + m->pa - POOL + va - m->va == host);
 			EXPECT(space_find(&p->space, va, 1, ELF_R) == host);
 			EXPECT(space_find(&p->space, va, 1, ELF_W) ==
 			       (want[n].access == RW ? host : NULL));
@@ -363,13 +363,14 @@ TEST(the_page_tables_of_all)
 		EXPECT(m && m->attr == RW);
 		EXPECT_EQ(access(&all.program[i], PROGRAM_SPACE - 1), NOTHING);
 	}
-	t = (u64 *)(pool + all.paging);
+	t = (u64 *)(pool + all.paging - POOL);
 	EXPECT_EQ(t[0], 0x40001027);
 	EXPECT_EQ(t[512], 0x40002027);
 	for (u64 i = 1; i < 512; i++)
 		EXPECT(!t[i] && !t[512 + i]);
 	for (u64 i = 0; i < 512; i++)
 		EXPECT_EQ(t[1024 + i], i * 0x200000 + 0xe7);
+	EXPECT(all.region[0].memory == (u8 *)(t + 1536) && !t[1536]);
 }
 
 /* ---- how it starts -------------------------------------------------------- */
