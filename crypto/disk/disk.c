@@ -144,20 +144,6 @@ struct cursor {
 	u32 offset; /* in *seg */
 };
 
-static void cursor_skip(struct cursor *c, u64 bytes)
-{
-	while (bytes) {
-		u64 n = min_u64(bytes, c->seg->len - c->offset);
-
-		bytes -= n;
-		c->offset += (u32)n;
-		if (c->offset == c->seg->len && bytes) {
-			c->seg++;
-			c->offset = 0;
-		}
-	}
-}
-
 /* Bytes at the cursor that lie together in memory, over 0. */
 static u32 cursor_room(struct cursor *c)
 {
@@ -166,6 +152,16 @@ static u32 cursor_room(struct cursor *c)
 		c->offset = 0;
 	}
 	return c->seg->len - c->offset;
+}
+
+static void cursor_skip(struct cursor *c, u64 bytes)
+{
+	while (bytes) {
+		u32 n = (u32)min_u64(bytes, cursor_room(c));
+
+		bytes -= n;
+		c->offset += n;
+	}
 }
 
 static void *cursor_take(struct cursor *c, u32 bytes)

@@ -5,11 +5,13 @@
  * libs: -l:libcrypto.a -ldl -lpthread
  */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -47,7 +49,7 @@ void log_line(const char *format, ...)
 {
 }
 
-static const void *wiped; /* the last call of wipe() */
+static const void *volatile wiped; /* the last call of wipe() */
 static size_t wiped_size, wiped_nonzero;
 
 void wipe(void *p, size_t n)
@@ -62,6 +64,8 @@ void wipe(void *p, size_t n)
 	memset(p, 0, n);
 }
 
+static void (*in_request)(void); /* called in each, if not NULL */
+
 static void fpu_begin(void)
 {
 	if (fpu_told)
@@ -69,6 +73,8 @@ static void fpu_begin(void)
 	if (fpu_depth++)
 		abort();
 	fpu_calls++;
+	if (in_request)
+		in_request();
 }
 
 static void fpu_end(void)
@@ -483,9 +489,55 @@ TEST(disk_same_device_again)
 	EXPECT(device(512) != device(4096));
 }
 
-/* More sets of volumes than there are entries: nothing goes out plain. */
+/* A volume from the first sector to the last, which is the first of all. */
+TEST(disk_all_of_a_device)
+{
+	static const u8 plain[512];
+	struct block_id id = id_of("usb", 512);
+	const struct block_dev *dev;
+	u8 got[512], cipher[512] = { 0 };
+
+	make_volumes();
+	dev = disk_filter()->attach(&id);
+	EXPECT(disk_filter()->covers(dev, 0, 1));
+	EXPECT(disk_filter()->covers(dev, ~0ULL - 1, 1));
+	reference_sector(&volumes[0], 5, cipher, true);
+	fpu_calls = 0;
+	disk_filter()->encode(dev, 5, 1, plain, got);
+	EXPECT(!memcmp(got, cipher, 512));
+	check_calls(true);
+}
+
+/* Sectors of a size that none have, or that is not known. */
+TEST(disk_odd_sector_sizes_are_covered)
+{
+	make_volumes();
+	EXPECT(device(0) == device(512));
+	EXPECT(device(256) == device(512));
+	EXPECT(device(1 << 20) == device(4096));
+}
+
+/* The plaintext of a sector that was put together is not left behind. */
+TEST(disk_sector_in_two_segments_is_wiped)
+{
+	struct sg_seg segs[] = { { GUEST_BASE, 200 },
+				 { GUEST_BASE + 300, 312 } };
+	struct sg_list sg = { .seg = segs, .count = 2 };
+	const u8 *p;
+
+	make_volumes();
+	disk_filter()->decode_sg(device(512), 100, 1, &sg, 0);
+	p = wiped;
+	EXPECT(p && (p < guest || p >= guest + sizeof(guest)));
+	EXPECT_EQ(wiped_size, 512);
+	EXPECT(wiped_nonzero > 400);
+}
+
+/* More sets of volumes than there are entries: nothing goes out plain, also
+ * after all of them have come. */
 TEST(disk_many_devices_stay_protected)
 {
+	static const struct block_dev *dev[64 * 4];
 	static const u8 plain[4096];
 	u8 out[4096];
 
@@ -496,26 +548,30 @@ TEST(disk_many_devices_stay_protected)
 		snprintf(volumes[i].match.model, 41, "M%u", i);
 	}
 	for (unsigned int i = 0; i < 8; i++) {
-		add_volume("ide", 10 * i, 10 * i + 9)->match.given =
+		add_volume("ide", 100 + 10 * i, 109 + 10 * i)->match.given =
 			MATCH_SERIAL;
 		snprintf(volumes[8 + i].match.serial, 21, "S%u", i);
 	}
 	EXPECT_EQ(disk_init(volumes, volume_count, &fpu), 0);
 	for (unsigned int n = 0; n < 64 * 4; n++) {
 		struct block_id id = id_of("ide", 512U << n / 64);
-		const struct block_dev *dev;
-		u32 factor = 1U << n / 64;
-		unsigned int m = n % 8;
 
-		snprintf(id.model, sizeof(id.model), "M%u", m);
+		snprintf(id.model, sizeof(id.model), "M%u", n % 8);
 		snprintf(id.serial, sizeof(id.serial), "S%u", n / 8 % 8);
-		dev = disk_filter()->attach(&id);
-		EXPECT(dev != NULL);
-		if (!dev)
+		dev[n] = disk_filter()->attach(&id);
+		EXPECT(dev[n] != NULL);
+		if (!dev[n])
 			return;
-		disk_filter()->encode(dev, (10 * m + 7) / factor, 1, plain,
-				      out);
-		EXPECT(memcmp(plain, out, id.sector_size));
+	}
+	EXPECT_EQ(disk_counters(0).decoded, 0);
+	for (unsigned int n = 0; n < 64 * 4; n++) {
+		u32 factor = 1U << n / 64;
+		u64 m = 10 * (n % 8) + 7, s = 100 + 10 * (n / 8 % 8) + 7;
+
+		disk_filter()->encode(dev[n], m / factor, 1, plain, out);
+		EXPECT(memcmp(plain, out, 512 * factor));
+		disk_filter()->encode(dev[n], s / factor, 1, plain, out);
+		EXPECT(memcmp(plain, out, 512 * factor));
 	}
 }
 
@@ -549,18 +605,36 @@ TEST(disk_refuses_bad_keys)
 	make_volumes();
 	memcpy(raw_keys[2] + volumes[2].key_len / 2, raw_keys[2],
 	       volumes[2].key_len / 2);
+	wiped_nonzero = 0;
 	EXPECT_EQ(disk_init(volumes, volume_count, &fpu), -EINVAL);
+	EXPECT(wiped_nonzero > 2 * 150); /* those that were good */
 	EXPECT(!attached(&id));
-	EXPECT_EQ(disk_init(volumes, VOLUME_MAX + 1, &fpu), -EINVAL);
 }
 
-/* Whole pages that hold nothing else, and not zero by chance. */
+TEST(disk_refuses_too_many_volumes)
+{
+	static struct volume many[VOLUME_MAX + 1];
+
+	make_volumes();
+	for (size_t i = 0; i < ARRAY_SIZE(many); i++)
+		many[i] = volumes[0];
+	EXPECT_EQ(disk_init(many, VOLUME_MAX, &fpu), 0);
+	EXPECT_EQ(disk_init(many, VOLUME_MAX + 1, &fpu), -EINVAL);
+}
+
+/* Whole pages that hold nothing else, and not zero by chance; and at once,
+ * after requests that have ended. */
 TEST(disk_keys_wipe_wipes)
 {
+	u8 data[512] = { 0 };
+	clock_t start;
 	const u8 *p;
 
 	make_volumes();
+	disk_filter()->encode(device(512), 100, 1, data, data);
+	start = clock();
 	disk_keys_wipe();
+	EXPECT(clock() - start < CLOCKS_PER_SEC / 4);
 	p = wiped;
 	EXPECT_EQ((uintptr_t)p % 4096, 0);
 	EXPECT_EQ(wiped_size % 4096, 0);
@@ -568,6 +642,69 @@ TEST(disk_keys_wipe_wipes)
 	EXPECT(wiped_nonzero > volume_count * 3 * 150);
 	for (size_t i = 0; i < wiped_size; i++)
 		EXPECT_EQ(p[i], 0);
+}
+
+static pthread_t wiper;
+
+static void *wipe_keys(void *unused)
+{
+	disk_keys_wipe();
+	return NULL;
+}
+
+static bool wiped_early;
+
+static void wipe_meanwhile(void)
+{
+	u64 start = __builtin_ia32_rdtsc();
+
+	pthread_create(&wiper, NULL, wipe_keys, NULL);
+	usleep(10000);
+	/* A CPU that was away for a second has waited long enough. */
+	wiped_early = wiped && __builtin_ia32_rdtsc() - start < BIT(31);
+}
+
+/* A request that has begun ends with its keys. */
+TEST(disk_keys_wipe_waits_for_requests)
+{
+	static const u8 plain[512];
+	u8 got[512], cipher[512] = { 0 };
+
+	make_volumes();
+	reference_sector(&volumes[1], 100, cipher, true);
+	wiped = NULL;
+	in_request = wipe_meanwhile;
+	disk_filter()->encode(device(512), 100, 1, plain, got);
+	in_request = NULL;
+	EXPECT(!wiped_early);
+	EXPECT(!memcmp(got, cipher, 512) || wiped);
+	pthread_join(wiper, NULL);
+	EXPECT(wiped);
+}
+
+static void wipe_and_exit(void)
+{
+	disk_keys_wipe();
+	_exit(wiped_nonzero ? 7 : 8);
+}
+
+/* One on a CPU that has stopped for good never ends. */
+TEST(disk_keys_wipe_does_not_wait_for_ever)
+{
+	static const u8 plain[512];
+	u8 out[512];
+	int status = 0;
+	pid_t child;
+
+	make_volumes();
+	child = fork();
+	if (!child) {
+		in_request = wipe_and_exit;
+		disk_filter()->encode(device(512), 100, 1, plain, out);
+		_exit(1);
+	}
+	waitpid(child, &status, 0);
+	EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 7);
 }
 
 /* Neither garbage nor plaintext: the CPU stays in the filter. */
@@ -612,11 +749,17 @@ int main(void)
 		CASE(disk_unattached_volume_is_told),
 		CASE(disk_no_volume_passes),
 		CASE(disk_same_device_again),
+		CASE(disk_all_of_a_device),
+		CASE(disk_odd_sector_sizes_are_covered),
+		CASE(disk_sector_in_two_segments_is_wiped),
 		CASE(disk_many_devices_stay_protected),
 		CASE(disk_no_wrap_to_plain_sectors),
 		CASE(disk_counts_sectors),
 		CASE(disk_refuses_bad_keys),
+		CASE(disk_refuses_too_many_volumes),
 		CASE(disk_keys_wipe_wipes),
+		CASE(disk_keys_wipe_waits_for_requests),
+		CASE(disk_keys_wipe_does_not_wait_for_ever),
 		CASE(disk_no_answer_without_keys),
 	};
 	int failed = crypto_init() != 0;
