@@ -58,7 +58,7 @@ struct pci_claim {
 	 */
 	int (*bar_changed)(void *ctx, unsigned int n);
 	void *ctx;
-	/* private, see pci_bar.c */
+	/* private, see pci_bar.c; zero before */
 	u32 raw[6];
 	u32 mask[6];
 	u8 high;

@@ -37,7 +37,7 @@ static bool is_high(const struct pci_claim *c, unsigned int n)
 
 static bool is_64(const struct pci_claim *c, unsigned int n)
 {
-	return n < 5 && is_high(c, n + 1);
+	return is_high(c, n + 1);
 }
 
 static u16 bar_decode(const struct pci_bar *bar)
@@ -53,7 +53,7 @@ static void bar_update(struct pci_claim *c, unsigned int n, u16 command)
 	bar->base = c->raw[n] & c->mask[n];
 	if (is_64(c, n))
 		bar->base |= (u64)(c->raw[n + 1] & c->mask[n + 1]) << 32;
-	bar->enabled = bar->size && (command & bar_decode(bar));
+	bar->enabled = command & bar_decode(bar);
 }
 
 /* ---- start ---- */
@@ -79,8 +79,8 @@ static unsigned int bar_size(struct pci_claim *c, unsigned int n,
 
 	c->mask[n] = ones & (io ? ~0x3u : ~0xfu);
 	mask = c->mask[n] | 0xffffffff00000000;
-	if (io && !(ones >> 16))
-		mask |= 0xffff0000; /* 16 address bits */
+	if (io)
+		mask |= 0xffff0000; /* there may be 16 address bits */
 	if (!io && (ones & BAR_TYPE) == BAR_TYPE_64 && n + 1 < count) {
 		c->mask[n + 1] = bar_probe(c, n + 1);
 		c->high |= (u8)(1u << (n + 1));
@@ -106,12 +106,6 @@ void pci_bar_init(struct pci_claim *c)
 	unsigned int count = bar_count(c);
 	u16 command = command_read(c);
 
-	for (unsigned int n = 0; n < 6; n++) {
-		c->bars[n] = (struct pci_bar){ 0 };
-		c->mask[n] = 0;
-	}
-	c->high = 0;
-	c->sizing = 0;
 	command_write(c, command & ~DECODE);
 	for (unsigned int n = 0; n < count;)
 		n += bar_size(c, n, count);
@@ -196,12 +190,11 @@ static void guest_command(struct pci_claim *c, const struct pci_io *io)
 
 	/* A reset may have cleared the BARs behind our back. */
 	for (unsigned int n = 0; n < 6; n++)
-		if ((new & ~old &DECODE) && c->mask[n])
-			c->raw[n] = pci_config_read(c->addr, bar_reg(n), 4);
+		c->raw[n] = pci_config_read(c->addr, bar_reg(n), 4);
 	/* The two bits can only have changed in the register's first byte. */
-	value &= ~(u32)tell_switched(c, new & ~old &DECODE, new);
+	value &= ~(u32)tell_switched(c, new & ~old, new);
 	pci_config_write(c->addr, io->reg, io->size, value);
-	tell_switched(c, old & ~new &DECODE, new);
+	tell_switched(c, old & ~new, new);
 }
 
 /* The BAR register that the access is to, or -1. */
@@ -221,9 +214,8 @@ void pci_bar_access(struct pci_claim *c, struct pci_io *io)
 	if (n >= 0 && io->write)
 		bar_write(c, (unsigned int)n, io);
 	else if (n >= 0 && (c->sizing >> n & 1))
-		io->value = (u32)(bar_visible(c, (unsigned int)n) >>
-					  8 * (io->reg % 4) &
-				  mask_bytes(io->size));
+		io->value =
+			bar_visible(c, (unsigned int)n) >> 8 * (io->reg % 4);
 	else if (io->write && io->reg / 4 == PCI_COMMAND / 4)
 		guest_command(c, io);
 	else if (io->write)

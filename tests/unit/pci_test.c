@@ -116,6 +116,71 @@ CHILD_TEST(as_made, no_window_of_the_guest)
 	EXPECT_EQ(load_le32(host->config + 0x60), 0);
 }
 
+/* Bridges to the last two buses, the last device of the last one; a function 7;
+ * one function that answers to all numbers; a device that is no bridge, with
+ * a 7 where bridges have their bus; and a bus that no bridge leads to. */
+static void as_large_as_can_be(void)
+{
+	plain->dev = 1;
+	plain->fn = 7;
+	plain->config[0x19] = 7;
+	nic->echoes = true;
+	store_le16(hidden->config, 0); /* not a vendor */
+	bridge->config[0x19] = bridge->config[0x1a] = 0xff;
+	behind->bus = 0xff;
+	behind->dev = 31;
+	fake_add(0, 0x1d, 0, 0x24508086, 0x060400, 1)->config[0x19] = 0xfe;
+	fake_add(0xfe, 2, 0, 0x33331af4, 0x010000, 0);
+	fake_add(7, 0, 0, 0x44441af4, 0x088000, 0);
+}
+
+CHILD_TEST(as_large_as_can_be, scan_of_all_buses)
+{
+	static const u32 want[] = { 0,	    0x100,  0x101,    0x107,   0x300,
+				    0x1c00, 0x1d00, 0xfe0200, 0xff1f00 };
+
+	order_count = 0;
+	pci_scan(found, NULL);
+	EXPECT_EQ(order_count, 9);
+	EXPECT(!memcmp(order, want, sizeof(want)));
+}
+
+static void as_with_a_window(void)
+{
+	fake_ecam = 0xb0000000;
+	mmio_set_trap_fn(fake_trap);
+	pci_set_ecam(fake_ecam, 0, 255);
+}
+
+/* Who cannot watch one of two bridges does not say that it is done. */
+CHILD_TEST(as_with_a_window, bridges_that_cannot_be_watched)
+{
+	struct fake_fn *other = fake_add(0, 0x1d, 0, 0x24508086, 0x060400, 1);
+
+	other->config[0x19] = other->config[0x1a] = 1;
+	EXPECT_EQ(pci_guard((struct pci_addr){ 0, 1, 2, 0 }, 0x40, 4), 0);
+	EXPECT_EQ(pci_guard((struct pci_addr){ 0, 0, 0x1d, 0 }, 0x40, 4), 0);
+	EXPECT_EQ(pci_guard((struct pci_addr){ 0, 0, 0, 0 }, 0x40, 4), 0);
+	fake_trap_error = -ENOMEM;
+	EXPECT_EQ(pci_conceal((struct pci_addr){ 0, 1, 2, 0 }), -ENOMEM);
+}
+
+/* What is done to one function is not done to those beside it. */
+CHILD_TEST(as_with_a_window, neighbours_stay)
+{
+	struct pci_claim claim = { .addr = { 0, 0, 1, 1 } };
+	u64 page = 0xb0000000 + (6 << 15);
+
+	EXPECT_EQ(pci_guard((struct pci_addr){ 0, 0, 1, 0 }, 0x40, 4), 0);
+	EXPECT_EQ(guest_read(1, 1, 0, 4), 0x70108086);
+	ide->config[0x0e] = 0; /* only function 0's says that there are more */
+	EXPECT_EQ(pci_claim(&claim), 0);
+	EXPECT_EQ(guest_read(1, 0, 0, 4), 0x70008086);
+	EXPECT_EQ(guest_read(1, 1, 0, 4), 0x70108086);
+	EXPECT_EQ(pci_guard((struct pci_addr){ 0, 0, 6, 0 }, 0x40, 4), 0);
+	EXPECT(mmio_hooked(page) && !mmio_hooked(page + (1 << 12)));
+}
+
 static void as_of_amd(void)
 {
 	store_le16(host->config, 0x1022);
@@ -131,7 +196,9 @@ CHILD_TEST(as_of_amd, other_bridges_have_no_window)
 
 CHILD_TEST(as_made, a_guard_alone)
 {
+	guest_out(0xcf8, 4, guest_cf8(0, 6, 0, 0));
 	EXPECT_EQ(pci_guard((struct pci_addr){ 0, 0, 6, 0 }, 0x40, 4), 0);
+	EXPECT_EQ(guest_in(0xcfc, 4), 0x22221af4);
 	guest_write(6, 0, 0x40, 4, 0x1111);
 	EXPECT_EQ(load_le32(plain->config + 0x40), 0);
 }
@@ -175,6 +242,7 @@ TEST(claim_sizes_the_bars)
 	EXPECT_EQ(pci_claim(&ide_claim), -EEXIST);
 	EXPECT_EQ(pci_claim(&nic_claim), 0);
 	EXPECT_EQ(port_bitmap()[0xcf8 / 8], 0xff);
+	EXPECT_EQ(port_bitmap()[0xd00 / 8], 0);
 	guest_out(0xcf8, 4, 0x80001234);
 	EXPECT_EQ(pci_config_read(ide_claim.addr, 0, 2), 0x8086);
 	EXPECT_EQ(fake_cf8, 0x80001234); /* as the guest left it */
@@ -248,6 +316,31 @@ TEST(sizing_does_not_move)
 	EXPECT_EQ(event_count, 0);
 }
 
+TEST(sizing_of_many_at_once)
+{
+	event_count = 0;
+	for (u16 reg = 0x10; reg < 0x20; reg += 4)
+		guest_write(3, 0, reg, 4, 0xffffffff);
+	EXPECT_EQ(guest_read(3, 0, 0x10, 4), 0xfffe0000);
+	EXPECT_EQ(guest_read(3, 0, 0x12, 2), 0xfffe);
+	EXPECT_EQ(guest_read(3, 0, 0x14, 4), 0xffffffc1);
+	EXPECT_EQ(guest_read(3, 0, 0x18, 4), 0xffffc00c);
+	EXPECT_EQ(guest_read(3, 0, 0x1c, 4), 0xffffffff);
+	guest_write(3, 0, 0x14, 4, 0xc000);
+	guest_write(3, 0, 0x15, 1, 0xc1);
+	EXPECT_EQ(guest_read(3, 0, 0x14, 4), 0xc101);
+	EXPECT_EQ(guest_read(3, 0, 0x10, 4), 0xfffe0000);
+	EXPECT_EQ(guest_read(3, 0, 0x18, 4), 0xffffc00c);
+	EXPECT_EQ(event_count, 2);
+	EXPECT_EQ(load_le32(nic->config + 0x10), 0xfeb80000);
+	EXPECT_EQ(load_le32(nic->config + 0x18), 0xfebf000c);
+	guest_write(3, 0, 0x10, 4, 0xfeb80000);
+	guest_write(3, 0, 0x14, 4, 0xc000);
+	guest_write(3, 0, 0x18, 4, 0xfebf0000);
+	guest_write(3, 0, 0x1c, 4, 1);
+	EXPECT_EQ(nic_claim.bars[2].base, 0x1febf0000);
+}
+
 TEST(moving_while_enabled)
 {
 	event_count = 0;
@@ -291,6 +384,13 @@ TEST(moving_while_enabled)
 TEST(enable_bits)
 {
 	event_count = 0;
+	guest_write(3, 0, 4, 2, 7); /* as it is */
+	EXPECT_EQ(event_count, 0);
+	guest_write(3, 0, 4, 2, 6);
+	EXPECT_EQ(event_count, 1);
+	EXPECT_EQ(events[0].n, 1);
+	guest_write(3, 0, 4, 2, 7);
+	event_count = 0;
 	guest_write(3, 0, 4, 2, 4);
 	EXPECT_EQ(event_count, 3);
 	for (int i = 0; i < 3; i++) {
@@ -326,6 +426,11 @@ TEST(enable_bits)
 	EXPECT_EQ(events[0].bar.base, 0);
 	guest_write(3, 0, 0x14, 4, 0xc000);
 	EXPECT_EQ(events[1].bar.base, 0xc000);
+	memset(nic->config + 0x10, 0, 4);
+	event_count = 0;
+	guest_write(3, 0, 4, 1, 3);
+	EXPECT_EQ(event_count, 2);
+	EXPECT(events[0].n == 0 && events[0].bar.base == 0);
 }
 
 /* A place that the driver cannot watch is not decoded. */
@@ -340,7 +445,11 @@ TEST(place_refused)
 	EXPECT_EQ(ide->config[4], 4);
 	guest_write(1, 1, 4, 4, 7);
 	EXPECT_EQ(ide->config[4] & 1, 0);
+	guest_write(3, 0, 4, 2, 0);
+	guest_write(3, 0, 4, 2, 7);
+	EXPECT_EQ(nic->config[4], 4); /* neither ports nor memory */
 	place_error = 0;
+	guest_write(3, 0, 4, 2, 1);
 	guest_write(1, 1, 4, 2, 5);
 	EXPECT_EQ(ide->config[4], 5);
 	EXPECT_EQ(events[(event_count - 1) % 16].bar.base, 0xd200);
@@ -364,6 +473,9 @@ TEST(driver_decides)
 
 TEST(odd_accesses)
 {
+	u8 data[8] = { 0 };
+	struct port_io twice = { 0xcfc, 4, false, 2, data };
+
 	/* a word at an odd register: two bytes to the driver */
 	guest_out(0xcf8, 4, guest_cf8(0, 3, 0, 0x40));
 	EXPECT_EQ(guest_in(0xcfd, 2), 0xb2c3);
@@ -375,6 +487,14 @@ TEST(odd_accesses)
 	config_verdict = DONE;
 	EXPECT_EQ(guest_in(0xcfd, 2), 0x7878);
 	config_verdict = PASS;
+	/* REP INSD and OUTSD */
+	port_access(&twice);
+	EXPECT(load_le32(data) == 0xa1b2c3d4 && !memcmp(data, data + 4, 4));
+	twice.write = true;
+	data[4] = 0xd5;
+	port_access(&twice);
+	EXPECT_EQ(nic->config[0x40], 0xd5);
+	nic->config[0x40] = 0xd4;
 	/* past CFF there is nothing */
 	EXPECT_EQ(guest_in(0xcff, 2), 0xffa1);
 	EXPECT_EQ(guest_in(0xcfe, 4), 0xffffa1b2);
@@ -460,8 +580,12 @@ TEST(the_way_to_a_function_stays)
 	/* PCIEXBAR of the host bridge */
 	guest_write(0, 0, 0x60, 4, 0xe0000001);
 	EXPECT_EQ(load_le32(host->config + 0x60), 0);
+	guest_write(0, 0, 0x67, 1, 1);
+	EXPECT_EQ(load_le32(host->config + 0x64), 0);
 	guest_write(0, 0, 0x68, 4, 1);
 	EXPECT_EQ(load_le32(host->config + 0x68), 1);
+	guest_write(0, 0, 0x5f, 1, 1);
+	EXPECT_EQ(host->config[0x5f], 1);
 	/* bridges to other buses, and to none yet */
 	after = fake_add(0, 0x1d, 0, 0x24508086, 0x060400, 1);
 	after->config[0x19] = after->config[0x1a] = 2;
@@ -473,7 +597,10 @@ TEST(the_way_to_a_function_stays)
 	EXPECT_EQ(pci_conceal((struct pci_addr){ 0, 1, 2, 0 }), 0);
 	guest_write(0x1c, 0, 0x19, 1, 5);
 	guest_write(0x1c, 0, 0x18, 4, 0x00050500);
+	guest_write(0x1c, 0, 0x1a, 1, 5);
 	EXPECT_EQ(load_le32(bridge->config + 0x18), 0x00010100);
+	guest_write(0x1c, 0, 0x1b, 1, 0x40); /* a timer */
+	EXPECT_EQ(bridge->config[0x1b], 0x40);
 	guest_write(0x1c, 0, 0x1c, 2, 0xf1f1);
 	EXPECT_EQ(bridge->config[0x1c], 0xf1);
 	guest_write(0x1d, 0, 0x19, 1, 7);
@@ -522,26 +649,47 @@ TEST(guarded)
 	EXPECT_EQ(guest_read(1, 0, 0, 4), 0x70008086);
 }
 
-/* Of four ports, of 8 GiB, and one that says it has a second half behind the
- * last register. */
+/* Of four ports, two with a second half, one of them of 8 GiB, and one that says
+ * it has a second half behind the last register. */
 TEST(other_shapes_of_bars)
 {
-	static struct pci_claim c = { .addr = { 0, 0, 6, 0 } };
+	static struct pci_claim c = { .addr = { 0, 0, 6, 0 },
+				      .bar_changed = bar_changed,
+				      .ctx = &c };
 
 	plain->bar_mask[0] = 0xfffffffc;
 	store_le32(plain->config + 0x10, 0xc501);
-	plain->bar_mask[3] = 0xfffffffe;
-	store_le32(plain->config + 0x18, 0x04);
-	store_le32(plain->config + 0x1c, 0x20);
+	plain->bar_mask[1] = 0xfff00000;
+	plain->bar_mask[2] = 0xffffffff;
+	store_le32(plain->config + 0x14, 0xc0000004);
+	store_le32(plain->config + 0x18, 0x03);
+	plain->bar_mask[4] = 0xfffffffe;
+	store_le32(plain->config + 0x1c, 0x04);
+	store_le32(plain->config + 0x20, 0x20);
 	plain->bar_mask[5] = 0xfffff000;
 	store_le32(plain->config + 0x24, 0xfeb00004);
 	EXPECT_EQ(pci_claim(&c), 0);
 	EXPECT(c.bars[0].io && c.bars[0].base == 0xc500);
 	EXPECT_EQ(c.bars[0].size, 4);
-	EXPECT_EQ(c.bars[2].base, 0x2000000000);
-	EXPECT_EQ(c.bars[2].size, 0x200000000);
+	EXPECT_EQ(c.bars[1].base, 0x3c0000000);
+	EXPECT_EQ(c.bars[1].size, 0x100000);
+	EXPECT_EQ(c.bars[3].base, 0x2000000000);
+	EXPECT_EQ(c.bars[3].size, 0x200000000);
 	EXPECT_EQ(c.bars[5].base, 0xfeb00000);
 	EXPECT_EQ(c.bars[5].size, 0x1000);
+
+	event_count = 0;
+	guest_write(6, 0, 4, 2, 2);
+	EXPECT_EQ(event_count, 3);
+	EXPECT(events[0].n == 1 && events[1].n == 3 && events[2].n == 5);
+	guest_write(6, 0, 0x24, 4, 0xfeb11000);
+	EXPECT(events[3].n == 5 && events[3].bar.base == 0xfeb11000);
+	guest_write(6, 0, 0x20, 4, 0x40);
+	EXPECT(events[4].n == 3 && events[4].bar.base == 0x4000000000);
+	memset(plain->config + 0x24, 0, 4); /* reset */
+	guest_write(6, 0, 4, 2, 0);
+	guest_write(6, 0, 4, 2, 2);
+	EXPECT_EQ(c.bars[5].base, 0);
 }
 
 /* Bridges have two BARs, what is neither device nor bridge none. */
@@ -554,6 +702,8 @@ TEST(fewer_bars)
 	EXPECT_EQ(pci_claim(&c), 0);
 	EXPECT_EQ(pci_claim(&d), 0);
 	EXPECT_EQ(bridge->config[0x18], 0);
+	EXPECT_EQ(c.bars[1].size, 4);
+	EXPECT_EQ(c.bars[2].size, 0);
 	EXPECT_EQ(d.bars[0].size, 0);
 }
 
@@ -609,10 +759,12 @@ TEST(drivers_and_guest_at_once)
 	EXPECT_EQ((uintptr_t)driver_bad, 0);
 }
 
-TEST_MAIN(CASE(scan_in_order), CASE(no_window_of_the_guest),
-	  CASE(other_bridges_have_no_window), CASE(a_guard_alone),
-	  CASE(one_function_by_any_number), CASE(claim_sizes_the_bars),
-	  CASE(unclaimed_passes), CASE(sizing_does_not_move),
+TEST_MAIN(CASE(scan_in_order), CASE(scan_of_all_buses),
+	  CASE(no_window_of_the_guest), CASE(bridges_that_cannot_be_watched),
+	  CASE(neighbours_stay), CASE(other_bridges_have_no_window),
+	  CASE(a_guard_alone), CASE(one_function_by_any_number),
+	  CASE(claim_sizes_the_bars), CASE(unclaimed_passes),
+	  CASE(sizing_does_not_move), CASE(sizing_of_many_at_once),
 	  CASE(moving_while_enabled), CASE(enable_bits), CASE(place_refused),
 	  CASE(driver_decides), CASE(odd_accesses), CASE(concealed),
 	  CASE(window), CASE(the_way_to_a_function_stays),
