@@ -154,8 +154,7 @@ static struct target look_up(const struct mmio_io *io)
 		if (!range_overlap(h->start, h->size, io->gpa, io->size) ||
 		    (h->writes_only && !io->write))
 			continue;
-		t.split = io->gpa < h->start ||
-			  !range_ok(io->gpa - h->start, io->size, h->size);
+		t.split = !range_ok(io->gpa - h->start, io->size, h->size);
 		t.fn = h->fn;
 		t.ctx = h->ctx;
 		break;

@@ -119,8 +119,8 @@ void *gmem_ptr(gpa_t gpa, u64 len)
 	for (u32 i = 0; i < gmem.count; i++) {
 		const struct ram *r = &gmem.ram[i];
 
-		if (gpa >= r->start &&
-		    range_ok(gpa - r->start, len, r->end - r->start))
+		/* Below it the offset wraps, to past its end. */
+		if (range_ok(gpa - r->start, len, r->end - r->start))
 			return phys_to_virt(gpa);
 	}
 	return NULL;

@@ -109,8 +109,7 @@ int table_init(struct table *t, const struct table_format *format)
 int table_map(struct table *t, u64 va, u64 pa, u64 len, u64 attr)
 {
 	while (len) {
-		u64 bits = attr ? va | pa : va;
-		unsigned int level = largest_level(t, bits, len);
+		unsigned int level = largest_level(t, va | pa, len);
 		u64 *entry, size;
 		int err = find_entry(t, va, &level, !attr, &entry);
 

@@ -135,6 +135,7 @@ TEST(odd_maps)
 	EXPECT(is_guest(512 * MIB, 4096));
 	EXPECT(!is_guest(512 * MIB + 4096, 1));
 	EXPECT(!is_guest(0xa0000, 1));
+	EXPECT(!is_guest(MIB, 1));
 	EXPECT(is_guest(520 * MIB, MIB));
 	EXPECT(!is_guest(521 * MIB, 1));
 	EXPECT(!is_guest(600 * MIB, 1));
@@ -170,6 +171,43 @@ TEST(hidden_borders)
 	EXPECT(is_guest(0, 0xa0000));
 }
 
+/* All of one range and the end of another, whichever is looked at first. */
+TEST(hidden_over_two_ranges)
+{
+	struct boot_info two = {
+		.map = { { 24 * MIB, 8 * MIB, E820_TYPE_USABLE },
+			 { MIB, 19 * MIB, E820_TYPE_USABLE } },
+		.map_count = 2,
+		.hidden_start = 16 * MIB,
+		.hidden_size = 16 * MIB,
+	};
+
+	gmem_init(&two);
+	EXPECT(is_guest(0xc0000, 16 * MIB - 0xc0000));
+	EXPECT(!is_guest(16 * MIB, 1));
+	EXPECT(!is_guest(20 * MIB - 1, 1));
+	EXPECT(!is_guest(24 * MIB, 1));
+}
+
+/* As many ranges as a map can have, and one of them in two. */
+TEST(full_map)
+{
+	static struct boot_info full = {
+		.map_count = E820_MAX,
+		.hidden_start = 16 * MIB + 0x1000,
+		.hidden_size = 0x1000,
+	};
+
+	for (u32 i = 0; i < E820_MAX; i++)
+		full.map[i] = (struct e820_entry){ (16 + i) * MIB, 0x3000,
+						   E820_TYPE_USABLE };
+	gmem_init(&full);
+	EXPECT(is_guest(16 * MIB, 0x1000) && !is_guest(16 * MIB, 0x1001));
+	EXPECT(is_guest(16 * MIB + 0x2000, 0x1000));
+	EXPECT(is_guest((15 + E820_MAX) * MIB, 0x3000));
+	EXPECT(is_guest(0, 0xa0000) && is_guest(0xc0000, 0x40000));
+}
+
 /* The host's own map ends with RAM, rounded up to a GiB: a pointer behind that
  * would be a page fault of Shoji's. */
 TEST(behind_ram_no_further_than_the_host_maps)
@@ -182,6 +220,12 @@ TEST(behind_ram_no_further_than_the_host_maps)
 
 	gmem_init(&tail);
 	EXPECT(is_guest(5 * GIB, 8 * MIB));
+	tail.map[1].len = 16 * MIB; /* as large as a window of devices */
+	gmem_init(&tail);
+	EXPECT(!is_guest(5 * GIB, 1));
+	tail.map[1].len = 16 * MIB - PAGE_SIZE;
+	gmem_init(&tail);
+	EXPECT(is_guest(5 * GIB, 16 * MIB - PAGE_SIZE));
 	direct_end = 5 * GIB;
 	gmem_init(&tail);
 	EXPECT(!is_guest(5 * GIB, 1));
@@ -201,5 +245,5 @@ TEST(copies)
 }
 
 TEST_MAIN(CASE(ram), CASE(not_ram), CASE(not_hidden), CASE(odd_maps),
-	  CASE(hidden_borders), CASE(behind_ram_no_further_than_the_host_maps),
-	  CASE(copies))
+	  CASE(hidden_borders), CASE(hidden_over_two_ranges), CASE(full_map),
+	  CASE(behind_ram_no_further_than_the_host_maps), CASE(copies))

@@ -49,6 +49,8 @@ static int set_trap(gpa_t start, u64 len, enum mmio_trap trap)
 	trap_calls++;
 	if (trap_error)
 		return trap_error;
+	if (start < 0xfe000000)
+		return 0;
 	for (u64 i = 0; i < len / 4096; i++)
 		traps[(start - 0xfe000000) / 4096 + i] = trap;
 	return 0;
@@ -149,6 +151,21 @@ TEST(split_at_a_border)
 	EXPECT(!memcmp(device + 0x3004, "\x05\x06\xbb\xaa", 4));
 	p.verdict = DONE; /* with more than was asked for */
 	EXPECT_EQ(read_at(0xfe003000, 4), 0x88880201);
+	EXPECT_EQ(mmio_hook_move(&h, 0, 0), 0);
+}
+
+TEST(split_beside_hidden_memory)
+{
+	static struct probe p = { .verdict = DENY };
+	static struct mmio_hook h = { 0x6000, 4, false, probe_fn, &p, NULL };
+	struct mmio_io io = { 0x5ffe, 4, false, 0x77 };
+
+	EXPECT_EQ(mmio_hook_add(&h), 0);
+	EXPECT_EQ(mmio_access(&io), -EFAULT);
+	EXPECT_EQ(io.value, 0x77);
+	io.write = true;
+	EXPECT_EQ(mmio_access(&io), -EFAULT);
+	EXPECT_EQ(p.calls, 0);
 	EXPECT_EQ(mmio_hook_move(&h, 0, 0), 0);
 }
 
@@ -272,4 +289,5 @@ TEST(places)
 }
 
 TEST_MAIN(CASE(without_hooks), CASE(verdicts), CASE(split_at_a_border),
-	  CASE(writes_only), CASE(moves), CASE(moves_meanwhile), CASE(places))
+	  CASE(split_beside_hidden_memory), CASE(writes_only), CASE(moves),
+	  CASE(moves_meanwhile), CASE(places))

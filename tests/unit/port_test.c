@@ -113,6 +113,9 @@ TEST(verdicts)
 
 	port_hook_add(&h);
 	EXPECT(!bit(0xff) && bit(0x100) && bit(0x103) && !bit(0x104));
+	EXPECT_EQ(in(0xfe, 2), 0xfffe); /* ends before it: stays whole */
+	EXPECT_EQ(seen_count, 1);
+	seen_count = 0;
 	EXPECT_EQ(in(0x102, 2), 0xcafe);
 	EXPECT_EQ(seen_count, 0);
 
@@ -149,6 +152,7 @@ TEST(not_watched)
 	EXPECT(!bit(0x180) && !bit(0x181) && port_known(0x181));
 	EXPECT_EQ(in(0x181, 1), 0x5a); /* by Shoji itself */
 	port_hook_move(&h, 0x181, 2);
+	EXPECT(h.first == 0x181 && h.count == 2);
 	EXPECT(!bit(0x181) && !bit(0x182) && !port_known(0x180));
 	port_hook_watch(&h, true);
 	EXPECT(!bit(0x180) && bit(0x181) && bit(0x182));

@@ -31,11 +31,17 @@ void *phys_to_virt(hpa_t pa)
 	return memory[0] + (pa - BASE_PA);
 }
 
+/* The @n-th that is taken; the one before it lies right behind it. */
+static u64 *page(unsigned int n)
+{
+	return (u64 *)memory[PAGES - 1 - n];
+}
+
 void *pool_alloc(size_t pages)
 {
 	if (pages != 1 || used >= limit)
 		return NULL;
-	return memset(memory[used++], 0, 4096);
+	return memset(page(used++), 0, 4096);
 }
 
 #define RW 0x8000000000000003ULL /* P, W, NX */
@@ -138,6 +144,7 @@ TEST(unmaps)
 	EXPECT_EQ(table_map(&t, 4 * MIB, 0, 2 * MIB, 0), 0);
 	EXPECT_EQ(used, 3);
 	expect_leaf(&t, 4 * MIB, 0, 0);
+	EXPECT_EQ(page(2)[2], 0); /* no address is left for speculation */
 	expect_leaf(&t, 2 * MIB, 2 * MIB | 0xb7, 2);
 	EXPECT_EQ(table_map(&t, 2 * MIB + 4096, 0, 4096, 0), 0);
 	expect_leaf(&t, 2 * MIB, 2 * MIB | 0x37, 1);
