@@ -21,6 +21,7 @@ static struct walk_trail trail;
 /* Another CPU changes the entry here as often, once it has been read. */
 static gpa_t race_at;
 static unsigned int races;
+static unsigned int race_byte; /* 1 or 6: bits 11:9, 54:52 are ignored */
 
 void *gmem_ptr(gpa_t at, u64 len)
 {
@@ -28,7 +29,7 @@ void *gmem_ptr(gpa_t at, u64 len)
 		return NULL;
 	if (races && at >= race_at + PAGE_SIZE) {
 		races--;
-		ram[race_at + 1] ^= 0x0e; /* bits 11:9 are ignored */
+		ram[race_at + race_byte] ^= race_byte == 6 ? 0x70 : 0x0e;
 	}
 	return ram + at;
 }
@@ -70,6 +71,7 @@ static void reset(u64 cr4, u64 efer)
 {
 	memset(ram, 0, sizeof(ram));
 	races = 0;
+	race_byte = 1;
 	cpu = (struct walk_cpu){ .cr0 = CR0_PG | CR0_PE | CR0_WP,
 				 .cr3 = 0x1000,
 				 .cr4 = cr4,
@@ -100,7 +102,7 @@ TEST(not_paged)
 
 TEST(two_levels)
 {
-	reset(0, 0);
+	reset(CR4_PGE, 0);
 	put32(0x1000 + 4 * 0x301, 0x2000 | PWU | PTE_PS); /* ignored: no PSE */
 	put32(0x2000 + 4 * 0x2a5, 0xabcde000 | PWU);
 	put32(0x1000 + 4 * 0x302, 0xdeadb000); /* the next ones stay apart */
@@ -119,8 +121,8 @@ TEST(two_levels)
 	cpu.efer = EFER_NXE; /* means nothing to entries of 4 bytes */
 	EXPECT_EQ(walk(0x1000, WALK_FETCH), WALK_FAULT);
 	EXPECT_EQ(error_code, 0);
-	cpu.cr3 |= 0x18; /* PWT, PCD */
-	EXPECT_EQ(walk(0xc06a5123, WALK_READ), 0);
+	cpu.cr3 |= 0x818; /* PWT, PCD, and one that is ignored */
+	EXPECT_EQ(walk(0xffffffffc06a5123, WALK_READ), 0);
 	EXPECT_EQ(gpa, 0xabcde123);
 }
 
@@ -146,7 +148,7 @@ TEST(pse_36)
 TEST(pae)
 {
 	reset(CR4_PAE, 0);
-	cpu.cr3 = 0x1020; /* 32-byte aligned */
+	cpu.cr3 = 0x100001038; /* 32-byte aligned; PWT, PCD; bit 32 */
 	put(0x1020 + 3 * 8, 0x2000 | PTE_P);
 	put(0x2000 + 8, 0x3000 | PWU);
 	put(0x3000 + 8, 0x9876543000 | PWU);
@@ -163,6 +165,8 @@ TEST(pae)
 	EXPECT_EQ(error_code, PF_P | PF_RSVD);
 	put(0x2008, 0x80600000 | BIT(52) | PWU | PTE_PS);
 	EXPECT_EQ(walk(0xc0201456, WALK_READ), WALK_FAULT);
+	put(0x2008, 0x80600000 | BIT(40) | PWU | PTE_PS);
+	EXPECT_EQ(walk(0xc0201456, WALK_READ), WALK_FAULT);
 	put(0x2008, 0x80600000 | PTE_NX | PWU | PTE_PS); /* no EFER.NXE */
 	EXPECT_EQ(walk(0xc0201456, WALK_READ), WALK_FAULT);
 	EXPECT_EQ(error_code, PF_P | PF_RSVD);
@@ -174,8 +178,9 @@ TEST(pae)
 
 TEST(upper_pae)
 {
-	static const u64 reserved[] = { PTE_W,	PTE_U,	 BIT(6),  BIT(7),
-					BIT(8), BIT(40), BIT(52), BIT(63) };
+	static const u64 reserved[] = { PTE_W,	 PTE_U,	  BIT(6),  BIT(7),
+					BIT(8),	 BIT(40), BIT(51), BIT(52),
+					BIT(62), BIT(63) };
 
 	reset(CR4_PAE, EFER_NXE);
 	put(0x2008, 0x80600000 | PWU | PTE_PS);
@@ -184,7 +189,7 @@ TEST(upper_pae)
 		EXPECT_EQ(walk(0xc0201456, WALK_READ), WALK_FAULT);
 		EXPECT_EQ(error_code, PF_P | PF_RSVD);
 	}
-	put(0x1018, 0x2000 | PTE_P | PTE_A);
+	put(0x1018, 0x2000 | PTE_P | PTE_A | BITS(4, 3) | BITS(11, 9));
 	EXPECT_EQ(walk(0xc0201456, WALK_READ), 0);
 	put(0x1018, 0x2000);
 	EXPECT_EQ(walk(0xc0201456, WALK_FETCH), WALK_FAULT);
@@ -256,7 +261,9 @@ TEST(user_rights)
 	put(0x2008, 0x3000 | PTE_P | PTE_U);
 	EXPECT_EQ(walk(LINEAR, WALK_READ), 0);
 	EXPECT_EQ(walk(LINEAR, WALK_WRITE), WALK_FAULT);
-	put(0x4008, 0);
+	EXPECT_EQ(walk(LINEAR, WALK_FETCH), 0);
+	EXPECT_EQ(entry_at(0x4008) & PTE_D, 0);
+	put(0x4008, 0x5000 | PTE_W | PTE_U); /* not present */
 	EXPECT_EQ(walk(LINEAR, WALK_FETCH), WALK_FAULT);
 	EXPECT_EQ(error_code, PF_U | PF_I);
 }
@@ -276,6 +283,7 @@ TEST(no_execute)
 	reset_long(0x5000 | PWU);
 	put(0x1008, 0x2000 | PWU | PTE_NX); /* any level takes it away */
 	EXPECT_EQ(walk(LINEAR, WALK_READ), 0);
+	EXPECT_EQ(walk(LINEAR, WALK_WRITE), 0);
 	EXPECT_EQ(walk(LINEAR, WALK_FETCH), WALK_FAULT);
 	EXPECT_EQ(error_code, PF_P | PF_I);
 	cpu.efer &= ~EFER_NXE;
@@ -290,7 +298,11 @@ TEST(smep)
 	cpu.cr4 |= CR4_SMEP;
 	EXPECT_EQ(walk(LINEAR, WALK_FETCH), WALK_FAULT);
 	EXPECT_EQ(error_code, PF_P | PF_I);
+	cpu.efer &= ~EFER_NXE;
+	EXPECT_EQ(walk(LINEAR, WALK_FETCH), WALK_FAULT);
+	EXPECT_EQ(error_code, PF_P | PF_I);
 	EXPECT_EQ(walk(LINEAR, WALK_READ), 0);
+	EXPECT_EQ(walk(LINEAR, WALK_WRITE), 0);
 	cpu.user = true;
 	EXPECT_EQ(walk(LINEAR, WALK_FETCH), 0);
 	cpu.user = false;
@@ -307,6 +319,9 @@ TEST(smap)
 	EXPECT_EQ(walk(LINEAR, WALK_WRITE), WALK_FAULT);
 	EXPECT_EQ(error_code, PF_P | PF_W);
 	EXPECT_EQ(walk(LINEAR, WALK_FETCH), 0);
+	EXPECT_EQ(walk(LINEAR, WALK_FETCH | WALK_WRITE), WALK_FAULT);
+	cpu.rflags = ~(u64)RFLAGS_AC;
+	EXPECT_EQ(walk(LINEAR, WALK_READ), WALK_FAULT);
 	cpu.rflags = RFLAGS_AC;
 	EXPECT_EQ(walk(LINEAR, WALK_WRITE), 0);
 	cpu.rflags = 0;
@@ -368,6 +383,12 @@ TEST(races_of_other_cpus)
 	reset_long(0x5000 | PWU);
 	races = 1000; /* hostile */
 	EXPECT_EQ(walk(LINEAR, WALK_WRITE), -EFAULT);
+	reset_long(0x5000 | PWU);
+	races = 1;
+	race_byte = 6;
+	EXPECT_EQ(walk(LINEAR, WALK_READ), 0);
+	EXPECT_EQ(entry_at(0x3008), 0x0070000000004027);
+	EXPECT(walk_same(&trail));
 	reset(0, 0);
 	put32(0x1004, 0x2000 | PWU);
 	put32(0x2004, 0x5000 | PWU);
