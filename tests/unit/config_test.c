@@ -233,6 +233,64 @@ TEST(config_conceals_by_rule)
 	EXPECT(config_conceals(&config, &f));
 	f.segment = 0;
 	EXPECT(!config_conceals(&config, &f));
+	f.segment = 1;
+	for (u8 *p = &f.bus; p <= &f.fn; p++) {
+		*p ^= 1;
+		EXPECT(!config_conceals(&config, &f));
+		*p ^= 1;
+	}
+	EXPECT(config_conceals(&config, &f));
+	f = (struct config_function){ .vendor = 0x8087, .device = 0x100e };
+	EXPECT(!config_conceals(&config, &f));
+}
+
+/* Two volumes in the same sectors are refused unless no device can be both's:
+ * one field that both give and that differs is enough. */
+TEST(config_overlaps_on_one_device_only)
+{
+	static const struct {
+		size_t at; /* in a volume */
+		u8 given;
+	} fields[] = { { 32, MATCH_BUS },      { 103, MATCH_CONTROLLER },
+		       { 104, MATCH_CHANNEL }, { 105, MATCH_UNIT },
+		       { 40, MATCH_MODEL },    { 81, MATCH_SERIAL } };
+	const char *why;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		for (unsigned int n = 0; n < 3; n++) {
+			u8 *v = blob + VOLUME_0, *w = blob + VOLUME_1;
+
+			memcpy(blob, good, SIZE);
+			memset(v + 32, 0, 70); /* bus, model, serial */
+			memset(w + 32, 0, 70);
+			memset(v + 103, 'a', 3);
+			memset(w + 103, 'a', 3);
+			v[fields[i].at] = 'a';
+			w[fields[i].at] = n == 1 ? 'a' : 'b';
+			v[102] = w[102] = fields[i].given;
+			if (n == 2) { /* only one of them has it */
+				memset(w + 32, 0, 70);
+				w[102] = MATCH_UNIT;
+				if (fields[i].given == MATCH_UNIT)
+					w[102] = MATCH_CHANNEL;
+			}
+			memset(v + 108, 0, 8);
+			seal(SIZE);
+			EXPECT_EQ(parse(SIZE, &why), n ? -EINVAL : 0);
+			EXPECT(!n || strstr(why, "overlap"));
+		}
+	}
+	/* side by side is no overlap */
+	memcpy(blob, good, SIZE);
+	blob[VOLUME_0 + 108] = 150;
+	blob[VOLUME_0 + 109] = 0;
+	seal(SIZE);
+	EXPECT_EQ(parse(SIZE, &why), 0);
+	memcpy(blob + VOLUME_1 + 108, blob + VOLUME_0 + 108, 8);
+	memcpy(blob + VOLUME_0 + 108, good + VOLUME_1 + 108, 16);
+	memset(blob + VOLUME_1 + 116, 0xff, 8);
+	seal(SIZE);
+	EXPECT_EQ(parse(SIZE, &why), 0);
 }
 
 TEST(config_missing)
@@ -367,6 +425,39 @@ TEST(config_values_out_of_bounds)
 	}
 }
 
+/* The same at the bounds. */
+static const struct {
+	size_t at;
+	u64 value;
+	size_t n;
+} fits[] = {
+	{ 26, 4096, 2 },	     /* bounce buffer */
+	{ VOLUME_0 + 1, 0x7e20, 2 }, /* printable */
+	{ VOLUME_1 + 116, 100, 8 },  /* one sector */
+	{ PROGRAM_0 + 64, 64, 4 },   /* memory */
+	{ PROGRAM_0 + 64, 65536, 4 },
+	{ PROGRAM_0 + 68, 4, 4 }, /* stack */
+	{ PROGRAM_0 + 68, 228, 4 },
+	{ PROGRAM_0 + 72, 4, 4 },  /* messages */
+	{ PROGRAM_0 + 76, 50, 4 }, /* slice */
+	{ PROGRAM_0 + 76, 100000, 4 },
+	{ PROGRAM_0 + 80, 3600000, 4 }, /* time */
+	{ PROGRAM_0 + 84, 1, 1 },
+	{ PROGRAM_0 + 84, 16, 1 },
+};
+
+TEST(config_values_at_their_bounds)
+{
+	const char *why;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fits); i++) {
+		memcpy(blob, good, SIZE);
+		memcpy(blob + fits[i].at, &fits[i].value, fits[i].n);
+		seal(SIZE);
+		EXPECT_EQ(parse(SIZE, &why), 0);
+	}
+}
+
 TEST(config_weak_keys)
 {
 	memcpy(blob, good, SIZE);
@@ -375,6 +466,10 @@ TEST(config_weak_keys)
 	EXPECT_REFUSED(SIZE, -EINVAL, "weak");
 	memcpy(blob, good, SIZE);
 	memset(blob + VOLUME_1 + 124 + 32, 0, 32);
+	seal(SIZE);
+	EXPECT_REFUSED(SIZE, -EINVAL, "weak");
+	memcpy(blob, good, SIZE);
+	memset(blob + VOLUME_0 + 124, 0, 16);
 	seal(SIZE);
 	EXPECT_REFUSED(SIZE, -EINVAL, "weak");
 }
@@ -393,7 +488,9 @@ TEST(config_wipe_forgets_the_keys)
 }
 
 TEST_MAIN(CASE(config_reads_what_mkconfig_writes), CASE(config_programs),
-	  CASE(config_conceals_by_rule), CASE(config_missing),
+	  CASE(config_conceals_by_rule),
+	  CASE(config_overlaps_on_one_device_only), CASE(config_missing),
 	  CASE(config_other_version), CASE(config_broken_in_any_byte),
 	  CASE(config_broken_in_size), CASE(config_values_out_of_bounds),
-	  CASE(config_weak_keys), CASE(config_wipe_forgets_the_keys))
+	  CASE(config_values_at_their_bounds), CASE(config_weak_keys),
+	  CASE(config_wipe_forgets_the_keys))
