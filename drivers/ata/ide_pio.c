@@ -107,19 +107,21 @@ static void pio_read(struct ide_channel *ch, u8 *dst, u32 len)
 		pio_end(ch);
 }
 
+/* What the device does not hear of does not bring it to the next sector. */
 static void flush(struct ide_channel *ch)
 {
 	struct ide_pio *pio = &ch->pio;
 	u32 bytes = unit_bytes(ch);
 
+	pio->pos = 0;
+	if (!device_wants_data(ch))
+		return;
 	ch->filter->encode(ch->unit[pio->unit].dev, pio->lba, 1, pio->data,
 			   pio->data);
-	if (device_wants_data(ch))
-		hw_outs(ch->base, 2, pio->data, bytes / 2);
+	hw_outs(ch->base, 2, pio->data, bytes / 2);
 	pio->block -= (u32)min_u64(pio->block, bytes);
 	pio->lba++;
 	pio->left--;
-	pio->pos = 0;
 }
 
 /* Data that the device does not wait for is lost, as on the hardware. */

@@ -1578,6 +1578,31 @@ TEST(a_reset_that_does_not_arrive)
 	EXPECT(disks_right());
 }
 
+/* The device still waits for it, and takes what comes next for it: that is
+ * encrypted as the sector's data, although it was meant for a plain one. */
+TEST(a_sector_that_does_not_arrive)
+{
+	struct op op = { 0, 150, 2, 0, true, false, false, LINUX };
+	u8 *data = model.memory + DATA;
+	u64 last = devs[0].last;
+
+	machine(true, false, 512);
+	devs[0].last = 151;
+	fill(data, 1024);
+	taskfile(&op);
+	out(MODEL_BASE + 7, 1, 0x30);
+	alt_wait(0x88, 8);
+	burst(MODEL_BASE, 2, true, data, 510);
+	model.off = true;
+	burst(MODEL_BASE, 2, true, data + 510, 2);
+	model.off = false;
+	burst(MODEL_BASE, 2, true, data + 512, 512);
+	EXPECT(memcmp(model_sector(&model.dev[0], 150), data + 512, 512));
+	EXPECT(sector_right(0, 150, data + 512));
+	soft_reset();
+	devs[0].last = last;
+}
+
 TEST(not_enough_memory)
 {
 	static const u32 sizes[] = { 0, PAGE_SIZE, 0x100000, 0x240000 };
@@ -1657,4 +1682,5 @@ TEST_MAIN(CASE(pio_all_forms), CASE(dma_all_forms),
 	  CASE(status_just_after_a_command), CASE(pio_beside_dma),
 	  CASE(reads_beside_a_write), CASE(ports_that_move),
 	  CASE(ports_of_another_device), CASE(a_reset_that_does_not_arrive),
-	  CASE(not_enough_memory), CASE(engine_that_was_reset))
+	  CASE(a_sector_that_does_not_arrive), CASE(not_enough_memory),
+	  CASE(engine_that_was_reset))
