@@ -202,9 +202,22 @@ static enum verdict judge(const struct function *f, struct pci_io *io)
 	return PASS;
 }
 
+/* A bridge above a function may stop it from decoding, and so may a sibling. */
+static void hold_all(bool on)
+{
+	for (u32 i = 0; i < pci.count; i++) {
+		struct pci_claim *c = pci.functions[i].claim;
+
+		if (c && c->hold)
+			c->hold(c->ctx, on);
+	}
+}
+
 /* A naturally aligned access; the policy lock is held. */
 static void mediate(struct function *f, struct pci_io *io)
 {
+	if (io->write)
+		hold_all(true);
 	switch (judge(f, io)) {
 	case PASS:
 		if (f->claim)
@@ -223,6 +236,8 @@ static void mediate(struct function *f, struct pci_io *io)
 			io->value = (u32)mask_bytes(io->size);
 		break;
 	}
+	if (io->write)
+		hold_all(false);
 }
 
 /*

@@ -57,6 +57,14 @@ struct pci_claim {
 	 * that the driver can watch: then the function does not decode it.
 	 */
 	int (*bar_changed)(void *ctx, unsigned int n);
+	/*
+	 * Around each write of the guest to this function or another that is
+	 * mediated, as the bridges above it are, with what is called for it: it
+	 * may cease to decode for a while. What the driver wrote to it then
+	 * would be lost, so another CPU in the driver must have come to an end
+	 * before and must not begin until after. May be NULL.
+	 */
+	void (*hold)(void *ctx, bool on);
 	void *ctx;
 	/* private, see pci_bar.c; zero before */
 	u32 raw[6];

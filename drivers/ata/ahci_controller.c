@@ -193,18 +193,25 @@ static enum verdict config_access(void *ctx, struct pci_io *io)
 
 static void controller_place(struct ahci_controller *c, hpa_t abar)
 {
-	lock_acquire(&c->lock);
 	__atomic_store_n(&c->abar, abar, __ATOMIC_RELAXED);
-	lock_release(&c->lock);
 	for (u32 i = 0; i < AHCI_PORTS; i++) {
 		struct ahci_port *p = c->port[i];
 
-		if (!p)
-			continue;
-		lock_acquire(&p->lock);
-		p->base = abar ? abar + HBA_PORT0 + i * AHCI_PORT_SIZE : 0;
-		lock_release(&p->lock);
+		if (p)
+			p->base = abar ? abar + HBA_PORT0 + i * AHCI_PORT_SIZE
+				       : 0;
 	}
+}
+
+/* In the order of ghc_write(). */
+static void hold(void *ctx, bool on)
+{
+	struct ahci_controller *c = ctx;
+
+	(on ? lock_acquire : lock_release)(&c->lock);
+	for (u32 i = 0; i < AHCI_PORTS; i++)
+		if (c->port[i])
+			(on ? lock_acquire : lock_release)(&c->port[i]->lock);
 }
 
 static int bar_changed(void *ctx, unsigned int n)
@@ -311,6 +318,7 @@ static int controller_claim(struct ahci_controller *c, u32 n)
 	c->claim.addr = ahci.addr[n];
 	c->claim.config = config_access;
 	c->claim.bar_changed = bar_changed;
+	c->claim.hold = hold;
 	c->claim.ctx = c;
 	c->msi = capability_find(ahci.addr[n], CAP_MSI);
 	c->sata = capability_find(ahci.addr[n], CAP_SATA);

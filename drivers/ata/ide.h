@@ -141,7 +141,7 @@ struct ide_channel {
  */
 int ide_channel_start(struct ide_channel *ch) must_check;
 
-/* The channel's ports have moved. Takes the lock. */
+/* The channel's ports have moved. The lock is held, or the guest has not begun. */
 void ide_channel_place(struct ide_channel *ch, u16 base, u16 control, u16 bm);
 
 /* ---- between the channel's own files; the lock is held ---- */

@@ -439,7 +439,6 @@ int ide_channel_start(struct ide_channel *ch)
 
 void ide_channel_place(struct ide_channel *ch, u16 base, u16 control, u16 bm)
 {
-	lock_acquire(&ch->lock);
 	if (ch->bm && bm != ch->bm)
 		ide_dma_moved(ch);
 	ch->base = base;
@@ -447,5 +446,4 @@ void ide_channel_place(struct ide_channel *ch, u16 base, u16 control, u16 bm)
 	ch->bm = bm;
 	ch->has_engine |= bm != 0;
 	ide_hooks_update(ch);
-	lock_release(&ch->lock);
 }

@@ -268,6 +268,14 @@ static void controller_place(struct ide_controller *c)
 	}
 }
 
+static void hold(void *ctx, bool on)
+{
+	struct ide_controller *c = ctx;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(c->channel); i++)
+		(on ? lock_acquire : lock_release)(&c->channel[i].lock);
+}
+
 /* Does the driver hook anything there? */
 static bool is_used(const struct ide_controller *c, unsigned int n)
 {
@@ -337,6 +345,7 @@ static int controller_claim(struct ide_controller *c, u32 n)
 	c->claim.addr = ide.addr[n];
 	c->claim.config = config_access;
 	c->claim.bar_changed = bar_changed;
+	c->claim.hold = hold;
 	c->claim.ctx = c;
 	err = pci_claim(&c->claim);
 	if (err)

@@ -3,6 +3,7 @@
  * around them.
  *
  * units: drivers/ata/ahci_controller.c drivers/ata/command.c drivers/ata/identify.c drivers/ata/ahci_command.c drivers/ata/ahci_done.c drivers/ata/ahci_identify.c drivers/ata/ahci_packet.c drivers/ata/packet.c drivers/ata/ahci_port.c core/io/sg.c tests/unit/ahci_model.c tests/unit/model_memory.c
+ * libs: -lpthread
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "drivers/ata/ahci_controller.h"
 #include "tests/unit/ahci_model.h"
 #include "tests/unit/child.h"
+#include "tests/unit/held.h"
 
 /* ---- one PCI function, its registers and the map of hooks ---- */
 
@@ -562,6 +564,19 @@ CHILD_TEST(machine, not_set_up_nor_expected)
 	EXPECT(!concealed && !claimed);
 }
 
+static void read_port_and_hba(void)
+{
+	in(0x124, 4);
+	in(0x04, 4);
+}
+
+CHILD_TEST(machine, held_while_registers_are_off)
+{
+	start();
+	held_try(claimed, &model.off, read_port_and_hba);
+	EXPECT_EQ(model.lost, 0);
+}
+
 TEST_MAIN(CASE(no_volume_expected), CASE(mediates_where_one_is),
 	  CASE(a_port_without_a_volume), CASE(accesses_of_any_width),
 	  CASE(registers_of_the_hba), CASE(commands_and_a_reset),
@@ -575,4 +590,4 @@ TEST_MAIN(CASE(no_volume_expected), CASE(mediates_where_one_is),
 	  CASE(no_queue_in_the_hba), CASE(one_that_cannot_be_trapped),
 	  CASE(no_memory), CASE(memory_for_one_port_only),
 	  CASE(memory_for_a_buffer), CASE(not_set_up_by_firmware),
-	  CASE(not_set_up_nor_expected))
+	  CASE(not_set_up_nor_expected), CASE(held_while_registers_are_off))

@@ -591,6 +591,7 @@ u64 hw_mmio_read(hpa_t pa, u8 size)
 
 	if (pa < model.abar || off >= 0x1000 || size != 4)
 		abort();
+	model.lost += model.off;
 	model_tick();
 	switch (off) {
 	case 0x00:
@@ -618,6 +619,7 @@ void hw_mmio_write(hpa_t pa, u8 size, u64 value)
 
 	if (pa < model.abar || off >= 0x1000 || size != 4)
 		abort();
+	model.lost += model.off;
 	if (off == 0x04) {
 		model.ghc = (u32)value & 0x80000002;
 		if (value & 1)

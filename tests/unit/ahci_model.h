@@ -59,6 +59,8 @@ struct model_port {
 struct model {
 	struct model_port port[MODEL_PORTS];
 	u64 abar;
+	bool off; /* the registers are not to be accessed */
+	u32 lost; /* accesses while that was so */
 	u32 cap, ghc, is;
 	/* as QEMU: a command that fails clears PxCI, and the port goes on; a
 	 * stop clears neither PxCI nor PxSACT */

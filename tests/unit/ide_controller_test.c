@@ -2,6 +2,7 @@
  * Discovery: which devices are offered to the filter, and what is hooked.
  *
  * units: drivers/ata/ide_controller.c drivers/ata/command.c drivers/ata/identify.c drivers/ata/ide_channel.c drivers/ata/ide_packet.c drivers/ata/packet.c drivers/ata/ide_dma.c drivers/ata/ide_pio.c core/io/port.c core/io/sg.c tests/unit/ide_model.c tests/unit/model_memory.c tests/unit/ide_model_packet.c
+ * libs: -lpthread
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "drivers/ata/ide.h"
 #include "drivers/ata/ide_controller.h"
 #include "tests/unit/child.h"
+#include "tests/unit/held.h"
 #include "tests/unit/ide_model.h"
 
 /* ---- one PCI function ---- */
@@ -578,6 +580,20 @@ CHILD_TEST(model_init, switched_off)
 	EXPECT_EQ(seen_count, 0);
 }
 
+static void check_power_mode(void)
+{
+	guest_out(7, 0xE5);
+}
+
+/* Else a part of a command were lost, and what is executed is another. */
+CHILD_TEST(model_init, held_while_ports_are_off)
+{
+	wanted = 0;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	held_try(claimed, &model.off, check_power_mode);
+	EXPECT_EQ(model.lost, 0);
+}
+
 TEST_MAIN(CASE(says_who_the_disk_is), CASE(offers_both_units),
 	  CASE(offers_packet_devices), CASE(packet_device_of_another_kind),
 	  CASE(sees_an_empty_channel), CASE(hooks_a_protected_channel),
@@ -591,4 +607,5 @@ TEST_MAIN(CASE(says_who_the_disk_is), CASE(offers_both_units),
 	  CASE(a_status_that_is_none), CASE(a_device_that_stays_busy),
 	  CASE(registers_that_cannot_be_guarded), CASE(no_bus_master),
 	  CASE(too_many_controllers), CASE(one_controller_too_many),
-	  CASE(what_is_configured), CASE(a_disk_without_them))
+	  CASE(what_is_configured), CASE(a_disk_without_them),
+	  CASE(held_while_ports_are_off))

@@ -652,8 +652,10 @@ u32 hw_in(u16 port, u8 size)
 {
 	port = of_primary(port);
 	check_size(port, size);
-	if (model.off && port < MODEL_BM)
+	if (model.off && port < MODEL_BM) {
+		model.lost++;
 		return 0xFFFFFFFF;
+	}
 	if (port == MODEL_CTL) {
 		model_tick();
 		return status(selected());
@@ -676,8 +678,10 @@ void hw_out(u16 port, u8 size, u32 value)
 {
 	port = of_primary(port);
 	check_size(port, size);
-	if (model.off && port < MODEL_BM)
+	if (model.off && port < MODEL_BM) {
+		model.lost++;
 		return;
+	}
 	if (port == MODEL_CTL)
 		control_write((u8)value);
 	else if (port >= MODEL_BM && port < MODEL_BM + 8)

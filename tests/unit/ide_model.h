@@ -85,6 +85,7 @@ struct model {
 	u32 dirty_from, dirty_to; /* where the engine wrote */
 	u32 max_busy;
 	bool off;	/* neither command block nor control block is decoded */
+	u32 lost;	/* accesses to them while that was so */
 	bool secondary; /* at 170h, 376h and the second half of the bus master */
 	u32 delay;	/* reads of a status until a command shows there */
 	bool strict; /* an access that is not of its register's size aborts */

@@ -23,6 +23,9 @@ static struct event {
 } events[16];
 static unsigned int event_count;
 static int place_error; /* what the driver says of a BAR's place */
+static unsigned int holds;
+static bool held;
+static u8 held_command[2]; /* of the hardware, at its end and at its begin */
 
 static struct pci_claim ide_claim;
 static struct pci_claim nic_claim;
@@ -35,14 +38,27 @@ static int bar_changed(void *ctx, unsigned int n)
 	struct fake_fn *f = fake_find(c->addr.bus, c->addr.dev, c->addr.fn);
 	struct event *e = &events[event_count++ % 16];
 
+	EXPECT(held);
 	e->n = n;
 	e->bar = c->bars[n];
 	e->decoded = f->config[4] & (c->bars[n].io ? 1 : 2);
 	return place_error;
 }
 
+static void hold(void *ctx, bool on)
+{
+	struct pci_claim *c = ctx;
+
+	EXPECT_EQ(held, !on);
+	held = on;
+	holds += on;
+	held_command[on] =
+		fake_find(c->addr.bus, c->addr.dev, c->addr.fn)->config[4];
+}
+
 static enum verdict config(void *ctx, struct pci_io *io)
 {
+	EXPECT_EQ(held, io->write);
 	config_io = *io;
 	if (config_verdict == DONE && !io->write)
 		io->value = 0x12345678;
@@ -237,6 +253,7 @@ TEST(claim_sizes_the_bars)
 	nic_claim = (struct pci_claim){ .addr = { 0, 0, 3, 0 },
 					.config = config,
 					.bar_changed = bar_changed,
+					.hold = hold,
 					.ctx = &nic_claim };
 	EXPECT_EQ(pci_claim(&ide_claim), 0);
 	EXPECT_EQ(pci_claim(&ide_claim), -EEXIST);
@@ -431,6 +448,25 @@ TEST(enable_bits)
 	guest_write(3, 0, 4, 1, 3);
 	EXPECT_EQ(event_count, 2);
 	EXPECT(events[0].n == 0 && events[0].bar.base == 0);
+}
+
+/* Whatever the register: the chipset may have another that switches decoding. */
+TEST(held_while_written)
+{
+	guest_write(3, 0, 4, 2, 5);
+	holds = 0;
+	guest_write(3, 0, 4, 2, 7);
+	EXPECT_EQ(holds, 1);
+	EXPECT(held_command[true] == 5 && held_command[false] == 7);
+	guest_write(3, 0, 0x40, 4, 0);
+	EXPECT_EQ(holds, 2);
+	guest_write(3, 0, 0x10, 4, 0xfeb80000);
+	EXPECT_EQ(holds, 3);
+	guest_write(1, 1, 0x40, 4, 0); /* another's, at the same hub */
+	EXPECT_EQ(holds, 4);
+	guest_read(3, 0, 4, 4);
+	EXPECT_EQ(holds, 4);
+	EXPECT(!held);
 }
 
 /* A place that the driver cannot watch is not decoded. */
@@ -765,10 +801,10 @@ TEST_MAIN(CASE(scan_in_order), CASE(scan_of_all_buses),
 	  CASE(a_guard_alone), CASE(one_function_by_any_number),
 	  CASE(claim_sizes_the_bars), CASE(unclaimed_passes),
 	  CASE(sizing_does_not_move), CASE(sizing_of_many_at_once),
-	  CASE(moving_while_enabled), CASE(enable_bits), CASE(place_refused),
-	  CASE(driver_decides), CASE(odd_accesses), CASE(concealed),
-	  CASE(window), CASE(the_way_to_a_function_stays),
-	  CASE(no_way_to_a_function), CASE(guarded),
-	  CASE(drivers_and_guest_at_once), CASE(windows_that_cannot_be_watched),
-	  CASE(other_shapes_of_bars), CASE(fewer_bars),
-	  CASE(more_functions_than_fit))
+	  CASE(moving_while_enabled), CASE(enable_bits),
+	  CASE(held_while_written), CASE(place_refused), CASE(driver_decides),
+	  CASE(odd_accesses), CASE(concealed), CASE(window),
+	  CASE(the_way_to_a_function_stays), CASE(no_way_to_a_function),
+	  CASE(guarded), CASE(drivers_and_guest_at_once),
+	  CASE(windows_that_cannot_be_watched), CASE(other_shapes_of_bars),
+	  CASE(fewer_bars), CASE(more_functions_than_fit))
