@@ -414,6 +414,11 @@ TEST(mail_from_a_stopped_program)
 	EXPECT_EQ(mail_reply(s, 0, 0, 3), -ENOENT);
 	EXPECT(post(&b, &self, 14, 4) >= 0);
 	EXPECT(post(&b, &self, 15, 4) >= 0);
+	/* nor will it come for an answer */
+	s = mail_receive(&b, 5);
+	EXPECT_EQ(mail_reply(s, 0, 0, 5), 0);
+	mail_forget(&b, &self, 6);
+	EXPECT_EQ(s->state, MAIL_FREE);
 }
 
 /* ---- random bytes --------------------------------------------------------- */
