@@ -58,11 +58,11 @@ struct pci_claim {
 	 */
 	int (*bar_changed)(void *ctx, unsigned int n);
 	/*
-	 * Around each write of the guest to this function or another that is
-	 * mediated, as the bridges above it are, with what is called for it: it
-	 * may cease to decode for a while. What the driver wrote to it then
-	 * would be lost, so another CPU in the driver must have come to an end
-	 * before and must not begin until after. May be NULL.
+	 * Around each write of the guest to a mediated function: this one, or
+	 * one that may decide whether this one decodes, as a bridge above it.
+	 * What a driver wrote to registers that are not decoded would be lost.
+	 * So no other CPU may be in the driver from hold(true), which waits for
+	 * its end, to hold(false). May be NULL.
 	 */
 	void (*hold)(void *ctx, bool on);
 	void *ctx;

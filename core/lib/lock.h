@@ -1,8 +1,8 @@
 /*
  * A ticket lock: fair, so no CPU starves under a hostile guest. The host runs
  * with interrupts off; a lock must not be taken in an NMI or #MC handler.
- * Order, outermost first: PCI policy, driver channels and ports, nested table,
- * PCI hardware, port map, log.
+ * Order, outermost first: PCI policy, driver channels and ports, MMIO map,
+ * nested table, PCI hardware, port map, log.
  */
 #ifndef CORE_LIB_LOCK_H
 #define CORE_LIB_LOCK_H

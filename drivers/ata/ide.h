@@ -141,7 +141,8 @@ struct ide_channel {
  */
 int ide_channel_start(struct ide_channel *ch) must_check;
 
-/* The channel's ports have moved. The lock is held, or the guest has not begun. */
+/* The channel's ports have moved. The lock is held, or the guest does not run
+ * yet. */
 void ide_channel_place(struct ide_channel *ch, u16 base, u16 control, u16 bm);
 
 /* ---- between the channel's own files; the lock is held ---- */

@@ -1661,8 +1661,8 @@ TEST(the_same_disk_or_another)
 	clean();
 }
 
-/* Commands that the HBA still has when a protected disk comes. */
-TEST(plugged_with_commands_waiting)
+/* A device without a volume, which has the port as it is. */
+static void plain_machine(void)
 {
 	machine(512);
 	model_plug(0, true, "OTHER");
@@ -1670,6 +1670,12 @@ TEST(plugged_with_commands_waiting)
 	guest_start();
 	one(0x60, 200, 1, true);
 	read_one(AHCI_PLAIN);
+}
+
+/* Commands that the HBA still has when a protected disk comes. */
+TEST(plugged_with_commands_waiting)
+{
+	plain_machine();
 	ops[0] = (struct op){ 200, 8, 0x35, true, false, false };
 	make_fis(TABLE(0), &ops[0], 0);
 	make_header(0, TABLE(0), make_list(TABLE(0), DATA(0), 4096, 60000),
@@ -1826,12 +1832,7 @@ TEST(a_port_that_does_not_stop)
  * of one. */
 TEST(reset_with_a_device_without_a_volume)
 {
-	machine(512);
-	model_plug(0, true, "OTHER");
-	out(PxSERR, ~0u);
-	guest_start();
-	one(0x60, 200, 1, true);
-	read_one(AHCI_PLAIN);
+	plain_machine();
 	model.lazy = 1000;
 	out(PxSACT, 6);
 	out(PxCI, 6);
@@ -1848,12 +1849,7 @@ TEST(reset_with_a_device_without_a_volume)
  * long as it runs. */
 TEST(a_port_with_another_device_that_does_not_stop)
 {
-	machine(512);
-	model_plug(0, true, "OTHER");
-	out(PxSERR, ~0u);
-	guest_start();
-	one(0x60, 200, 1, true);
-	read_one(AHCI_PLAIN);
+	plain_machine();
 	p->spins = 10;
 	model.lazy = 1000000;
 	out(PxSCTL, 0x301);

@@ -7,6 +7,7 @@
  */
 #include "core/program/program.h"
 
+#include <elf.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,29 +187,21 @@ static const struct virt_ops ops = {
 /* A PIE: 3 pages of code, 20 of data that is more than a piece, 2 of constants
  * around a page's end. */
 static const struct file {
-	u8 ident[16];
-	u16 type, machine;
-	u32 version;
-	u64 entry, phoff, shoff;
-	u32 flags;
-	u16 ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
-	struct {
-		u32 type, flags;
-		u64 offset, vaddr, paddr, filesz, memsz, align;
-	} ph[3];
+	Elf64_Ehdr head;
+	Elf64_Phdr ph[3];
 	u8 body[0x13000];
 	u8 tag;
 } plain = {
-	.ident = { 0x7f, 'E', 'L', 'F', 2, 1, 1 },
-	.type = 3,
-	.machine = 62,
-	.entry = 0x10040,
-	.phoff = 64,
-	.phentsize = 56,
-	.phnum = 3,
-	.ph = { { 1, 5, 232, 0x10040, 0, 0x80, 0x2fc0, 0 },
-		{ 1, 6, 400, 0x20000, 0, 0x12345, 0x14000, 0 },
-		{ 1, 4, 300, 0x40ff0, 0, 0x20, 0x20, 0 } },
+	.head = { .e_ident = { 0x7f, 'E', 'L', 'F', 2, 1, 1 },
+		  .e_type = ET_DYN,
+		  .e_machine = EM_X86_64,
+		  .e_entry = 0x10040,
+		  .e_phoff = sizeof(Elf64_Ehdr),
+		  .e_phentsize = sizeof(Elf64_Phdr),
+		  .e_phnum = 3 },
+	.ph = { { PT_LOAD, PF_R | PF_X, 232, 0x10040, 0, 0x80, 0x2fc0, 0 },
+		{ PT_LOAD, PF_R | PF_W, 400, 0x20000, 0, 0x12345, 0x14000, 0 },
+		{ PT_LOAD, PF_R, 300, 0x40ff0, 0, 0x20, 0x20, 0 } },
 };
 static struct file file;
 static struct program_manifest manifests[2];
@@ -527,7 +520,7 @@ TEST(files_that_nobody_has_asked_for)
 	EXPECT(!all.program[0].file && !all.program[1].file);
 	EXPECT_EQ(refused, 3);
 	prepare();
-	file.machine = 3;
+	file.head.e_machine = EM_386;
 	load();
 	EXPECT(!all.program[0].file && !all.program[0].memory);
 	EXPECT_EQ(refused, 4);

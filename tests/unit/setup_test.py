@@ -12,7 +12,6 @@ import scripted
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 FAKES = {
-    # the last argument of dpkg-query's -f is what Debian 12's takes
     "dpkg-query": """#!/bin/sh
 while [ "$1" != -f ]; do shift; done
 shift 2

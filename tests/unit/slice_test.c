@@ -539,10 +539,25 @@ TEST(until_its_message_is_answered)
 	EXPECT_EQ(p->clean, PIECE);
 }
 
+static void ask_to_sleep(struct program *p, u64 until)
+{
+	p->cpu.gpr[GPR_RAX] = PROGRAM_SLEEP;
+	p->cpu.gpr[GPR_RDI] = until;
+}
+
+/* The only one that there is, for so long. */
+static void asleep(struct program *p, u64 ns)
+{
+	start(1);
+	all.program[1].file = NULL;
+	p->state = SHOJI_PROGRAM_WAITING;
+	p->wake = fake_now + ns;
+	ask_to_sleep(p, p->wake);
+}
+
 static void second_sleeps(void)
 {
-	all.program[1].cpu.gpr[GPR_RAX] = PROGRAM_SLEEP;
-	all.program[1].cpu.gpr[GPR_RDI] = PROGRAM_FOREVER;
+	ask_to_sleep(&all.program[1], PROGRAM_FOREVER);
 	next.meanwhile = NULL;
 }
 
@@ -578,11 +593,7 @@ TEST(woken_for_nothing)
 {
 	struct program *p = &all.program[0];
 
-	start(1);
-	all.program[1].file = NULL;
-	p->state = SHOJI_PROGRAM_WAITING;
-	p->cpu.gpr[GPR_RAX] = PROGRAM_SLEEP;
-	p->cpu.gpr[GPR_RDI] = p->wake = fake_now + 1;
+	asleep(p, 1);
 	p->poked = true;
 	call(0, p, NULL);
 	EXPECT(!p->poked && !p->holder && next.runs == 0);
@@ -923,11 +934,7 @@ TEST(until_a_deadline)
 {
 	struct program *p = &all.program[0];
 
-	start(1);
-	all.program[1].file = NULL;
-	p->state = SHOJI_PROGRAM_WAITING;
-	p->cpu.gpr[GPR_RAX] = PROGRAM_SLEEP;
-	p->cpu.gpr[GPR_RDI] = p->wake = fake_now + 3000000;
+	asleep(p, 3000000);
 	EXPECT(!background(0));
 	EXPECT_EQ(vcpus[0].deadline, fake_now + 3000000);
 	fake_now += 3000000;
@@ -946,20 +953,14 @@ TEST(until_a_deadline)
 
 static void sleeps(void)
 {
-	struct program *p = &all.program[0];
-
-	p->cpu.gpr[GPR_RAX] = PROGRAM_SLEEP;
-	p->cpu.gpr[GPR_RDI] = fake_now + 1000;
+	ask_to_sleep(&all.program[0], fake_now + 1000);
 }
 
 static u64 wakes_at;
 
 static void sleeps_until(void)
 {
-	struct program *p = &all.program[0];
-
-	p->cpu.gpr[GPR_RAX] = PROGRAM_SLEEP;
-	p->cpu.gpr[GPR_RDI] = wakes_at;
+	ask_to_sleep(&all.program[0], wakes_at);
 }
 
 /* No deadline: others' turn. One that is over: on at once. */
