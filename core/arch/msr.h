@@ -52,6 +52,7 @@
 #define MSR_BIOS_UPDT_TRIG	   0x79 /* microcode update, linear address */
 #define MSR_TRACE_HUB_BASE	   0x80 /* its physical address */
 #define MSR_SMM_MONITOR_CTL	   0x9b
+#define MSR_PMG_IO_CAPTURE	   0xe4	 /* ports: reads are MWAITs */
 #define MSR_FEATURE_CONFIG	   0x13c /* may switch AES-NI off */
 #define MSR_MISC_ENABLE		   0x1a0
 #define MISC_ENABLE_NO_BTS	   BIT(11)
@@ -96,6 +97,7 @@
 #define INT_PENDING_HALT  BITS(28, 27) /* SMI or C1E when all cores halt */
 #define MSR_SMI_IO_CYCLE  0xc0010056
 #define MSR_MMIO_CFG_BASE 0xc0010058 /* memory-mapped PCI configuration */
+#define MSR_CSTATE_BASE	  0xc0010073 /* 8 ports: reads enter C-states */
 #define MSR_SMM_BASE	  0xc0010111
 #define MSR_VM_CR	  0xc0010114
 #define VM_CR_R_INIT	  BIT(1) /* INIT becomes #SX */

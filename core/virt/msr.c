@@ -235,6 +235,10 @@ static const struct {
 	  msr_feature_control },
 	{ MSR_BIOS_UPDT_TRIG, MSR_BIOS_UPDT_TRIG, W, INTEL, msr_microcode },
 	{ MSR_SMM_MONITOR_CTL, MSR_SMM_MONITOR_CTL, RW, INTEL, msr_absent },
+	/* Where they point to, a read of a port does not reach the device: Shoji
+	 * would go by what no device has said. */
+	{ MSR_PMG_IO_CAPTURE, MSR_PMG_IO_CAPTURE, W, INTEL, msr_read_only },
+	{ MSR_CSTATE_BASE, MSR_CSTATE_BASE, W, AMD, msr_read_only },
 	/* Shoji's own AES instructions would be gone. */
 	{ MSR_FEATURE_CONFIG, MSR_FEATURE_CONFIG, W, INTEL, msr_read_only },
 	{ MSR_MTRR_PHYSBASE(0), MSR_MTRR_PHYSMASK(15), W, ANY, msr_mtrr },
