@@ -46,6 +46,8 @@
 
 /* ---- Intel -------------------------------------------------------------- */
 
+#define MSR_MEMORY_CTRL		   0x33
+#define MEMORY_CTRL_NO_UC_LOCK	   BIT(28) /* they fault */
 #define MSR_FEATURE_CONTROL	   0x3a
 #define FEATURE_CONTROL_LOCK	   BIT(0)
 #define FEATURE_CONTROL_VMX	   BIT(2)

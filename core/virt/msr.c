@@ -102,6 +102,15 @@ static enum verdict msr_misc_enable(struct vcpu *v, struct msr_io *io)
 	return DONE;
 }
 
+/* The guest may make memory uncached, its own page tables as well as Shoji's
+ * memory: locked accesses to it must not fault here. */
+static enum verdict msr_memory_ctrl(struct vcpu *v, struct msr_io *io)
+{
+	(void)v;
+	io->value &= ~MEMORY_CTRL_NO_UC_LOCK;
+	return PASS;
+}
+
 /* XRSTORS would switch processor trace on, without WRMSR. */
 static enum verdict msr_xss(struct vcpu *v, struct msr_io *io)
 {
@@ -231,6 +240,7 @@ static const struct {
 	enum verdict (*fn)(struct vcpu *v, struct msr_io *io);
 } policy[] = {
 	{ MSR_APIC_BASE, MSR_APIC_BASE, W, ANY, msr_apic_base },
+	{ MSR_MEMORY_CTRL, MSR_MEMORY_CTRL, W, INTEL, msr_memory_ctrl },
 	{ MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, RW, INTEL,
 	  msr_feature_control },
 	{ MSR_BIOS_UPDT_TRIG, MSR_BIOS_UPDT_TRIG, W, INTEL, msr_microcode },

@@ -266,6 +266,18 @@ TEST(execute_disable_stays)
 	EXPECT_EQ(hw.value, 1);
 }
 
+/* Split locks may fault, Shoji has none; locks of uncached memory may not. */
+TEST(locks_of_uncached_memory)
+{
+	struct vcpu *v = start(true);
+
+	EXPECT(!writes_gp(v, 0x33, 3ULL << 28));
+	EXPECT_EQ(hw.index, 0x33);
+	EXPECT_EQ(hw.value, 1ULL << 29);
+	hw.fails = true;
+	EXPECT(writes_gp(v, 0x33, 0));
+}
+
 /* What the hardware would write to physical memory, or take from Shoji. */
 TEST(reaches_past_the_nested_table)
 {
@@ -442,6 +454,7 @@ TEST(what_traps)
 		u8 amd, intel;
 	} want[] = {
 		{ MSR_APIC_BASE, 2, 2 },
+		{ MSR_MEMORY_CTRL, 0, 2 },
 		{ MSR_FEATURE_CONTROL, 0, 3 },
 		{ MSR_MTRR_PHYSBASE(0), 2, 2 },
 		{ MSR_MTRR_PHYSMASK(15), 2, 2 },
@@ -494,7 +507,7 @@ TEST(what_traps)
 	for (int intel = 0; intel < 2; intel++) {
 		trapped = 0;
 		guest_msr_init(start(intel)->guest);
-		EXPECT_EQ(trapped, intel ? 128 : 93); /* no other */
+		EXPECT_EQ(trapped, intel ? 129 : 93); /* no other */
 		for (size_t i = 0; i < ARRAY_SIZE(want); i++)
 			EXPECT_EQ(trap_of(want[i].index),
 				  intel ? want[i].intel : want[i].amd);
@@ -505,7 +518,7 @@ TEST_MAIN(CASE(passes), CASE(hides_vmx), CASE(hides_svm), CASE(by_vendor),
 	  CASE(x2apic_icr_in_xapic_mode), CASE(x2apic_icr_is_watched),
 	  CASE(writes_that_do_not_arrive), CASE(no_debug_store),
 	  CASE(efer_bits_of_this_cpu), CASE(execute_disable_stays),
-	  CASE(reaches_past_the_nested_table), CASE(writes_past_the_port_hooks),
-	  CASE(efer), CASE(apic_base_where_it_can_be_watched),
-	  CASE(memory_types), CASE(memory_type_of_the_hidden_region),
-	  CASE(what_traps))
+	  CASE(locks_of_uncached_memory), CASE(reaches_past_the_nested_table),
+	  CASE(writes_past_the_port_hooks), CASE(efer),
+	  CASE(apic_base_where_it_can_be_watched), CASE(memory_types),
+	  CASE(memory_type_of_the_hidden_region), CASE(what_traps))
