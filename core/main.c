@@ -13,7 +13,8 @@
  * guest's pointer in core/virt/nested.c, what VT-x can do and its MSR bitmap
  * (core/virt/vmx/check.c, ept.c, vmcs.c), the permission maps of programs
  * (core/virt/svm/program.c), the TSC's rate (core/cpu/clock.c), the programs'
- * pointer in core/program/hypercall.c, and what stands here.
+ * pointer in core/program/hypercall.c, the means of its barrier.c, and what
+ * stands here.
  */
 #include "boot/boot_info.h"
 #include "boot/stub.h"
@@ -37,6 +38,7 @@
 #include "core/lib/string.h"
 #include "core/mm/gmem.h"
 #include "core/mm/pool.h"
+#include "core/program/barrier.h"
 #include "core/program/program.h"
 #include "core/virt/guest.h"
 #include "core/virt/kbc.h"
@@ -239,6 +241,7 @@ static void take_programs(void)
 	if (!c.count && c.allow == HYPERCALL_NONE)
 		return;
 	clock_init();
+	barrier_init();
 	if (c.count)
 		count = embedded_files(files);
 	for (u32 i = 0; c.count && i < min_u64(boot->modules, BOOT_MODULES_MAX);

@@ -6,16 +6,18 @@
 #include "core/cpu/cpu.h"
 
 enum {
-	HAVE_KNOWN = 1,
-	HAVE_IBPB = 2,
-	HAVE_VERW = 4,
-	HAVE_L1D = 8,
+	HAVE_IBPB = 1,
+	HAVE_VERW = 2,
+	HAVE_L1D = 4,
 };
 
-static u32 ask(void)
-{
-	u32 have = HAVE_KNOWN, edx = 0;
+static u32 have; /* the same for all CPUs */
 
+void barrier_init(void)
+{
+	u32 edx = 0;
+
+	have = 0;
 	if (cpuid(CPUID_VENDOR).eax >= CPUID_STRUCTURED)
 		edx = cpuid(CPUID_STRUCTURED).edx;
 	if (edx & CPUID_07_EDX_IBPB ||
@@ -26,15 +28,10 @@ static u32 ask(void)
 		have |= HAVE_VERW;
 	if (edx & CPUID_07_EDX_L1D_FLUSH)
 		have |= HAVE_L1D;
-	return have;
 }
 
 void barrier_switch(void)
 {
-	static u32 have; /* the same for all CPUs */
-
-	if (!have)
-		have = ask();
 	/* AMD's XRSTOR leaves x87's pointers if no exception is pending */
 	fninit();
 	if (have & HAVE_IBPB)
