@@ -321,7 +321,8 @@ void guest_emulate(struct vcpu *v, const struct vmexit *exit)
 	size_t len = exit->fault.n_bytes;
 	int rc;
 
-	if (len)
+	/* The CPU may have stopped at the end of a page, in the instruction. */
+	if (len == INSN_MAX)
 		memcpy(bytes, exit->fault.bytes, sizeof(bytes));
 	else
 		len = guest_fetch(v, bytes);

@@ -345,6 +345,28 @@ TEST(emulated_rep)
 	EXPECT(!(v->rflags & RFLAGS_RF));
 }
 
+/* Of what the CPU has fetched only all that an instruction can be is of use. */
+TEST(bytes_of_the_exit)
+{
+	struct vcpu *v = fake_start();
+	struct vmexit exit = { .fault = { .n_bytes = INSN_MAX } };
+
+	fake_mode(v, 64, 0);
+	v->rip = 0x1ffd;
+	v->gpr[GPR_RDI] = FAKE_DEVICE;
+	memcpy(fake.ram + 0x1ffd, "\xc7\x47\x04\x01\x02\x03\x04", 7);
+	memcpy(exit.fault.bytes, "\x89\x07", 2);
+	guest_emulate(v, &exit);
+	EXPECT_EQ(v->rip, 0x1fff);
+	v->rip = 0x1ffd;
+	exit.fault.n_bytes = 3;
+	memcpy(exit.fault.bytes, "\xc7\x47\x04", 3);
+	guest_emulate(v, &exit);
+	EXPECT_EQ(v->rip, 0x2004);
+	EXPECT_EQ(fake.device_writes, 2);
+	EXPECT(!v->event.valid);
+}
+
 /* What a function before left on the stack. */
 static __attribute__((noinline)) void fill_stack(void)
 {
@@ -373,8 +395,8 @@ TEST(log_has_fetched_bytes_only)
 	EXPECT(strstr(fake.log, " 0f 29 07 00 00 00 "));
 }
 
-TEST_MAIN(CASE(log_has_fetched_bytes_only), CASE(emulated_rep),
-	  CASE(store_across_pages), CASE(double_faults),
+TEST_MAIN(CASE(log_has_fetched_bytes_only), CASE(bytes_of_the_exit),
+	  CASE(emulated_rep), CASE(store_across_pages), CASE(double_faults),
 	  CASE(third_fault_resets), CASE(fault_over_interrupt),
 	  CASE(error_codes), CASE(fault_ends_a_shadow), CASE(skip),
 	  CASE(single_step), CASE(segment_limits), CASE(canonical_addresses),
