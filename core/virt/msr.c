@@ -196,9 +196,14 @@ static enum verdict msr_efer(struct vcpu *v, struct msr_io *io)
 
 static enum verdict msr_apic_base(struct vcpu *v, struct msr_io *io)
 {
-	if (!startup_apic_base_ok(v, io->value))
+	if (!startup_apic_base_ok(v, io->value) ||
+	    !wrmsr_safe(io->index, io->value))
 		return DENY;
-	return PASS;
+	/* What kicked it while it was off has not arrived, and never will. */
+	if (__atomic_exchange_n(&v->deaf, !(io->value & APIC_BASE_ENABLE),
+				__ATOMIC_SEQ_CST))
+		__atomic_store_n(&v->kick_nmi, 0, __ATOMIC_SEQ_CST);
+	return DONE;
 }
 
 /* In another mode it is no register: the hardware gives #GP. */

@@ -8,6 +8,7 @@
 #include "core/arch/msr.h"
 #include "core/arch/regs.h"
 #include "core/arch/x86.h"
+#include "core/cpu/apic.h"
 #include "core/lib/errors.h"
 #include "core/lib/log.h"
 #include "core/lib/range.h"
@@ -15,8 +16,10 @@
 #include "core/mm/gmem.h"
 #include "core/mm/pool.h"
 #include "core/virt/mtrr.h"
+#include "core/virt/power.h"
 
-#define NESTED_BITS 48 /* of an address in a table of four levels */
+#define NESTED_BITS   48       /* of an address in a table of four levels */
+#define DEAF_PATIENCE 10000000 /* turns: some seconds at most */
 
 /* For mmio_set_trap_fn(), which has no argument for it. */
 static struct guest *guest;
@@ -89,6 +92,32 @@ static int apply(struct guest *g, gpa_t gpa, gpa_t end)
 
 /* ---- other CPUs --------------------------------------------------------- */
 
+static bool flushes(const struct vcpu *v)
+{
+	return !__atomic_load_n(&v->in_guest, __ATOMIC_SEQ_CST) ||
+	       !__atomic_load_n(&v->flush_request, __ATOMIC_SEQ_CST);
+}
+
+/* Does no kick reach it, for want of a local APIC here or there? */
+static bool unreachable(const struct vcpu *v)
+{
+	return __atomic_load_n(&v->deaf, __ATOMIC_SEQ_CST) ||
+	       apic_mode() == APIC_OFF;
+}
+
+/* A guest that switches a local APIC off to change its mode will soon be back;
+ * for one that does not, this is its end. */
+static void wait_for(const struct vcpu *v)
+{
+	for (u32 turns = 0; !flushes(v); cpu_pause()) {
+		if (!unreachable(v) || ++turns < DEAF_PATIENCE)
+			continue;
+		log_line("guest CPU %u cannot be stopped, resetting",
+			 v->cpu->index);
+		power_reset();
+	}
+}
+
 /* Every other CPU has left the guest, or will flush before it enters. */
 static void flush_others(struct guest *g, const struct vcpu *self)
 {
@@ -106,9 +135,7 @@ static void flush_others(struct guest *g, const struct vcpu *self)
 		     __atomic_load_n(&v->waits_in_hw, __ATOMIC_SEQ_CST)))
 			continue;
 		guest_kick(v);
-		while (__atomic_load_n(&v->in_guest, __ATOMIC_SEQ_CST) &&
-		       __atomic_load_n(&v->flush_request, __ATOMIC_SEQ_CST))
-			cpu_pause();
+		wait_for(v);
 	}
 }
 

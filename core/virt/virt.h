@@ -178,6 +178,8 @@ struct vcpu {
 	u32 startup_request; /* INIT, SIPI, NMI: see startup.c */
 	u32 flush_request;   /* nested table changed */
 	u32 in_guest;	     /* between entry and exit */
+
+	u32 deaf; /* its local APIC is off: no kick makes it leave the guest */
 };
 
 enum nested_access {

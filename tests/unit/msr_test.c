@@ -397,6 +397,20 @@ TEST(apic_base_where_it_can_be_watched)
 	apic_base_ok = true;
 	EXPECT(!writes_gp(v, MSR_APIC_BASE, 0xfee00900));
 	EXPECT(hw.written && hw.value == 0xfee00900);
+	EXPECT(!v->deaf);
+	hw.fails = true;
+	EXPECT(writes_gp(v, MSR_APIC_BASE, 0xfee00100));
+	EXPECT(!v->deaf);
+	hw.fails = false;
+	EXPECT(!writes_gp(v, MSR_APIC_BASE, 0xfee00100));
+	EXPECT(v->deaf);
+	/* an NMI that was sent then is lost, and the next one has to be sent */
+	v->kick_nmi = 1;
+	EXPECT(!writes_gp(v, MSR_APIC_BASE, 0xfee00d00));
+	EXPECT(!v->deaf && !v->kick_nmi);
+	v->kick_nmi = 1;
+	EXPECT(!writes_gp(v, MSR_APIC_BASE, 0xfee00d00));
+	EXPECT(v->kick_nmi);
 }
 
 /* What the hardware has taken is the nested table's, too. */

@@ -61,10 +61,13 @@ void mmio_set_trap_fn(int (*fn)(gpa_t start, u64 len, enum mmio_trap trap))
 
 static u32 kicked;  /* CPUs by bit */
 static bool leaves; /* a CPU that is kicked: it runs no more of the guest */
+static bool stays;  /* it does not hear of it */
 
 void guest_kick(struct vcpu *target)
 {
 	kicked |= 1U << (target - fake.guest.vcpu);
+	if (stays)
+		return;
 	if (leaves)
 		target->in_guest = 0;
 	else
@@ -245,6 +248,27 @@ TEST(every_cpu_forgets)
 	EXPECT_EQ(fake.flushes[0], 3);
 }
 
+/* Where no kick arrives, nobody waits for ever. */
+TEST(a_cpu_without_apic)
+{
+	struct vcpu *v = start(0, 0, 0, 0);
+
+	stays = true;
+	v[0].hw = v[1].hw = v;
+	v[1].in_guest = v[1].deaf = 1;
+	EXPECT(RESETS((void)trap(0x200000, PAGE_SIZE, MMIO_TRAP_ALL)));
+	EXPECT_EQ(kicked, 2);
+	EXPECT_EQ(entry(0x200000), 0);
+	v[1].deaf = 0;
+	fake.apic = APIC_OFF; /* or no kick can be sent */
+	EXPECT(RESETS((void)trap(0x200000, PAGE_SIZE, MMIO_TRAP_ALL)));
+	v[1].in_guest = 0; /* it looks before it enters */
+	EXPECT(!RESETS((void)trap(0x200000, PAGE_SIZE, MMIO_TRAP_NONE)));
+	stays = leaves = false;
+	v[1].in_guest = 1; /* it has been on the way out */
+	EXPECT(!RESETS((void)trap(0x200000, PAGE_SIZE, MMIO_TRAP_ALL)));
+}
+
 TEST(memory_types_follow_the_mtrrs)
 {
 	struct vcpu *v;
@@ -410,6 +434,7 @@ TEST(no_pages_no_table)
 
 TEST_MAIN(CASE(hidden_region), CASE(what_hooks_hold_back),
 	  CASE(more_traps_than_fit), CASE(every_cpu_forgets),
-	  CASE(memory_types_follow_the_mtrrs), CASE(what_becomes_of_a_fault),
-	  CASE(what_is_emulated_at_once), CASE(maps_devices_late),
-	  CASE(no_second_addresses), CASE(no_pages_no_table))
+	  CASE(a_cpu_without_apic), CASE(memory_types_follow_the_mtrrs),
+	  CASE(what_becomes_of_a_fault), CASE(what_is_emulated_at_once),
+	  CASE(maps_devices_late), CASE(no_second_addresses),
+	  CASE(no_pages_no_table))
