@@ -37,6 +37,8 @@
 #define CPUID_07_EDX_MD_CLEAR  BIT(10)
 #define CPUID_07_EDX_IBPB      BIT(26)
 #define CPUID_07_EDX_L1D_FLUSH BIT(28)
+#define CPUID_071_EAX_FRED     BIT(17) /* of subleaf 1 */
+#define CPUID_071_EAX_MSRLIST  BIT(27)
 
 #define CPUID_TOPOLOGY	       0x0b
 #define CPUID_TOPOLOGY_2       0x1f
@@ -46,6 +48,9 @@
 /* Subleaf 1: */
 #define CPUID_0D1_EAX_XSAVEC	    BIT(1)
 #define CPUID_0D1_ECX_PT	    BIT(8)
+
+#define CPUID_PERFMON		    0x23
+#define CPUID_23_EAX_PEBS	    BITS(5, 4) /* subleaves 4 and 5 */
 
 #define CPUID_EXT_MAX		    0x80000000 /* eax: highest extended leaf */
 #define CPUID_EXT_FEATURES	    0x80000001

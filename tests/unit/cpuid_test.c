@@ -50,6 +50,18 @@ TEST(hides_trace_state)
 	EXPECT_EQ(ask(0xd, 2).ecx, ~0U);
 }
 
+/* What would not work in a guest. */
+TEST(hides_events_and_lists)
+{
+	EXPECT_EQ(~ask(7, 1).eax, 1 << 17 | 1 << 27);
+	EXPECT_EQ(ask(7, 1).ebx, ~0U);
+	EXPECT_EQ(ask(7, 0).eax, ~0U);
+	EXPECT_EQ(~ask(0x23, 0).eax, 1 << 4 | 1 << 5);
+	EXPECT_EQ(ask(0x23, 1).eax, ~0U);
+	EXPECT_EQ(ask(0x23, 4).ebx, 0);
+	EXPECT_EQ(ask(0x23, 5).eax, 0);
+}
+
 TEST(mirrors_cr4)
 {
 	cr4 = CR4_OSXSAVE | CR4_PKE;
@@ -61,4 +73,5 @@ TEST(mirrors_cr4)
 	EXPECT_EQ(ask(7, 1).ecx >> 4 & 1, 1);
 }
 
-TEST_MAIN(CASE(hides), CASE(hides_trace_state), CASE(mirrors_cr4))
+TEST_MAIN(CASE(hides), CASE(hides_trace_state), CASE(hides_events_and_lists),
+	  CASE(mirrors_cr4))
