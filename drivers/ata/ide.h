@@ -187,6 +187,13 @@ static inline bool ide_pio_partial(const struct ide_channel *ch)
 	return ch->pio.pos < ch->pio.fill && ch->pio.unit == ide_selected(ch);
 }
 
+/* True while a CDB that has come waits for the engine's start, and the device
+ * for the CDB. */
+static inline bool ide_cdb_waits(const struct ide_channel *ch)
+{
+	return ch->dma.armed == IDE_ARMED_COMMAND && ch->dma.rq.packet;
+}
+
 /* ide_dma.c */
 int ide_dma_init(struct ide_channel *ch) must_check;
 

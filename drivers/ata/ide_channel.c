@@ -238,7 +238,8 @@ static bool is_bound(struct ide_channel *ch)
 	bool dma = ch->dma.active &&
 		   (ch->dma.rq.unit == unit || ch->unit[ch->dma.rq.unit].dev);
 
-	if (!dma && (ch->pio.kind == PIO_NONE || ch->pio.unit != unit))
+	if (!dma && !ide_cdb_waits(ch) &&
+	    (ch->pio.kind == PIO_NONE || ch->pio.unit != unit))
 		return false;
 	st = (u8)hw_in(ch->control, 1);
 	if (dma) {

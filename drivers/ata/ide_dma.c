@@ -277,6 +277,11 @@ void ide_dma_start_write(struct ide_channel *ch, u8 value)
 {
 	enum ide_armed armed = ch->dma.armed;
 
+	/* While the chipset's decoder is off, the CDB would be lost, and the
+	 * device would take the next one. */
+	if (ide_cdb_waits(ch) &&
+	    (hw_in(ch->control, 1) & (ATA_BSY | ATA_DRQ)) != ATA_DRQ)
+		value &= ~BMICX_SSBM;
 	if (value & BMICX_SSBM &&
 	    (armed == IDE_ARMED_COMMAND || armed == IDE_ARMED_LIST)) {
 		engine_stop(ch);

@@ -187,7 +187,8 @@ static void data_in(struct ide_channel *ch, const struct port_io *io)
 	if ((kind == PIO_READ || kind == PIO_IDENTIFY || kind == PIO_SENSE) &&
 	    ch->pio.unit == ide_selected(ch))
 		pio_read(ch, io->data, io->count * io->size);
-	else if (ch->dma.active || kind == PIO_WRITE || kind == PIO_CDB)
+	else if (ch->dma.active || ide_cdb_waits(ch) || kind == PIO_WRITE ||
+		 kind == PIO_CDB)
 		memset(io->data, 0xFF, io->count * io->size);
 	else
 		hw_ins(ch->base, io->size, io->data, io->count);

@@ -681,6 +681,44 @@ TEST(cdb_in_pieces)
 	EXPECT_EQ(wait(0x80, 0), 0x40);
 }
 
+/* A CDB that waits for the engine's start is the drive's: it gets no other one
+ * and no word less, and is asked for nothing else until then. */
+TEST(cdb_before_a_late_start)
+{
+	struct command c = transfer(0x2A, 10, 1), other = transfer(0x2A, 80, 1);
+
+	machine();
+	fill(2048);
+	make_list(&c);
+	memcpy(place(&c), model.memory + DATA, 2048);
+	out(MODEL_BASE + 6, 1, 0xA0);
+	out(MODEL_BASE + 1, 1, 1);
+	out(MODEL_BASE + 7, 1, 0xA0);
+	wait(0x88, 8);
+	access_port(MODEL_BASE, 2, true, 6, c.cdb);
+	for (u16 reg = 1; reg < 7; reg++)
+		out(MODEL_BASE + reg, 1, 0xB0); /* not heeded */
+	EXPECT_EQ(drive->disturbed, 0);
+	EXPECT_EQ(in(MODEL_BASE, 2), 0xFFFF);
+	EXPECT_EQ(model.stray, 0);
+	access_port(MODEL_BASE, 2, true, 6, other.cdb);
+	EXPECT_EQ(drive->cdbs, 0);
+	model.off = true; /* it would not hear of a refusal */
+	out(MODEL_BM + 4, 4, MODEL_RAM);
+	out(MODEL_BM, 1, 1);
+	EXPECT(!model.running);
+	model.off = false;
+	out(MODEL_BASE + 6, 1, 0xB0);
+	access_port(MODEL_BASE, 2, true, 6, other.cdb);
+	EXPECT_EQ(drive->cdbs, 0);
+	out(MODEL_BM + 4, 4, PRDS);
+	out(MODEL_BM, 1, 1);
+	EXPECT_EQ(drive->cdbs, 1);
+	EXPECT(!memcmp(drive->cdb, c.cdb, 12));
+	EXPECT_EQ(dma(&c), 0x40);
+	EXPECT(disc_right());
+}
+
 TEST(ata_commands_are_refused)
 {
 	static const u8 codes[] = { 0x20, 0x30, 0xC8, 0xCA, 0x25, 0xA2, 0x92 };
@@ -703,4 +741,4 @@ TEST_MAIN(CASE(user_data_all_forms), CASE(inquiry_passes), CASE(settings_pass),
 	  CASE(media_errors), CASE(aborts_at_every_step),
 	  CASE(reset_read_leaves_memory_alone), CASE(lists_into_hidden_memory),
 	  CASE(the_largest_write_by_dma), CASE(cdb_in_pieces),
-	  CASE(ata_commands_are_refused))
+	  CASE(cdb_before_a_late_start), CASE(ata_commands_are_refused))
