@@ -218,12 +218,15 @@ static void request_init(struct ide_channel *ch, struct ide_request *rq,
 		command->class == ATA_PIO_OUT || command->class == ATA_DMA_OUT;
 }
 
-/* Of a packet device, at any time. */
+/* Of a packet device, at any time; but its sibling's registers stay. */
 static void device_reset(struct ide_channel *ch, const struct ide_request *rq)
 {
+	bool other = ch->dma.active && ch->dma.rq.unit != rq->unit;
+
+	if (other && ch->unit[ch->dma.rq.unit].dev)
+		return;
 	ide_send(ch, rq);
-	if (ch->unit[rq->unit].dev &&
-	    (!ch->dma.active || ch->dma.rq.unit == rq->unit))
+	if (ch->unit[rq->unit].dev && !other)
 		reset_sent(ch);
 }
 

@@ -1410,7 +1410,7 @@ TEST(registers_stay_while_busy)
  * that waited for it. */
 TEST(selection_before_a_late_start)
 {
-	struct op op = { 0, 200, 4, 0, true, false, false, LINUX };
+	struct op op = { 0, 200, 200, 0, true, false, false, LINUX };
 
 	machine(true, false, 512);
 	model.max_busy = 1;
@@ -1422,6 +1422,7 @@ TEST(selection_before_a_late_start)
 	start_engine(true);
 	EXPECT_EQ(model.dev[0].phase, M_DMA_OUT);
 	out(MODEL_BASE + 3, 1, 90);
+	out(MODEL_BASE + 7, 1, 0x08);
 	EXPECT_EQ(model.dev[0].disturbed, 0);
 }
 
