@@ -132,8 +132,9 @@ static void start_plain(struct ide_channel *ch, const struct ide_request *rq)
 		ide_dma_begin(ch, rq);
 		return;
 	}
-	/* Features, bit 0: by DMA. Unknown codes might use it too. */
-	if (class == ATA_UNKNOWN ||
+	/* Features of PACKET, bit 0: by DMA. Unknown codes might use it, too,
+	 * and SERVICE goes on with what does. */
+	if (class == ATA_UNKNOWN || rq->code == ATA_SERVICE ||
 	    (class == ATA_PACKET && rq->tf.cur[ATA_FEATURES] & 1))
 		ide_dma_packet(ch);
 	if (class == ATA_PIO_OUT)

@@ -1643,6 +1643,13 @@ TEST(engine_that_was_reset)
 		soft_reset();
 	}
 	EXPECT(do_dma(&op));
+	put_prd(PRDS, MODEL_RAM, 2048, true);
+	out(MODEL_BM + 4, 4, PRDS);
+	reset_function(); /* SERVICE: what had released the bus goes on */
+	EXPECT_EQ(command_status(0xF0, 0xA2), 0x41);
+	start_engine(false);
+	EXPECT(!model.running);
+	EXPECT(do_dma(&op));
 	/* a list that may be, and a command that waits for one */
 	reset_function();
 	start_engine(true);
