@@ -157,7 +157,8 @@ const struct ata_command *ata_command(u8 code)
 /* ACS-2, 7.52 and 7.45: no log pages out (SCT), no thresholds (retired, D7h);
  * no address offset. Serial ATA 3.x: no offset in a DMA set-up frame (feature
  * 10h, 01h), where an HBA of AHCI would begin at the start of its list. ACS-4,
- * 7.20: of NCQ NON-DATA, what is about commands alone. */
+ * 7.20: of NCQ NON-DATA, what is about commands alone. ATA-2 and CF+: no PIO
+ * by bytes (feature 01h), where of each word half would be lost. */
 static bool subcommand_refused(u8 code, const struct ata_taskfile *tf)
 {
 	u8 features = tf->cur[ATA_FEATURES];
@@ -167,7 +168,8 @@ static bool subcommand_refused(u8 code, const struct ata_taskfile *tf)
 		return features < 0xD0 || features > 0xDB ||
 		       (features & ~1) == 0xD6;
 	case 0xEF:
-		return features == 0x09 || features == 0x89 ||
+		return features == 0x01 || features == 0x09 ||
+		       features == 0x89 ||
 		       (features == 0x10 && tf->cur[ATA_COUNT] == 0x01);
 	case 0x63:
 		return (features & 0xF) > 1;

@@ -121,8 +121,8 @@ TEST(registers_two_deep)
 		EXPECT_EQ(ata_command(i)->ext, has(ext, i));
 }
 
-/* SMART: no log pages out; SET FEATURES: no address offset; NCQ NON-DATA:
- * what aborts commands, or gives them a deadline, alone. */
+/* SMART: no log pages out; SET FEATURES: no address offset, no PIO by bytes;
+ * NCQ NON-DATA: what aborts commands, or gives them a deadline, alone. */
 TEST(subcommands)
 {
 	static const struct {
@@ -133,6 +133,7 @@ TEST(subcommands)
 		{ 0xB0, 0xD7, ATA_REFUSE }, { 0xB0, 0xD8, ATA_PASS },
 		{ 0xB0, 0xDB, ATA_PASS },   { 0xB0, 0xDC, ATA_REFUSE },
 		{ 0xEF, 0x09, ATA_REFUSE }, { 0xEF, 0x89, ATA_REFUSE },
+		{ 0xEF, 0x01, ATA_REFUSE }, { 0xEF, 0x81, ATA_PASS },
 		{ 0xEF, 0x0A, ATA_PASS },   { 0xEF, 0x8A, ATA_PASS },
 		{ 0x63, 0x00, ATA_QUEUED }, { 0x63, 0x11, ATA_QUEUED },
 		{ 0x63, 0x02, ATA_REFUSE },
