@@ -214,7 +214,7 @@ static void request_init(struct ide_channel *ch, struct ide_request *rq,
 	rq->tf = ch->tf;
 	rq->code = code;
 	rq->unit = ide_selected(ch);
-	rq->ext = command->ext;
+	rq->ext = command->ext || command->class == ATA_UNKNOWN;
 	rq->out =
 		command->class == ATA_PIO_OUT || command->class == ATA_DMA_OUT;
 }

@@ -980,6 +980,23 @@ TEST(a_list_for_an_unknown_command)
 	EXPECT(disks_right());
 }
 
+/* Of a code that is not known, the registers may be two deep. */
+TEST(registers_of_an_unknown_command)
+{
+	machine(true, false, 512);
+	out(MODEL_BASE + 6, 1, 0xF0);
+	for (u16 reg = 1; reg < 6; reg++) {
+		out(MODEL_BASE + reg, 1, 0x10 + reg);
+		out(MODEL_BASE + reg, 1, 0x20 + reg);
+	}
+	out(MODEL_BASE + 7, 1, 0x78); /* SET ACCESSIBLE MAX ADDRESS EXT */
+	EXPECT_EQ(model.dev[1].command, 0x78);
+	for (u16 reg = 1; reg < 6; reg++) {
+		EXPECT_EQ(model.dev[1].hob[reg], 0x10 + reg);
+		EXPECT_EQ(model.dev[1].cur[reg], 0x20 + reg);
+	}
+}
+
 TEST(refused_commands)
 {
 	static const u8 codes[] = { 0x22, 0x32, 0x3F, 0x37, 0x38, 0x45, 0x57,
@@ -1677,12 +1694,12 @@ TEST_MAIN(CASE(pio_all_forms), CASE(dma_all_forms),
 	  CASE(no_second_start_across_a_border), CASE(no_start_slips_in),
 	  CASE(a_start_before_the_command_and_no_list),
 	  CASE(a_list_for_an_unknown_command), CASE(geometry_of_the_guest),
-	  CASE(refused_commands), CASE(lists_into_hidden_memory),
-	  CASE(list_at_the_end_of_ram), CASE(an_entry_across_a_page),
-	  CASE(memory_beyond_the_data), CASE(what_the_engine_does_not_heed),
-	  CASE(lists_as_large_as_can_be), CASE(list_longer_or_shorter),
-	  CASE(atapi_sibling), CASE(identify_is_adjusted),
-	  CASE(a_command_after_half_a_sector),
+	  CASE(registers_of_an_unknown_command), CASE(refused_commands),
+	  CASE(lists_into_hidden_memory), CASE(list_at_the_end_of_ram),
+	  CASE(an_entry_across_a_page), CASE(memory_beyond_the_data),
+	  CASE(what_the_engine_does_not_heed), CASE(lists_as_large_as_can_be),
+	  CASE(list_longer_or_shorter), CASE(atapi_sibling),
+	  CASE(identify_is_adjusted), CASE(a_command_after_half_a_sector),
 	  CASE(a_command_after_a_diagnostic), CASE(more_data_than_sectors),
 	  CASE(sectors_are_verified), CASE(a_log_is_not_adjusted),
 	  CASE(wide_register_access), CASE(command_while_busy),
