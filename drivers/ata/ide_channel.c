@@ -80,6 +80,7 @@ void ide_refuse(struct ide_channel *ch, const struct ide_request *rq,
 		ide_send(ch, &none);
 		return;
 	}
+	hw_out(ch->base + ATA_DEVICE, 1, rq->tf.cur[ATA_DEVICE]);
 	hw_out(ch->base + ATA_FEATURES, 1, 0);
 	hw_out(ch->base + ATA_COMMAND, 1, ATA_NOP);
 }

@@ -1443,6 +1443,21 @@ TEST(selection_before_a_late_start)
 	EXPECT_EQ(model.dev[0].disturbed, 0);
 }
 
+TEST(a_late_start_that_is_refused)
+{
+	struct op op = { 0, 200, 4, 0, true, false, false, LINUX };
+
+	machine(true, false, 512);
+	put_prd(PRDS, MODEL_RAM, op_bytes(&op), true);
+	taskfile(&op);
+	out(MODEL_BASE + 7, 1, 0xCA);
+	out(MODEL_BASE + 6, 1, 0xF0);
+	out(MODEL_BM + 4, 4, PRDS);
+	start_engine(true);
+	EXPECT_EQ(model.dev[0].status, 0x41);
+	EXPECT_EQ(model.dev[1].status, 0x40);
+}
+
 /* ATA-7 volume 2, 5.2.3: the status tells of a command after 400 ns only. */
 TEST(status_just_after_a_command)
 {
@@ -1704,8 +1719,9 @@ TEST_MAIN(CASE(pio_all_forms), CASE(dma_all_forms),
 	  CASE(sectors_are_verified), CASE(a_log_is_not_adjusted),
 	  CASE(wide_register_access), CASE(command_while_busy),
 	  CASE(registers_stay_while_busy), CASE(selection_before_a_late_start),
-	  CASE(status_just_after_a_command), CASE(pio_beside_dma),
-	  CASE(reads_beside_a_write), CASE(ports_that_move),
-	  CASE(ports_of_another_device), CASE(a_reset_that_does_not_arrive),
+	  CASE(a_late_start_that_is_refused), CASE(status_just_after_a_command),
+	  CASE(pio_beside_dma), CASE(reads_beside_a_write),
+	  CASE(ports_that_move), CASE(ports_of_another_device),
+	  CASE(a_reset_that_does_not_arrive),
 	  CASE(a_sector_that_does_not_arrive), CASE(not_enough_memory),
 	  CASE(engine_that_was_reset))
