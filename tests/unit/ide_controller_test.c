@@ -347,6 +347,7 @@ CHILD_TEST(model_init, a_disk_without_them)
 	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT(claimed);
 	guest_out(ATA_DEVICE, 0xA0);
+	guest_out(ATA_LBA_LOW, 1);
 	guest_command(0x20);
 	EXPECT_EQ(model.dev[0].status, 0x41);
 	EXPECT_EQ(model.dev[0].command, 0);
@@ -562,10 +563,10 @@ CHILD_TEST(model_init, sector_size_not_handled)
 	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT(claimed); /* protected all the same: user data is refused */
 	EXPECT_EQ(seen[0].sector_size, 512);
-	hw_out(MODEL_BASE + 6, 1, 0xE0);
-	port_access(&(struct port_io){ MODEL_BASE + 7, 1, true, 1,
-				       (u8[]){ 0x20 } });
+	guest_out(ATA_DEVICE, 0xE0);
+	guest_command(0x20);
 	EXPECT_EQ(model.dev[0].status, 0x41);
+	EXPECT_EQ(model.dev[0].command, 0);
 }
 
 /* One that firmware has left off could be switched on by the guest. */

@@ -63,7 +63,7 @@ static void identify(struct model_device *d)
 	put_word(d->buf, 3, d->heads);
 	put_word(d->buf, 6, d->spt);
 	put_word(d->buf, 48, 1);
-	put_word(d->buf, 49, d->atapi ? 0x6B00 : d->no_lba ? 0x0900 : 0x0B00);
+	put_word(d->buf, 49, d->atapi ? 0x6B00 : d->no_lba ? 0x2900 : 0x2B00);
 	put_word(d->buf, 55, d->heads);
 	put_word(d->buf, 56, d->spt);
 	put_word(d->buf, 59, 0x100 | d->multiple);
@@ -383,7 +383,7 @@ static u16 pio_word_in(struct model_device *d)
 
 static void pio_word_out(struct model_device *d, u16 v)
 {
-	model.stray += d->phase == M_DMA_OUT;
+	model.stray += d->phase == M_DMA_OUT || !(d->status & DRQ);
 	if (d->phase != M_PIO_OUT || !(d->status & DRQ))
 		return;
 	d->buf[d->pos++] = (u8)v;
@@ -563,8 +563,10 @@ static void control_write(u8 v)
 	model.control = v;
 	if (v & 4) {
 		for (int i = 0; i < 2; i++) {
+			u8 drq = model.dev[i].status & DRQ;
+
 			reset_device(&model.dev[i]);
-			model.dev[i].status = BSY;
+			model.dev[i].status = BSY | drq; /* means nothing */
 		}
 		model.device = 0;
 		model.intrq = false;
@@ -583,6 +585,8 @@ static void register_write(u16 reg, u8 v)
 		command(d, v);
 		return;
 	}
+	if (reg == 6 && model.heeds)
+		model.device = v;
 	if (d->present && d->status & (BSY | DRQ)) {
 		model.ignored += reg == 7;
 		d->disturbed += reg < 6 || (reg == 6 && v != model.device);
@@ -682,8 +686,10 @@ void hw_out(u16 port, u8 size, u32 value)
 		model.lost++;
 		return;
 	}
-	if (port == MODEL_CTL)
+	if (port == MODEL_CTL && !model.deaf)
 		control_write((u8)value);
+	else if (port == MODEL_CTL)
+		;
 	else if (port >= MODEL_BM && port < MODEL_BM + 8)
 		bm_write(port - MODEL_BM, size, value);
 	else if (port == MODEL_BASE)

@@ -79,13 +79,16 @@ struct model {
 	u32 scratch;	    /* two bytes of hidden memory that do not count */
 	u32 hidden_written; /* bytes the engine wrote to the rest of it */
 	u32 commands;
-	u32 stray;     /* words at the data port by DMA, or the wrong way */
+	/* words at the data port by DMA, the wrong way, or out of turn */
+	u32 stray;
 	u32 elsewhere; /* writes to ports that are not the channel's */
 	u32 polls;     /* reads of the bus master's status */
 	u32 dirty_from, dirty_to; /* where the engine wrote */
 	u32 max_busy;
 	bool off;	/* neither command block nor control block is decoded */
 	u32 lost;	/* accesses to them while that was so */
+	bool deaf;	/* the control register is not written */
+	bool heeds;	/* a selection counts while a device is busy */
 	bool secondary; /* at 170h, 376h and the second half of the bus master */
 	u32 delay;	/* reads of a status until a command shows there */
 	bool strict; /* an access that is not of its register's size aborts */

@@ -409,6 +409,25 @@ TEST(sense_is_of_the_last_command)
 	EXPECT_EQ(sense(false), 0x052100);
 }
 
+/* By PIO its last byte comes as a word. */
+TEST(sense_of_odd_length)
+{
+	struct command ready = { { 0x00 }, .limit = 8 };
+
+	machine();
+	for (u8 n = 1; n < 18; n += 16) {
+		struct command c = { { 0x03, [4] = n },
+				     .limit = 96,
+				     .bytes = n };
+
+		begin(&(struct command){ { 0xBE, [9] = 0xF8 }, .limit = 2048 });
+		EXPECT_EQ(pio(&ready), 0x41);
+		EXPECT_EQ(run(&c), 0x40);
+		EXPECT_EQ(model.memory[DATA], 0x70);
+		EXPECT(n == 1 || model.memory[DATA + 12] == 0x24);
+	}
+}
+
 TEST(media_change_is_told_first)
 {
 	struct command c = transfer(0xBE, 80, 1);
@@ -580,6 +599,27 @@ TEST(aborts_at_every_step)
 	EXPECT(disc_right());
 }
 
+/* What the drive was at is forgotten; what its sibling is at is not. */
+TEST(device_reset_ends_a_command)
+{
+	static const struct command late = { { 0x28, [8] = 1 }, .limit = 2048 };
+	struct command c = transfer(0x28, 80, 30);
+
+	machine();
+	begin(&c);
+	wait(0x88, 8);
+	reset(false);
+	EXPECT_EQ(ch->pio.kind, PIO_NONE);
+	out(MODEL_BASE + 1, 1, 1);
+	out(MODEL_BASE + 7, 1, 0xA0);
+	wait(0x88, 8);
+	access_port(MODEL_BASE, 2, true, 6, (void *)late.cdb);
+	EXPECT_EQ(ch->dma.armed, IDE_ARMED_COMMAND);
+	out(MODEL_BASE + 7, 1, 8);
+	EXPECT_EQ(ch->dma.armed, IDE_IDLE);
+	EXPECT_EQ(drive->cdbs, 1);
+}
+
 /* After a reset the memory of a read may be in other use. */
 TEST(reset_read_leaves_memory_alone)
 {
@@ -674,11 +714,36 @@ TEST(cdb_in_pieces)
 	EXPECT(!memcmp(place(&c), model.memory + DATA, 2048));
 	/* a longer burst: the rest is lost */
 	memset(model.memory + DATA, 0, 64);
+	for (u32 i = 0; i < 2; i++) {
+		out(MODEL_BASE + 7, 1, 0xA0);
+		wait(0x88, 8);
+		access_port(MODEL_BASE, 2, true, i, model.memory + DATA);
+		access_port(MODEL_BASE, 4, true, 16, model.memory + DATA);
+		EXPECT_EQ(drive->cdbs, 2 + i);
+		EXPECT_EQ(model.stray, 0);
+		EXPECT_EQ(wait(0x80, 0), 0x40);
+	}
+}
+
+/* Nobody takes what comes before the drive asks for it. */
+TEST(cdb_out_of_turn)
+{
+	struct command c = transfer(0x28, 80, 1), other = transfer(0x28, 0, 1);
+
+	machine();
+	out(MODEL_BASE + 6, 1, 0xA0);
+	out(MODEL_BASE + 1, 1, 0);
+	out(MODEL_BASE + 5, 1, 8);
 	out(MODEL_BASE + 7, 1, 0xA0);
+	drive->status = 0x80;
+	drive->busy = 50;
+	access_port(MODEL_BASE, 2, true, 6, other.cdb);
+	EXPECT_EQ(model.stray, 0);
 	wait(0x88, 8);
-	access_port(MODEL_BASE, 4, true, 16, model.memory + DATA);
-	EXPECT_EQ(drive->cdbs, 2);
-	EXPECT_EQ(wait(0x80, 0), 0x40);
+	access_port(MODEL_BASE, 2, true, 6, c.cdb);
+	EXPECT(!memcmp(drive->cdb, c.cdb, 12));
+	EXPECT_EQ(pio(&c), 0x40);
+	EXPECT(!memcmp(place(&c), model.memory + DATA, 2048));
 }
 
 /* A CDB that waits for the engine's start is the drive's: it gets no other one
@@ -713,6 +778,7 @@ TEST(cdb_before_a_late_start)
 	EXPECT_EQ(drive->cdbs, 0);
 	out(MODEL_BM + 4, 4, PRDS);
 	out(MODEL_BM, 1, 1);
+	EXPECT_EQ(model.stray, 0);
 	EXPECT_EQ(drive->cdbs, 1);
 	EXPECT(!memcmp(drive->cdb, c.cdb, 12));
 	EXPECT_EQ(dma(&c), 0x40);
@@ -737,8 +803,10 @@ TEST(ata_commands_are_refused)
 TEST_MAIN(CASE(user_data_all_forms), CASE(inquiry_passes), CASE(settings_pass),
 	  CASE(identify_is_adjusted), CASE(refused_with_sense),
 	  CASE(other_drives), CASE(sense_is_of_the_last_command),
-	  CASE(media_change_is_told_first), CASE(odd_blocks),
-	  CASE(media_errors), CASE(aborts_at_every_step),
+	  CASE(sense_of_odd_length), CASE(media_change_is_told_first),
+	  CASE(odd_blocks), CASE(media_errors), CASE(aborts_at_every_step),
+	  CASE(device_reset_ends_a_command),
 	  CASE(reset_read_leaves_memory_alone), CASE(lists_into_hidden_memory),
 	  CASE(the_largest_write_by_dma), CASE(cdb_in_pieces),
-	  CASE(cdb_before_a_late_start), CASE(ata_commands_are_refused))
+	  CASE(cdb_out_of_turn), CASE(cdb_before_a_late_start),
+	  CASE(ata_commands_are_refused))

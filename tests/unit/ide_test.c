@@ -307,6 +307,13 @@ static u8 pio_code(const struct op *op, bool multiple)
 	return op->write ? (multiple ? 0xC5 : 0x30) : (multiple ? 0xC4 : 0x20);
 }
 
+/* The device is not ready for data yet. */
+static void still_busy(u32 ticks)
+{
+	model.dev[0].status = 0x80;
+	model.dev[0].busy = ticks;
+}
+
 /* All of a PIO command; the status at its end. */
 static u8 pio(const struct op *op, u8 *data)
 {
@@ -426,6 +433,7 @@ static bool do_pio(const struct op *op)
 	if (op->write)
 		remember(op, data);
 	st = pio(op, data);
+	EXPECT(st != 0x40 || !hooked(MODEL_CTL, 1));
 	if (st == 0x40 && (op->write || same_as_plain(op, data)))
 		return true;
 	return failed(op, st);
@@ -464,6 +472,70 @@ TEST(pio_all_forms)
 	}
 	EXPECT(disks_right());
 	EXPECT_EQ(model.ignored, 0);
+}
+
+/* Also across the sectors of a block. */
+TEST(pio_in_pieces)
+{
+	struct op op = { 0, 90, 24, 0, false, false, false, LINUX };
+	u8 *data = model.memory + DATA;
+
+	machine(true, false, 512);
+	for (int i = 0; i < 20; i++) {
+		op.write = i & 1;
+		fill(data, op_bytes(&op));
+		if (op.write)
+			remember(&op, data);
+		taskfile(&op);
+		out(MODEL_BASE + 7, 1, pio_code(&op, true));
+		for (u32 at = 0, n; at < op_bytes(&op); at += n) {
+			n = 2 + model_random() % 700 * 2;
+			n = (u32)min_u64(n, 4096 - at % 4096);
+			alt_wait(0x88, 8);
+			burst(MODEL_BASE, 2, op.write, data + at, n);
+		}
+		EXPECT_EQ(alt_wait(0x80, 0), 0x40);
+		EXPECT(same_as_plain(&op, data));
+	}
+	EXPECT(disks_right());
+}
+
+/* Nobody takes what comes before the device asks for it. */
+TEST(data_out_of_turn)
+{
+	struct op op = { 0, 200, 1, 0, true, false, false, LINUX };
+	u8 *data = model.memory + DATA;
+
+	machine(true, false, 512);
+	fill(data, 512);
+	remember(&op, data);
+	taskfile(&op);
+	out(MODEL_BASE + 7, 1, 0x30);
+	still_busy(50);
+	burst(MODEL_BASE, 2, true, data + 100, 6);
+	alt_wait(0x88, 8);
+	burst(MODEL_BASE, 2, true, data, 512);
+	EXPECT_EQ(alt_wait(0x80, 0), 0x40);
+	EXPECT(disks_right());
+}
+
+/* The guest may switch interrupts off at any time. */
+TEST(no_interrupts_while_busy)
+{
+	struct op op = { 0, 200, 1, 0, true, false, false, LINUX };
+	u8 *data = model.memory + DATA;
+
+	machine(true, false, 512);
+	fill(data, 512);
+	remember(&op, data);
+	taskfile(&op);
+	out(MODEL_BASE + 7, 1, 0x30);
+	still_busy(50);
+	out(MODEL_CTL, 1, 2);
+	alt_wait(0x88, 8);
+	burst(MODEL_BASE, 2, true, data, 512);
+	EXPECT_EQ(alt_wait(0x80, 0), 0x40);
+	EXPECT(disks_right());
 }
 
 TEST(dma_all_forms)
@@ -654,12 +726,18 @@ TEST(a_reset_ends_a_split_write)
 {
 	struct op op = { 0, 100, 2700, 0, true, true, false, LINUX };
 
-	machine(true, false, 512);
-	dma_issue(&op);
-	device_end();
-	soft_reset();
-	EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x40);
-	EXPECT_EQ(model.commands, 1);
+	for (int i = 0; i < 2; i++) {
+		machine(true, false, 512);
+		dma_issue(&op);
+		if (!i)
+			device_end();
+		model.off = i; /* it does not arrive */
+		soft_reset();
+		model.off = false;
+		device_end();
+		EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x40);
+		EXPECT_EQ(model.commands, 1);
+	}
 }
 
 /* A sector that a broken-off write touched holds the old data or the new. */
@@ -773,8 +851,9 @@ TEST(reset_read_leaves_memory_alone)
 		memset(model.memory + DATA, 0x77, op_bytes(&op));
 		if (i & 1)
 			in(MODEL_BASE + 7, 1);
-		else
-			taskfile(&op);
+		else if (i & 2)
+			out(MODEL_BASE + 2, 1, 5);
+		taskfile(&op);
 		for (u32 n = 0; n < op_bytes(&op); n++)
 			if (model.memory[DATA + n] != 0x77) {
 				EXPECT(false);
@@ -823,8 +902,11 @@ TEST(reads_of_sector_1)
 	EXPECT(in(MODEL_BASE + 7, 1) & 0x80);
 	out(MODEL_BM, 1, 8);
 	soft_reset();
+	EXPECT(!hooked(MODEL_CTL, 1));
 	memset(model.memory + DATA, 0x77, 1024);
+	model.polls = 0;
 	in(MODEL_BASE + 7, 1);
+	EXPECT_EQ(model.polls, 0);
 	for (u32 n = 0; n < 1024; n++)
 		EXPECT_EQ(model.memory[DATA + n], 0x77);
 	devs[0].first = 100;
@@ -958,6 +1040,7 @@ TEST(geometry_of_the_guest)
 	machine(true, false, 512);
 	out(MODEL_BASE + 2, 1, 32);
 	EXPECT_EQ(command_status(0xA7, 0x91), 0x40);
+	model.dev[0].heads = 4; /* what is decided is what is executed */
 	out(MODEL_BASE + 2, 1, 1);
 	out(MODEL_BASE + 3, 1, 5);
 	out(MODEL_BASE + 4, 1, 2);
@@ -1007,8 +1090,10 @@ TEST(refused_commands)
 	machine(true, false, 512);
 	for (size_t i = 0; i < sizeof(codes); i++) {
 		before = model.interrupts;
+		out(MODEL_BASE + 1, 1, 1);
 		EXPECT_EQ(command_status(0xE0, codes[i]), 0x41);
 		EXPECT_EQ(in(MODEL_BASE + 1, 1), 0x04);
+		EXPECT_EQ(model.dev[0].cur[1], 0); /* NOP without a meaning */
 		EXPECT_EQ(model.interrupts, before + 1);
 		EXPECT_EQ(model.dev[0].command, 0);
 	}
@@ -1260,6 +1345,11 @@ TEST(atapi_sibling)
 		out(MODEL_BM, 1, 0);
 		out(MODEL_BASE + 7, 1, 0x08);
 	}
+	model.dev[1].status = 0x80; /* it hangs */
+	model.commands = 0;
+	out(MODEL_BASE + 7, 1, 0x08);
+	EXPECT_EQ(model.dev[1].status, 0);
+	EXPECT_EQ(model.commands, 1);
 	/* The engine still runs, with the list of another command. */
 	EXPECT(do_dma(&write));
 	out(MODEL_BM, 1, 9);
@@ -1280,15 +1370,21 @@ TEST(identify_is_adjusted)
 	machine(true, false, 512);
 	out(MODEL_BASE + 6, 1, 0xA0);
 	out(MODEL_BASE + 7, 1, 0xEC);
+	EXPECT(hooked(MODEL_CTL, 1));
+	EXPECT(!hooked(MODEL_CTL + 1, 1)); /* the floppy controller's */
+	EXPECT(!hooked(MODEL_BASE + 8, 1));
 	alt_wait(0x88, 8);
 	burst(MODEL_BASE, 2, false, id, 256);
 	EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x48);
 	EXPECT_EQ(in(MODEL_CTL, 1), 0x48);
+	EXPECT_EQ(model.control, 0);
 	burst(MODEL_BASE, 4, false, id + 256, 256);
 	EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x40);
+	EXPECT(!hooked(MODEL_CTL, 1));
 	for (int i = 0; i < 512; i++)
 		sum += id[i];
 	EXPECT_EQ(sum, 0);
+	EXPECT_EQ(id[49 * 2 + 1], 0x2B);  /* DMA, LBA, standby timer */
 	EXPECT_EQ(id[76 * 2 + 1] & 1, 0); /* NCQ */
 	EXPECT_EQ(id[83 * 2] & 3, 0);	  /* microcode, queued */
 	EXPECT_EQ(id[83 * 2 + 1] & 4, 4); /* 48-bit stays */
@@ -1297,9 +1393,12 @@ TEST(identify_is_adjusted)
 /* It is forgotten, and was never the sibling's. */
 TEST(a_command_after_half_a_sector)
 {
-	u8 id[256];
+	struct op op = { 0, 200, 4, 0, false, false, false, LINUX };
+	u8 id[256], *data;
 
 	machine(true, false, 512);
+	EXPECT(do_dma(&op));
+	data = model.memory + list_base();
 	out(MODEL_BASE + 6, 1, 0xA0);
 	out(MODEL_BASE + 7, 1, 0xEC);
 	alt_wait(0x88, 8);
@@ -1312,6 +1411,8 @@ TEST(a_command_after_half_a_sector)
 	EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x48);
 	EXPECT_EQ(command_status(0xA0, 0xE7), 0x40);
 	EXPECT_EQ(in(MODEL_BASE, 2), 0xFFFF);
+	EXPECT_EQ(ch->pio.kind, PIO_NONE);
+	EXPECT(same_as_plain(&op, data)); /* decrypted once only */
 }
 
 /* EXECUTE DEVICE DIAGNOSTIC selects the first device. */
@@ -1321,6 +1422,37 @@ TEST(a_command_after_a_diagnostic)
 	command_status(0xF0, 0x90);
 	out(MODEL_BASE + 7, 1, 0xE7);
 	EXPECT_EQ(model.dev[0].command, 0xE7);
+	EXPECT_EQ(model.device, 0);
+}
+
+/* A reset selects the first device; a command is for the one that the guest
+ * has selected, if that is ready. */
+TEST(a_command_after_a_reset)
+{
+	machine(true, false, 512);
+	out(MODEL_BASE + 6, 1, 0xF0);
+	soft_reset();
+	model.dev[1].status = 0x80;
+	out(MODEL_BASE + 7, 1, 0xE7);
+	EXPECT_EQ(model.ignored, 0);
+	EXPECT_EQ(model.commands, 0);
+	model.dev[1].status = 0x40;
+	out(MODEL_BASE + 7, 1, 0xE7);
+	EXPECT_EQ(model.dev[1].command, 0xE7);
+	EXPECT_EQ(model.dev[0].command, 0);
+}
+
+/* The end of one by DMA may be seen first when the next one comes. */
+TEST(a_command_without_a_look_at_the_last)
+{
+	struct op op = { 0, 200, 4, 0, false, false, false, LINUX };
+
+	machine(true, false, 512);
+	dma_issue(&op);
+	device_end();
+	out(MODEL_BASE + 7, 1, 0xE7);
+	EXPECT_EQ(model.dev[0].command, 0xE7);
+	EXPECT(same_as_plain(&op, model.memory + list_base()));
 }
 
 TEST(more_data_than_sectors)
@@ -1354,11 +1486,16 @@ TEST(sectors_are_verified)
 
 TEST(a_log_is_not_adjusted)
 {
+	struct op op = { 0, 200, 4, 0, false, false, false, LINUX };
 	u8 log[512];
 
 	machine(true, false, 512);
+	model.dev[0].bad_lba = 202;
+	EXPECT_EQ(pio(&op, model.memory + DATA), 0x41); /* it is over, too */
 	out(MODEL_BASE + 6, 1, 0xE0);
 	out(MODEL_BASE + 7, 1, 0x2F);
+	EXPECT_EQ(ch->pio.kind, PIO_NONE);
+	EXPECT(!hooked(MODEL_CTL, 1));
 	alt_wait(0x88, 8);
 	burst(MODEL_BASE, 2, false, log, 512);
 	for (u32 i = 0; i < 512; i++)
@@ -1403,11 +1540,18 @@ TEST(registers_stay_while_busy)
 	machine(true, false, 512);
 	taskfile(&op);
 	out(MODEL_BASE + 7, 1, 0x30);
-	alt_wait(0x88, 8);
-	for (u16 reg = 1; reg < 7; reg++)
-		out(MODEL_BASE + reg, 1, 0xF5);
-	out(MODEL_BASE + 7, 1, 0x30);
-	EXPECT_EQ(model.dev[0].disturbed, 0);
+	for (int i = 0; i < 2; i++) {
+		if (!i)
+			still_busy(100);
+		else
+			alt_wait(0x88, 8);
+		for (u16 reg = 1; reg < 7; reg++)
+			out(MODEL_BASE + reg, 1, 0xF5);
+		out(MODEL_BASE + 7, 1, 0x30);
+		out(MODEL_BASE + 7, 1, 0x08); /* no packet device */
+		EXPECT_EQ(model.dev[0].status, i ? 0x48 : 0x80);
+		EXPECT_EQ(model.dev[0].disturbed, 0);
+	}
 	soft_reset();
 	make_list(PRDS, DATA, op_bytes(&op), false);
 	taskfile(&op);
@@ -1435,12 +1579,37 @@ TEST(selection_before_a_late_start)
 	taskfile(&op);
 	out(MODEL_BASE + 7, 1, 0xCA);
 	out(MODEL_BASE + 6, 1, 0xF0);
+	model.dev[1].atapi = true;
+	out(MODEL_BASE + 7, 1, 0x08); /* is the other's alone */
 	out(MODEL_BM + 4, 4, PRDS);
 	start_engine(true);
 	EXPECT_EQ(model.dev[0].phase, M_DMA_OUT);
+	burst(MODEL_BASE, 2, true, model.memory + DATA, 64);
+	EXPECT_EQ(model.stray, 0);
 	out(MODEL_BASE + 3, 1, 90);
 	out(MODEL_BASE + 7, 1, 0x08);
 	EXPECT_EQ(model.dev[0].disturbed, 0);
+}
+
+/* The engine is that of the sibling until it is through. */
+TEST(a_command_beside_plain_dma)
+{
+	struct op op = { 1, 200, 200, 0, true, false, false, LINUX };
+
+	machine(true, false, 512);
+	model.heeds = true;
+	dma_issue(&op);
+	remember(&op, model.memory + list_base());
+	out(MODEL_BASE + 6, 1, 0xE0);
+	EXPECT_EQ(model.device, 0xE0);
+	EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x40);
+	out(MODEL_BASE + 2, 1, 1);
+	out(MODEL_BASE + 7, 1, 0xE7);
+	EXPECT_EQ(model.commands, 1);
+	EXPECT_EQ(model.ignored, 0);
+	out(MODEL_BASE + 6, 1, 0xF0);
+	EXPECT_EQ(dma_finish(&op), 0x40);
+	EXPECT(disks_right());
 }
 
 TEST(a_late_start_that_is_refused)
@@ -1464,7 +1633,7 @@ TEST(status_just_after_a_command)
 	struct op op = { 0, 200, 4, 0, true, false, false, LINUX };
 
 	machine(true, false, 512);
-	model.delay = 2;
+	model.delay = 3;
 	model.max_busy = 1;
 	dma_issue(&op);
 	EXPECT(in(MODEL_BASE + 7, 1) & 0x88);
@@ -1534,6 +1703,14 @@ TEST(ports_that_move)
 	ide_channel_place(ch, MODEL_BASE, MODEL_CTL, MODEL_BM);
 	EXPECT(do_dma(&op));
 	EXPECT(disks_right());
+	out(MODEL_BM + 4, 4, 0xFFFFFFFC); /* each bit of it */
+	out(MODEL_BM + 4, 4, 0);
+	EXPECT_EQ(in(MODEL_BM + 4, 4), 0);
+	ide_channel_place(ch, MODEL_BASE ^ 0x80, MODEL_CTL, MODEL_BM + 8);
+	EXPECT(!hooked(MODEL_BASE, 8));
+	EXPECT(!hooked(MODEL_BM, 8));
+	EXPECT(hooked(MODEL_BASE ^ 0x80, 1));
+	EXPECT(hooked(MODEL_BM + 12, 1));
 }
 
 /* While its ports are off, what answers there is another device. */
@@ -1566,6 +1743,7 @@ TEST(ports_of_another_device)
 		model.device = 0xE0;
 		ide_channel_place(ch, MODEL_BASE, MODEL_CTL, MODEL_BM);
 		start_engine(true);
+		out(MODEL_BASE + 6, 1, 0xF0);
 		burst(MODEL_BASE, 2, true, model.memory + DATA, 512);
 		for (int n = 0; n < 500; n++)
 			model_tick();
@@ -1584,16 +1762,17 @@ TEST(a_reset_that_does_not_arrive)
 
 	machine(true, false, 512);
 	model.max_busy = 1;
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 4; i++) {
 		fill(model.memory + DATA, op_bytes(&op));
 		make_list(PRDS, DATA, op_bytes(&op), false);
 		taskfile(&op);
 		out(MODEL_BM + 4, 4, PRDS);
-		out(MODEL_BASE + 7, 1, i ? 0x30 : 0xCA);
+		out(MODEL_BASE + 7, 1, i & 1 ? 0x30 : 0xCA);
 		alt_wait(0x88, 8);
-		model.off = true;
+		model.off = i & 2;
+		model.deaf = !model.off;
 		soft_reset();
-		model.off = false;
+		model.off = model.deaf = false;
 		for (int n = 0; n < 20; n++) {
 			out(MODEL_BM, 1, 1);
 			model_tick();
@@ -1696,7 +1875,8 @@ TEST(engine_that_was_reset)
 	EXPECT(disks_right());
 }
 
-TEST_MAIN(CASE(pio_all_forms), CASE(dma_all_forms),
+TEST_MAIN(CASE(pio_all_forms), CASE(pio_in_pieces), CASE(data_out_of_turn),
+	  CASE(no_interrupts_while_busy), CASE(dma_all_forms),
 	  CASE(mixed_with_plain_sibling), CASE(large_sectors),
 	  CASE(split_writes), CASE(exits_of_a_command), CASE(media_errors),
 	  CASE(error_in_a_split_write), CASE(interrupts_of_a_split_write),
@@ -1715,13 +1895,15 @@ TEST_MAIN(CASE(pio_all_forms), CASE(dma_all_forms),
 	  CASE(what_the_engine_does_not_heed), CASE(lists_as_large_as_can_be),
 	  CASE(list_longer_or_shorter), CASE(atapi_sibling),
 	  CASE(identify_is_adjusted), CASE(a_command_after_half_a_sector),
-	  CASE(a_command_after_a_diagnostic), CASE(more_data_than_sectors),
-	  CASE(sectors_are_verified), CASE(a_log_is_not_adjusted),
-	  CASE(wide_register_access), CASE(command_while_busy),
-	  CASE(registers_stay_while_busy), CASE(selection_before_a_late_start),
-	  CASE(a_late_start_that_is_refused), CASE(status_just_after_a_command),
-	  CASE(pio_beside_dma), CASE(reads_beside_a_write),
-	  CASE(ports_that_move), CASE(ports_of_another_device),
-	  CASE(a_reset_that_does_not_arrive),
+	  CASE(a_command_after_a_diagnostic), CASE(a_command_after_a_reset),
+	  CASE(a_command_without_a_look_at_the_last),
+	  CASE(more_data_than_sectors), CASE(sectors_are_verified),
+	  CASE(a_log_is_not_adjusted), CASE(wide_register_access),
+	  CASE(command_while_busy), CASE(registers_stay_while_busy),
+	  CASE(selection_before_a_late_start),
+	  CASE(a_late_start_that_is_refused), CASE(a_command_beside_plain_dma),
+	  CASE(status_just_after_a_command), CASE(pio_beside_dma),
+	  CASE(reads_beside_a_write), CASE(ports_that_move),
+	  CASE(ports_of_another_device), CASE(a_reset_that_does_not_arrive),
 	  CASE(a_sector_that_does_not_arrive), CASE(not_enough_memory),
 	  CASE(engine_that_was_reset))
