@@ -89,7 +89,6 @@ void ide_refuse(struct ide_channel *ch, const struct ide_request *rq,
 static void channel_idle(struct ide_channel *ch)
 {
 	ch->pio.kind = PIO_NONE;
-	ch->pio.pos = 0;
 	ch->pio.fill = 0;
 	ch->dma.armed = IDE_IDLE;
 	ch->dma.active = false;

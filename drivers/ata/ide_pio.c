@@ -18,7 +18,6 @@ void ide_pio_begin(struct ide_channel *ch, enum ide_pio_kind kind,
 		kind == PIO_IDENTIFY || kind == PIO_SENSE ? 1 : rq->count;
 	ch->pio.block = 0;
 	ch->pio.pos = 0;
-	ch->pio.fill = 0;
 	ide_hooks_update(ch);
 }
 
