@@ -54,7 +54,11 @@
 #define MSR_BIOS_UPDT_TRIG	   0x79 /* microcode update, linear address */
 #define MSR_TRACE_HUB_BASE	   0x80 /* its physical address */
 #define MSR_SMM_MONITOR_CTL	   0x9b
-#define MSR_PMG_IO_CAPTURE	   0xe4	 /* ports: reads are MWAITs */
+#define MSR_CORE_CAPABILITIES	   0xcf
+#define CORE_CAPABILITIES_RAR	   BIT(1)
+#define MSR_PMG_IO_CAPTURE	   0xe4 /* ports: reads are MWAITs */
+#define MSR_RAR_CONTROL		   0xed /* remote action requests */
+#define MSR_RAR_INFO		   0xf0
 #define MSR_FEATURE_CONFIG	   0x13c /* may switch AES-NI off */
 #define MSR_MISC_ENABLE		   0x1a0
 #define MISC_ENABLE_NO_BTS	   BIT(11)

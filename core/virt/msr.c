@@ -111,6 +111,15 @@ static enum verdict msr_memory_ctrl(struct vcpu *v, struct msr_io *io)
 	return PASS;
 }
 
+static enum verdict msr_core_capabilities(struct vcpu *v, struct msr_io *io)
+{
+	(void)v;
+	if (!rdmsr_safe(io->index, &io->value))
+		return DENY;
+	io->value &= ~CORE_CAPABILITIES_RAR;
+	return DONE;
+}
+
 /* XRSTORS would switch processor trace on, without WRMSR. */
 static enum verdict msr_xss(struct vcpu *v, struct msr_io *io)
 {
@@ -250,6 +259,11 @@ static const struct {
 	  msr_feature_control },
 	{ MSR_BIOS_UPDT_TRIG, MSR_BIOS_UPDT_TRIG, W, INTEL, msr_microcode },
 	{ MSR_SMM_MONITOR_CTL, MSR_SMM_MONITOR_CTL, RW, INTEL, msr_absent },
+	/* They are read from physical memory, and what became of them is
+	 * written there. */
+	{ MSR_RAR_CONTROL, MSR_RAR_INFO, RW, INTEL, msr_absent },
+	{ MSR_CORE_CAPABILITIES, MSR_CORE_CAPABILITIES, R, INTEL,
+	  msr_core_capabilities },
 	/* Where they point to, a read of a port does not reach the device: Shoji
 	 * would go by what no device has said. */
 	{ MSR_PMG_IO_CAPTURE, MSR_PMG_IO_CAPTURE, W, INTEL, msr_read_only },

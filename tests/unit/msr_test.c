@@ -222,6 +222,9 @@ TEST(writes_that_do_not_arrive)
 		{ 0x561, true, true },
 		{ 0x587, true, true },
 		{ MSR_PMG_IO_CAPTURE, true, false },
+		{ 0xed, true, true },
+		{ 0xee, true, true },
+		{ 0xef, true, true },
 		{ MSR_TME_ACTIVATE, true, false },
 		{ MSR_PATCH_LOADER, false, false },
 		{ MSR_IORR_BASE(0), false, false },
@@ -264,6 +267,20 @@ TEST(execute_disable_stays)
 
 	EXPECT(!writes_gp(v, MSR_MISC_ENABLE, 1ULL << 34 | 1));
 	EXPECT_EQ(hw.value, 1);
+}
+
+/* Which are requested by physical memory. */
+TEST(no_remote_actions)
+{
+	struct vcpu *v = start(true);
+	u64 value;
+
+	hw.value = 0x3e;
+	EXPECT(!reads_gp(v, 0xcf, &value));
+	EXPECT_EQ(value, 0x3c);
+	EXPECT(reads_gp(v, 0xf0, &value));
+	hw.fails = true;
+	EXPECT(reads_gp(v, 0xcf, &value));
 }
 
 /* Split locks may fault, Shoji has none; locks of uncached memory may not. */
@@ -485,6 +502,9 @@ TEST(what_traps)
 		{ MSR_SMM_MONITOR_CTL, 0, 3 },
 		{ MSR_BIOS_UPDT_TRIG, 0, 2 },
 		{ MSR_PMG_IO_CAPTURE, 0, 2 },
+		{ 0xcf, 0, 1 },
+		{ 0xed, 0, 3 },
+		{ 0xf0, 0, 3 },
 		{ MSR_CSTATE_BASE, 2, 0 },
 		{ MSR_FEATURE_CONFIG, 0, 2 },
 		{ MSR_MISC_ENABLE, 0, 3 },
@@ -521,7 +541,7 @@ TEST(what_traps)
 	for (int intel = 0; intel < 2; intel++) {
 		trapped = 0;
 		guest_msr_init(start(intel)->guest);
-		EXPECT_EQ(trapped, intel ? 129 : 93); /* no other */
+		EXPECT_EQ(trapped, intel ? 134 : 93); /* no other */
 		for (size_t i = 0; i < ARRAY_SIZE(want); i++)
 			EXPECT_EQ(trap_of(want[i].index),
 				  intel ? want[i].intel : want[i].amd);
@@ -532,7 +552,8 @@ TEST_MAIN(CASE(passes), CASE(hides_vmx), CASE(hides_svm), CASE(by_vendor),
 	  CASE(x2apic_icr_in_xapic_mode), CASE(x2apic_icr_is_watched),
 	  CASE(writes_that_do_not_arrive), CASE(no_debug_store),
 	  CASE(efer_bits_of_this_cpu), CASE(execute_disable_stays),
-	  CASE(locks_of_uncached_memory), CASE(reaches_past_the_nested_table),
-	  CASE(writes_past_the_port_hooks), CASE(efer),
-	  CASE(apic_base_where_it_can_be_watched), CASE(memory_types),
-	  CASE(memory_type_of_the_hidden_region), CASE(what_traps))
+	  CASE(no_remote_actions), CASE(locks_of_uncached_memory),
+	  CASE(reaches_past_the_nested_table), CASE(writes_past_the_port_hooks),
+	  CASE(efer), CASE(apic_base_where_it_can_be_watched),
+	  CASE(memory_types), CASE(memory_type_of_the_hidden_region),
+	  CASE(what_traps))
