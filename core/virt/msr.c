@@ -87,18 +87,24 @@ static enum verdict msr_microcode(struct vcpu *v, struct msr_io *io)
 }
 
 /* Execute-disable stays on: our own page tables use it. BTS and PEBS store at
- * linear addresses, which in host mode would be ours: they read as absent. */
+ * linear addresses, which in host mode would be ours: they read as absent, by
+ * bits that are read-only, so they are written as they are. */
 static enum verdict msr_misc_enable(struct vcpu *v, struct msr_io *io)
 {
+	const u64 absent = MISC_ENABLE_NO_BTS | MISC_ENABLE_NO_PEBS;
+	u64 now;
+
 	(void)v;
+	if (!rdmsr_safe(io->index, &now))
+		return DENY;
 	if (io->write) {
-		io->value &= ~MISC_ENABLE_XD_DISABLE;
+		io->value &= ~(absent | MISC_ENABLE_XD_DISABLE);
+		io->value |= now & absent;
 		return PASS;
 	}
-	if (!rdmsr_safe(io->index, &io->value))
-		return DENY;
+	io->value = now;
 	if (cpuid(CPUID_FEATURES).edx & CPUID_01_EDX_DS)
-		io->value |= MISC_ENABLE_NO_BTS | MISC_ENABLE_NO_PEBS;
+		io->value |= absent;
 	return DONE;
 }
 

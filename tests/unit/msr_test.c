@@ -257,14 +257,24 @@ TEST(no_debug_store)
 	fake.features = 1U << 21;
 	EXPECT(!reads_gp(v, MSR_MISC_ENABLE, &value));
 	EXPECT_EQ(value, 0x400851881);
+	/* what the guest writes back are the bits that there are */
+	EXPECT(!writes_gp(v, MSR_MISC_ENABLE, value & ~1ULL));
+	EXPECT_EQ(hw.value, 0x850080);
+	hw.value = 0x850881;
+	EXPECT(!writes_gp(v, MSR_MISC_ENABLE, 0x850081));
+	EXPECT_EQ(hw.value, 0x850881);
 	hw.fails = true;
 	EXPECT(reads_gp(v, MSR_MISC_ENABLE, &value));
+	hw.written = false;
+	EXPECT(writes_gp(v, MSR_MISC_ENABLE, 1));
+	EXPECT(!hw.written);
 }
 
 TEST(execute_disable_stays)
 {
 	struct vcpu *v = start(true);
 
+	hw.value = 0x400850081;
 	EXPECT(!writes_gp(v, MSR_MISC_ENABLE, 1ULL << 34 | 1));
 	EXPECT_EQ(hw.value, 1);
 }
