@@ -94,5 +94,7 @@ bool guest_bios_call(struct vcpu *v)
 	v->gpr[GPR_RDX] = low32(v->gpr[GPR_RDX], r.edx);
 	v->gpr[GPR_RDI] = low32(v->gpr[GPR_RDI], r.edi);
 	v->rip += HYPERCALL_LEN;
+	v->rflags &= ~(u64)RFLAGS_RF;
+	guest_retired(v);
 	return true;
 }

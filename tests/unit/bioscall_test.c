@@ -182,8 +182,26 @@ TEST(not_from_protected_mode)
 	EXPECT_EQ(v->gpr[GPR_RAX], 0x8800);
 }
 
-TEST_MAIN(CASE(real_mode), CASE(v86_mode), CASE(sizes_in_v86_mode),
-	  CASE(pages_of_v86_mode_lie_elsewhere),
+/* The hypercall is an instruction as any other. */
+TEST(ends_as_an_instruction)
+{
+	struct vcpu *v = start(0xe820);
+
+	v->rflags |= RFLAGS_RF;
+	fake.reg[0][VREG_INTERRUPTIBILITY] = 1;
+	expect_e820(v);
+	EXPECT_EQ(fake.reg[0][VREG_INTERRUPTIBILITY], 0);
+	EXPECT_EQ(v->rflags, RFLAGS_FIXED);
+	EXPECT(!v->event.valid);
+	v = start(0xe820);
+	v->rflags |= RFLAGS_TF;
+	expect_e820(v);
+	EXPECT(v->event.valid && v->event.vector == 1);
+	EXPECT_EQ(fake.reg[0][VREG_DR6], 1 << 14);
+}
+
+TEST_MAIN(CASE(ends_as_an_instruction), CASE(real_mode), CASE(v86_mode),
+	  CASE(sizes_in_v86_mode), CASE(pages_of_v86_mode_lie_elsewhere),
 	  CASE(buffer_that_is_swapped_out), CASE(stack_that_is_read_only),
 	  CASE(memory_of_the_supervisor),
 	  CASE(unknown_services_are_unsupported), CASE(only_from_the_stub),
