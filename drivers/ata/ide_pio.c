@@ -172,7 +172,7 @@ static void data_out(struct ide_channel *ch, const struct port_io *io)
 		pio_write(ch, io->data, io->count * io->size);
 	else if (ch->pio.kind == PIO_CDB)
 		cdb_write(ch, io->data, io->count * io->size);
-	else if (!ch->dma.active &&
+	else if (!ch->dma.active && !ide_cdb_waits(ch) &&
 		 (!ch->unit[unit].dev ||
 		  (ch->pio.kind == PIO_PLAIN_OUT && ch->pio.unit == unit)))
 		hw_outs(ch->base, io->size, io->data, io->count);

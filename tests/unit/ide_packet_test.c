@@ -776,6 +776,12 @@ TEST(cdb_before_a_late_start)
 	out(MODEL_BASE + 6, 1, 0xB0);
 	access_port(MODEL_BASE, 2, true, 6, other.cdb);
 	EXPECT_EQ(drive->cdbs, 0);
+	drive->status = 0x40; /* seems to be ready, for an instant */
+	out(MODEL_BASE + 6, 1, 0xB0);
+	drive->status = 0x48;
+	model.device = 0xA0;
+	access_port(MODEL_BASE, 2, true, 6, other.cdb);
+	EXPECT_EQ(drive->cdbs, 0);
 	out(MODEL_BM + 4, 4, PRDS);
 	out(MODEL_BM, 1, 1);
 	EXPECT_EQ(model.stray, 0);
