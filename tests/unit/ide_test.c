@@ -516,6 +516,8 @@ TEST(data_out_of_turn)
 	alt_wait(0x88, 8);
 	burst(MODEL_BASE, 2, true, data, 512);
 	EXPECT_EQ(alt_wait(0x80, 0), 0x40);
+	burst(MODEL_BASE, 2, true, data, 6); /* nor when it is over */
+	EXPECT_EQ(model.stray, 0);
 	EXPECT(disks_right());
 }
 
@@ -1633,7 +1635,7 @@ TEST(status_just_after_a_command)
 	struct op op = { 0, 200, 4, 0, true, false, false, LINUX };
 
 	machine(true, false, 512);
-	model.delay = 3;
+	model.delay = 4;
 	model.max_busy = 1;
 	dma_issue(&op);
 	EXPECT(in(MODEL_BASE + 7, 1) & 0x88);
