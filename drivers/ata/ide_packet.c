@@ -102,9 +102,8 @@ u32 ide_packet_block(struct ide_channel *ch, u32 least)
 
 void ide_packet_sense(struct ide_channel *ch)
 {
-	const struct ide_dma *dma = &ch->dma;
-	u8 *data = sg_ptr(dma->sg.seg[0].gpa, dma->sg.seg[0].len);
+	const struct sg_seg *seg = &ch->dma.sg.seg[0];
 
-	if (data)
-		packet_sense_fix(&dma->rq.sense, data, dma->sg.seg[0].len);
+	packet_sense_fix(&ch->dma.rq.sense, sg_ptr(seg->gpa, seg->len),
+			 seg->len);
 }
