@@ -40,6 +40,8 @@ TEST(user_data)
 		{ "2E 00 01020304 00 0102 00", PACKET_OUT, 0x1020304, 0x102 },
 		{ "BE 08 00000010 000003 10 00 00", PACKET_IN, 16, 3 },
 		{ "BE 10 00000010 000103 10 00 00", PACKET_IN, 16, 0x103 },
+		/* a logical unit (SFF-8020i), and bits that are reserved */
+		{ "BE 28 00000010 000003 10 F8 00", PACKET_IN, 16, 3 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(user); i++) {
@@ -137,6 +139,16 @@ TEST(passed)
 	EXPECT_EQ(decide("03 00 00 00 12").policy, PACKET_SENSE);
 }
 
+/* Vital product data, descriptors, and what need not be waited for. */
+TEST(bit_0_of_other_commands)
+{
+	EXPECT_EQ(decide("03 01 00 00 12").policy, PACKET_SENSE);
+	EXPECT_EQ(decide("12 01 80 00 24").policy, PACKET_PASS);
+	EXPECT_EQ(decide("1B 01 00 00 02").policy, PACKET_PASS);
+	EXPECT_EQ(decide("55 11 00000000 00 003C").policy, PACKET_PASS);
+	EXPECT_EQ(decide("2F 01 00000010 00 0001").policy, PACKET_PASS);
+}
+
 TEST(replacement_is_refused_itself)
 {
 	u8 cdb[PACKET_CDB_MAX];
@@ -181,6 +193,7 @@ TEST(sense_fixed_format)
 		{ 0x70, 0, 0x06, [7] = 10, [12] = 0x28 },
 		{ 0x70, 0, 0x06, [7] = 10, [12] = 0x20 },
 		{ 0x70, 0, 0x05, [7] = 10, [12] = 0x21 },
+		{ 0x71, 0, 0x05, [7] = 10, [12] = 0x20 }, /* deferred */
 	};
 	u8 was[18];
 
@@ -207,8 +220,11 @@ TEST(sense_fixed_format)
 	packet_sense_fix(&ours, sense, 18);
 	EXPECT_EQ(sense[2], 5);
 	sense[13] = 0;
-	packet_sense_fix(&ours, sense, 14);
-	EXPECT_EQ(sense[2], 0x0B);
+	sense[2] = 0xE5; /* with what is told of tapes */
+	packet_sense_fix(&(struct packet_sense){ 2, 0x3A, 1 }, sense, 14);
+	EXPECT_EQ(sense[2], 0xE2);
+	EXPECT_EQ(sense[12], 0x3A);
+	EXPECT_EQ(sense[13], 1);
 }
 
 TEST(sense_descriptor_format)
@@ -221,10 +237,15 @@ TEST(sense_descriptor_format)
 	packet_sense_fix(&ours, sense, 4);
 	EXPECT_EQ(sense[1], 0x05);
 	EXPECT_EQ(sense[2], 0x24);
-	sense[0] = 0x71; /* deferred: of another command */
-	sense[2] = 0x20;
-	packet_sense_fix(&ours, sense, 8);
-	EXPECT_EQ(sense[2], 0x20);
+	/* deferred, of another command; and of a maker's own format */
+	for (u8 code = 0x71; code < 0x80; code++) {
+		if (code == 0x72)
+			continue;
+		sense[0] = code;
+		sense[2] = 0x20;
+		packet_sense_fix(&ours, sense, 8);
+		EXPECT_EQ(sense[2], 0x20);
+	}
 }
 
 TEST(ends_and_limits)
@@ -245,6 +266,6 @@ TEST(ends_and_limits)
 }
 
 TEST_MAIN(CASE(user_data), CASE(refused_forms), CASE(no_sectors), CASE(passed),
-	  CASE(replacement_is_refused_itself), CASE(ata_commands),
-	  CASE(sense_fixed_format), CASE(sense_descriptor_format),
-	  CASE(ends_and_limits))
+	  CASE(bit_0_of_other_commands), CASE(replacement_is_refused_itself),
+	  CASE(ata_commands), CASE(sense_fixed_format),
+	  CASE(sense_descriptor_format), CASE(ends_and_limits))
