@@ -100,6 +100,7 @@ static u8 wait(u8 mask, u8 want)
 struct command {
 	u8 cdb[12];
 	bool dma, write;
+	u8 features; /* beside DMA */
 	u16 limit;
 	u32 bytes; /* of the guest's buffer at DATA */
 	bool late; /* the PRD pointer comes after the CDB */
@@ -134,7 +135,7 @@ static void begin(const struct command *c)
 	if (c->dma && !c->late)
 		out(MODEL_BM + 4, 4, PRDS);
 	out(MODEL_BASE + 6, 1, 0xA0);
-	out(MODEL_BASE + 1, 1, c->dma);
+	out(MODEL_BASE + 1, 1, c->dma | c->features);
 	out(MODEL_BASE + 4, 1, c->limit & 0xFF);
 	out(MODEL_BASE + 5, 1, c->limit >> 8);
 	out(MODEL_BASE + 7, 1, 0xA0);
@@ -428,6 +429,54 @@ TEST(sense_of_odd_length)
 	}
 }
 
+/* Not what looks like sense data and is not. */
+TEST(only_sense_data_is_changed)
+{
+	static const u8 like[18] = { 0x70, 0, 5, [7] = 10, [12] = 0x20 };
+	struct command c = transfer(0x28, 0, 1);
+
+	machine();
+	memcpy(plain, like, sizeof(like)); /* not protected */
+	memcpy(drive->disk, like, sizeof(like));
+	for (int i = 0; i < 4; i++) {
+		c.dma = i & 1;
+		refused("\xBE\0\0\0\0\x50\0\0\1\xF8\0\0", i & 2);
+		begin(&(struct command){ { 0xBE, [9] = 0xF8 }, .limit = 2048 });
+		EXPECT_EQ(wait(0x80, 0), 0x41);
+		EXPECT_EQ(run(&c), 0x40);
+		EXPECT(!memcmp(plain, model.memory + DATA, 2048));
+	}
+}
+
+/* Some guests say DMA with each packet; none of these starts the engine. */
+TEST(no_data_by_dma)
+{
+	struct command c = { .features = 1, .limit = 8 };
+
+	machine();
+	EXPECT_EQ(run(&c), 0x40);
+	c.cdb[0] = 0x28; /* of no sectors */
+	EXPECT_EQ(run(&c), 0x40);
+	EXPECT_EQ(drive->cdbs, 2);
+	EXPECT_EQ(drive->cdb[0], 0x28);
+}
+
+/* The data port is not the drive's while the engine moves data. */
+TEST(nothing_comes_after_the_cdb)
+{
+	struct command c = transfer(0x28, 80, 100);
+
+	machine();
+	c.dma = true;
+	begin(&c);
+	while (in(MODEL_CTL, 1) & 0x88)
+		out(MODEL_BASE, 2, 0x28);
+	EXPECT_EQ(dma(&c), 0x40);
+	EXPECT(!memcmp(place(&c), model.memory + DATA, c.bytes));
+	EXPECT_EQ(drive->cdbs, 1);
+	EXPECT_EQ(model.stray, 0);
+}
+
 TEST(media_change_is_told_first)
 {
 	struct command c = transfer(0xBE, 80, 1);
@@ -461,6 +510,9 @@ TEST(odd_blocks)
 	c.limit = 511;
 	EXPECT_EQ(run(&c), 0x41);
 	EXPECT_EQ(sense(false), 0x052400);
+	c.features = 4; /* a direction alone is no DMA */
+	EXPECT_EQ(run(&c), 0x41);
+	EXPECT_EQ(sense(false), 0x052400);
 	c.dma = true; /* then there are no blocks */
 	EXPECT_EQ(run(&c), 0x40);
 	EXPECT(!memcmp(place(&c), data, c.bytes));
@@ -468,6 +520,11 @@ TEST(odd_blocks)
 	c.limit = 96;
 	EXPECT_EQ(run(&c), 0x40);
 	EXPECT(!memcmp(place(&c), data, 2048));
+	c.limit = 97;
+	begin(&c);
+	wait(0x88, 8);
+	EXPECT_EQ(in(MODEL_BASE + 4, 1), 97);
+	EXPECT_EQ(pio(&c), 0x40);
 	for (int i = 0; i < 2; i++) {
 		c = transfer(i ? 0x2A : 0x28, 80, 1);
 		drive->odd_blocks = 700;
@@ -692,11 +749,16 @@ TEST(cdb_in_pieces)
 	struct command c = transfer(0x28, 80, 1);
 
 	machine();
+	model.max_busy = 1000;
 	out(MODEL_BASE + 6, 1, 0xA0);
 	out(MODEL_BASE + 1, 1, 2 | 4); /* overlapped; the direction of DMA */
+	out(MODEL_BASE + 2, 1, 0x28);  /* and a tag */
 	out(MODEL_BASE + 4, 1, 0);
 	out(MODEL_BASE + 5, 1, 8);
 	out(MODEL_BASE + 7, 1, 0xA0);
+	EXPECT_EQ(drive->status, 0x80);
+	EXPECT_EQ(drive->cur[2], 0);
+	model.max_busy = 3;
 	wait(0x88, 8);
 	EXPECT_EQ(drive->cur[1], 4);
 	for (int i = 0; i < 12; i += 2) {
@@ -811,7 +873,8 @@ TEST_MAIN(CASE(user_data_all_forms), CASE(inquiry_passes), CASE(settings_pass),
 	  CASE(other_drives), CASE(sense_is_of_the_last_command),
 	  CASE(sense_of_odd_length), CASE(media_change_is_told_first),
 	  CASE(odd_blocks), CASE(media_errors), CASE(aborts_at_every_step),
-	  CASE(device_reset_ends_a_command),
+	  CASE(device_reset_ends_a_command), CASE(only_sense_data_is_changed),
+	  CASE(no_data_by_dma), CASE(nothing_comes_after_the_cdb),
 	  CASE(reset_read_leaves_memory_alone), CASE(lists_into_hidden_memory),
 	  CASE(the_largest_write_by_dma), CASE(cdb_in_pieces),
 	  CASE(cdb_out_of_turn), CASE(cdb_before_a_late_start),
