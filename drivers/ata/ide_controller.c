@@ -77,8 +77,8 @@ static u8 wait_ready(const struct ide_ports *p)
 
 	for (int i = 0; i < 4; i++) /* 400 ns */
 		st = (u8)hw_in(p->control, 1);
-	/* Without a device the bus floats or is pulled up or down. */
-	if (!st || st == 0xFF || st == 0x7F)
+	/* Without a device the bus floats or is pulled up; or down, to 0. */
+	if (st == 0xFF || st == 0x7F)
 		return 0;
 	for (u32 i = 0; i < IDE_SPINS && st & ATA_BSY; i++)
 		st = (u8)hw_in(p->control, 1);
