@@ -50,12 +50,14 @@ int pci_guard(struct pci_addr addr, u16 reg, u16 len)
 	return reg == 0x90 && len == 4 && !guards_fail ? 0 : -1;
 }
 
-static bool claims_fail;
+static u32 claims_fail;
 
 int pci_claim(struct pci_claim *claim)
 {
-	if (claims_fail)
+	if (claims_fail) {
+		claims_fail--;
 		return -1;
+	}
 	claimed = claim;
 	claim->id = function;
 	for (int i = 0; i < 6; i++)
@@ -69,6 +71,8 @@ static bool mode_sticks;
 
 u32 pci_config_read(struct pci_addr addr, u16 reg, u8 size)
 {
+	EXPECT_EQ(size, reg == 4 ? 2 : 4);
+	EXPECT_EQ(reg & 3, 0);
 	if (reg == 8)
 		return function.class << 8 | 3;
 	return reg == 4 ? command : bars[(reg - 0x10) / 4];
@@ -76,6 +80,8 @@ u32 pci_config_read(struct pci_addr addr, u16 reg, u8 size)
 
 void pci_config_write(struct pci_addr addr, u16 reg, u8 size, u32 value)
 {
+	EXPECT_EQ(size, reg == 4 ? 2 : 1);
+	EXPECT_EQ(value >> 8 * size, 0);
 	if (reg == 4)
 		command = value;
 	if (reg == 9 && !mode_sticks)
@@ -104,6 +110,14 @@ static bool covers(const struct block_dev *dev, u64 lba, u32 count)
 	return true;
 }
 
+static u32 decoded;
+
+static void decode_sg(const struct block_dev *dev, u64 lba, u32 count,
+		      const struct sg_list *sg, u64 offset)
+{
+	decoded += count;
+}
+
 static bool expects(const struct block_id *id)
 {
 	return !strcmp(id->bus, "ide") &&
@@ -114,6 +128,7 @@ static const struct block_filter filter = {
 	.attach = attach,
 	.expects = expects,
 	.covers = covers,
+	.decode_sg = decode_sg,
 };
 
 static struct ata_options options;
@@ -133,7 +148,13 @@ static bool hooked(u16 port)
 	return port_bitmap()[port / 8] >> port % 8 & 1;
 }
 
-CHILD_TEST(model_init, says_who_the_disk_is)
+static void machine(void)
+{
+	model_init();
+	model.strict = true;
+}
+
+CHILD_TEST(machine, says_who_the_disk_is)
 {
 	model.dev[1].present = false;
 	EXPECT_EQ(ide_start(&filter, &options), 0);
@@ -149,11 +170,11 @@ CHILD_TEST(model_init, says_who_the_disk_is)
 	for (u16 port = 0; port < 0xFFFF; port++)
 		EXPECT(!hooked(port));
 	EXPECT_EQ(model.interrupts, 0);
-	EXPECT_EQ(model.control & 6, 0);
+	EXPECT_EQ(model.control, 8);
 	EXPECT_EQ(model.device & 0x10, 0);
 }
 
-CHILD_TEST(model_init, offers_both_units)
+CHILD_TEST(machine, offers_both_units)
 {
 	wanted = 1;
 	model.device = 0xB0;
@@ -165,9 +186,11 @@ CHILD_TEST(model_init, offers_both_units)
 	guest_command(0xE7);
 	EXPECT_EQ(model.dev[0].command, 0xEC);
 	EXPECT_EQ(model.dev[1].command, 0xE7);
+	guest_command(0x92);
+	EXPECT_EQ(model.dev[1].command, 0);
 }
 
-CHILD_TEST(model_init, offers_packet_devices)
+CHILD_TEST(machine, offers_packet_devices)
 {
 	model.dev[0].atapi = true;
 	model.dev[1].atapi = true;
@@ -187,44 +210,114 @@ CHILD_TEST(model_init, offers_packet_devices)
 }
 
 /* It has no name by which a volume could be found. */
-CHILD_TEST(model_init, a_disk_that_does_not_say_who_it_is)
+CHILD_TEST(machine, a_disk_that_does_not_say_who_it_is)
 {
-	model.dev[0].mute = true;
-	EXPECT_EQ(ide_start(&filter, &options), 0);
-	EXPECT_EQ(seen_count, 1);
-	EXPECT_EQ(seen[0].unit, 1);
+	/* an error, a fault, with and without data, and no data at all */
+	static const u8 ends[] = { 0x41, 0x60, 0x40, 0x49, 0x68 };
+
+	for (u32 i = 0; i < sizeof(ends); i++) {
+		model.dev[0].mute = ends[i];
+		EXPECT_EQ(ide_start(&filter, &options), 0);
+		EXPECT_EQ(model.dev[0].command, 0xEC);
+		model.dev[0].status = 0x50;
+	}
+	EXPECT_EQ(seen_count, 1 + 2 + 3);
+	for (int i = 0; i < seen_count; i++)
+		EXPECT_EQ(seen[i].unit, 1);
 }
 
-CHILD_TEST(model_init, packet_device_of_another_kind)
+/* After a reset, with half of the signature, it is what has no disk. */
+CHILD_TEST(machine, a_signature_that_is_none)
+{
+	for (int i = 0; i < 2; i++) {
+		model.dev[0].status = 0;
+		model.dev[0].cur[4] = i ? 0x14 : 0x15;
+		model.dev[0].cur[5] = i ? 0xEA : 0xEB;
+		EXPECT_EQ(ide_start(&filter, &options), 0);
+		EXPECT_EQ(model.dev[0].command, 0);
+	}
+}
+
+/* Device 0 answers for device 1, which is not there. Other bits of the
+ * register are obsolete, and read as they like. */
+CHILD_TEST(machine, a_device_alone)
+{
+	model.zeros = 0xA0;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT_EQ(seen_count, 2);
+	model.zeros = 0xB0;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT_EQ(seen_count, 4);
+	EXPECT_EQ(seen[2].unit, 0);
+	EXPECT_EQ(seen[3].unit, 0);
+}
+
+/* What Shoji has asked is no business of the guest's. */
+CHILD_TEST(machine, no_interrupt_is_left)
+{
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	model.dev[0].mute = 0x41;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT_EQ(model.interrupts, 0);
+	EXPECT(!model.dev[0].pending && !model.dev[1].pending);
+}
+
+/* Sectors are counted in the filter's units; a drive has none of a disk's. */
+CHILD_TEST(machine, a_drive_beside_a_disk)
+{
+	model.dev[0].sector = 4096;
+	model.dev[1].atapi = true;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT_EQ(seen[0].sector_size, 4096);
+	EXPECT_EQ(seen[0].sectors, MODEL_HIGH + MODEL_LOW);
+	EXPECT_EQ(seen[1].sector_size, 512);
+	EXPECT_EQ(seen[1].sectors, 0);
+}
+
+/* READ(10) of one sector: what the drive is sent. */
+static u8 guest_packet(void)
+{
+	guest_out(ATA_DEVICE, 0xA0);
+	guest_out(ATA_LBA_HIGH, 8);
+	guest_command(0xA0);
+	while (!(hw_in(MODEL_CTL, 1) & 8))
+		;
+	port_access(&(struct port_io){ MODEL_BASE, 2, true, 6,
+				       (u8[12]){ 0x28, [8] = 1 } });
+	return model.dev[0].cdb[0];
+}
+
+CHILD_TEST(machine, protected_drive)
+{
+	wanted = 0;
+	model.dev[0].atapi = true;
+	model.dev[0].sector = 2048;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT_EQ(guest_packet(), 0x28);
+}
+
+CHILD_TEST(machine, packet_device_of_another_kind)
 {
 	wanted = 0;
 	model.dev[0].atapi = true;
 	model.dev[0].type = 0; /* a Zip drive or the like */
 	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT(claimed); /* READ(10) is refused */
-	hw_out(MODEL_BASE + 6, 1, 0xA0);
-	port_access(
-		&(struct port_io){ MODEL_BASE + 5, 1, true, 1, (u8[]){ 8 } });
-	port_access(&(struct port_io){ MODEL_BASE + 7, 1, true, 1,
-				       (u8[]){ 0xA0 } });
-	while (!(hw_in(MODEL_CTL, 1) & 8))
-		;
-	port_access(&(struct port_io){ MODEL_BASE, 2, true, 6,
-				       (u8[12]){ 0x28, [8] = 1 } });
-	EXPECT_EQ(model.dev[0].cdb[0], 0x1F);
+	EXPECT_EQ(guest_packet(), 0x1F);
 	EXPECT_EQ(model.dev[0].status, 0x41);
 }
 
-CHILD_TEST(model_init, sees_an_empty_channel)
+CHILD_TEST(machine, sees_an_empty_channel)
 {
 	model.dev[0].present = model.dev[1].present = false;
 	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT_EQ(seen_count, 0);
 	EXPECT_EQ(model.control, 0);
+	EXPECT(!claimed);
 }
 
 /* Without a device the bus may float, or be pulled up or down. */
-CHILD_TEST(model_init, a_status_that_is_none)
+CHILD_TEST(machine, a_status_that_is_none)
 {
 	static const u8 none[] = { 0x00, 0x7F, 0xFF };
 
@@ -236,7 +329,7 @@ CHILD_TEST(model_init, a_status_that_is_none)
 	}
 }
 
-CHILD_TEST(model_init, a_device_that_stays_busy)
+CHILD_TEST(machine, a_device_that_stays_busy)
 {
 	model.dev[0].status = 0x80;
 	EXPECT_EQ(ide_start(&filter, &options), 0);
@@ -267,7 +360,7 @@ static enum verdict config_write(u16 reg, u8 size, u32 value)
 	return claimed->config(claimed->ctx, &io);
 }
 
-CHILD_TEST(model_init, hooks_a_protected_channel)
+CHILD_TEST(machine, hooks_a_protected_channel)
 {
 	wanted = 0;
 	EXPECT_EQ(ide_start(&filter, &options), 0);
@@ -285,6 +378,8 @@ CHILD_TEST(model_init, hooks_a_protected_channel)
 	/* the mode stays as it is */
 	EXPECT_EQ(config_write(0x09, 1, 0x8F), DONE);
 	EXPECT_EQ(config_write(0x08, 4, 0x01018F00), DONE);
+	EXPECT_EQ(config_write(0x0B, 1, 1), DONE);
+	EXPECT_EQ(config_write(0x28, 4, 0), PASS);
 	EXPECT_EQ(config_write(0x04, 2, 7), PASS);
 	EXPECT_EQ(config_write(0x20, 4, 0xD001), PASS);
 	EXPECT_EQ(guarded, 6);
@@ -294,7 +389,7 @@ CHILD_TEST(model_init, hooks_a_protected_channel)
 }
 
 /* Else another function's register could switch the ports to AHCI. */
-CHILD_TEST(model_init, registers_that_cannot_be_guarded)
+CHILD_TEST(machine, registers_that_cannot_be_guarded)
 {
 	wanted = 0;
 	guards_fail = true;
@@ -302,7 +397,7 @@ CHILD_TEST(model_init, registers_that_cannot_be_guarded)
 	EXPECT_EQ(guarded, 2); /* no other is tried */
 }
 
-CHILD_TEST(model_init, no_bus_master)
+CHILD_TEST(machine, no_bus_master)
 {
 	wanted = 0;
 	model.secondary = true;
@@ -313,8 +408,17 @@ CHILD_TEST(model_init, no_bus_master)
 		EXPECT(!hooked(port));
 }
 
+CHILD_TEST(machine, no_bus_master_of_the_primary_channel)
+{
+	wanted = 0;
+	bars[4] = MODEL_BM; /* in memory */
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	for (u32 port = 0; port < 0x10000; port++)
+		EXPECT_EQ(hooked((u16)port), (port & ~7u) == MODEL_BASE);
+}
+
 /* A volume on one more could not be found. */
-CHILD_TEST(model_init, too_many_controllers)
+CHILD_TEST(machine, too_many_controllers)
 {
 	copies = 8;
 	EXPECT_EQ(ide_start(&filter, &options), 0);
@@ -322,14 +426,14 @@ CHILD_TEST(model_init, too_many_controllers)
 	EXPECT_EQ(seen[15].controller, 7);
 }
 
-CHILD_TEST(model_init, one_controller_too_many)
+CHILD_TEST(machine, one_controller_too_many)
 {
 	copies = 9;
 	EXPECT_EQ(ide_start(&filter, &options), -ENOSPC);
 	EXPECT_EQ(seen_count, 0);
 }
 
-CHILD_TEST(model_init, what_is_configured)
+CHILD_TEST(machine, what_is_configured)
 {
 	wanted = 0;
 	options.no_trim = true;
@@ -340,12 +444,14 @@ CHILD_TEST(model_init, what_is_configured)
 }
 
 /* Commands are sent with LBA addresses. */
-CHILD_TEST(model_init, a_disk_without_them)
+CHILD_TEST(machine, a_disk_without_them)
 {
 	wanted = 0;
 	model.dev[0].no_lba = true;
 	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT(claimed);
+	guest_out(ATA_COUNT, 1);
+	guest_out(ATA_LBA_LOW, 1);
 	guest_out(ATA_DEVICE, 0xA0);
 	guest_out(ATA_LBA_LOW, 1);
 	guest_command(0x20);
@@ -363,7 +469,7 @@ static u32 config_command(u32 value)
 
 /* AMD's SATA functions take another class, and Linux gives them AHCI's; what
  * is in memory then, or at any time, is out of reach. */
-CHILD_TEST(model_init, stays_what_it_was)
+CHILD_TEST(machine, stays_what_it_was)
 {
 	struct pci_io io = { .reg = 0x24, .size = 4, .value = 0xFEB00000 };
 
@@ -377,12 +483,27 @@ CHILD_TEST(model_init, stays_what_it_was)
 	EXPECT_EQ(claimed->config(claimed->ctx, &io), DONE);
 	EXPECT_EQ(io.value, 0);
 	EXPECT_EQ(config_write(0x24, 4, 0xFEC00000), DONE);
-	io = (struct pci_io){ .reg = 0x20, .size = 4 };
+	for (u16 reg = 0; reg < 0x24; reg += 4) {
+		io = (struct pci_io){ .reg = reg, .size = 4, .value = 7 };
+		EXPECT_EQ(claimed->config(claimed->ctx, &io),
+			  reg >= 0x10 && reg < 0x20 ? DONE : PASS);
+	}
+	io = (struct pci_io){ claimed->addr, 0x20, 4, true, 0xD003 };
 	EXPECT_EQ(claimed->config(claimed->ctx, &io), PASS);
+	EXPECT_EQ(io.value, 0xD003);
+}
+
+CHILD_TEST(machine, the_first_bar_in_memory)
+{
+	wanted = 0;
+	command = 7;
+	bars[0] = 0xFEB00000;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT_EQ(command, 5);
 }
 
 /* A bit that opens nothing is the guest's. */
-CHILD_TEST(model_init, without_registers_in_memory)
+CHILD_TEST(machine, without_registers_in_memory)
 {
 	wanted = 0;
 	command = 7;
@@ -392,8 +513,10 @@ CHILD_TEST(model_init, without_registers_in_memory)
 }
 
 /* A function that has been reset may have gone back to the other mode. */
-CHILD_TEST(model_init, mode_after_a_reset)
+CHILD_TEST(machine, mode_after_a_reset)
 {
+	struct pci_io io;
+
 	wanted = 0;
 	EXPECT_EQ(ide_start(&filter, &options), 0);
 	function.class = 0x01018F;
@@ -404,11 +527,26 @@ CHILD_TEST(model_init, mode_after_a_reset)
 	mode_sticks = true;
 	function.class = 0x01018F;
 	EXPECT_EQ(config_command(5), 4);
+	io = (struct pci_io){ claimed->addr, 0x20, 4, true, 0xD001 };
+	EXPECT_EQ(claimed->config(claimed->ctx, &io), PASS);
+	EXPECT_EQ(io.value, 0xD001);
+}
+
+CHILD_TEST(machine, native_mode_after_a_reset)
+{
+	wanted = 0;
+	function.class = 0x01018F;
+	bars[0] = MODEL_BASE | 1;
+	bars[1] = (MODEL_CTL - 2) | 1;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	function.class = 0x01018A;
+	EXPECT_EQ(config_command(5), 5);
+	EXPECT_EQ(function.class, 0x01018F);
 }
 
 /* CMD 646: PRD pointers and commands of the engines; what is beside sets the
  * speed. JMicron: ports change functions. */
-CHILD_TEST(model_init, registers_of_other_makers)
+CHILD_TEST(machine, registers_of_other_makers)
 {
 	wanted = 0;
 	function.vendor = 0x1095;
@@ -425,7 +563,7 @@ CHILD_TEST(model_init, registers_of_other_makers)
 								   : PASS);
 }
 
-CHILD_TEST(model_init, native_mode)
+CHILD_TEST(machine, native_mode)
 {
 	wanted = 1;
 	function.class = 0x01018F;
@@ -442,13 +580,34 @@ CHILD_TEST(model_init, native_mode)
 	EXPECT(!hooked(MODEL_BASE));
 }
 
-CHILD_TEST(model_init, secondary_channel)
+/* Neither without a control block nor with one in memory is there a channel. */
+CHILD_TEST(machine, native_mode_without_ports)
+{
+	function.class = 0x01018F;
+	bars[0] = MODEL_BASE | 1;
+	bars[2] = 0xE001;
+	bars[3] = 0xFEB0E100;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	bars[1] = 0xFEB00000 | (MODEL_CTL - 2);
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	bars[0] = 0xFEB00000 | MODEL_BASE;
+	bars[1] = (MODEL_CTL - 2) | 1;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT_EQ(seen_count, 0);
+	EXPECT_EQ(model.commands, 0);
+	EXPECT_EQ(model.elsewhere, 0);
+}
+
+CHILD_TEST(machine, secondary_channel)
 {
 	wanted = 0;
 	model.secondary = true;
 	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT_EQ(seen_count, 2);
 	EXPECT_EQ(seen[0].channel, 1);
+	port_access(&(struct port_io){ 0x177, 1, true, 1, (u8[]){ 0x92 } });
+	EXPECT_EQ(model.dev[0].command, 0);
+	EXPECT_EQ(model.dev[0].status, 0x41);
 	for (u16 i = 0; i < 8; i++) {
 		EXPECT(hooked(0x170 + i));
 		EXPECT(!hooked(MODEL_BASE + i));
@@ -456,7 +615,7 @@ CHILD_TEST(model_init, secondary_channel)
 	}
 }
 
-CHILD_TEST(model_init, secondary_channel_in_native_mode)
+CHILD_TEST(machine, secondary_channel_in_native_mode)
 {
 	wanted = 0;
 	function.class = 0x01018F;
@@ -471,7 +630,7 @@ CHILD_TEST(model_init, secondary_channel_in_native_mode)
 	EXPECT_EQ(model.elsewhere, 0);
 }
 
-CHILD_TEST(model_init, no_memory)
+CHILD_TEST(machine, no_memory)
 {
 	hpa_t pa;
 
@@ -482,15 +641,16 @@ CHILD_TEST(model_init, no_memory)
 }
 
 /* The guest could move its ports away. */
-CHILD_TEST(model_init, a_controller_that_is_not_ours)
+CHILD_TEST(machine, a_controller_that_is_not_ours)
 {
 	wanted = 0;
-	claims_fail = true;
+	claims_fail = 1;
+	copies = 2; /* the other one could be */
 	EXPECT(ide_start(&filter, &options));
 }
 
 /* CHS addresses before the guest says which it uses. */
-CHILD_TEST(model_init, geometry_of_the_disk)
+CHILD_TEST(machine, geometry_of_the_disk)
 {
 	static const u8 read[] = { 1, 2, 1, 0, 0xA3, 0x20 };
 
@@ -510,8 +670,29 @@ static enum verdict sleep_fn(void *ctx, const struct port_io *io)
 	return DONE;
 }
 
+CHILD_TEST(machine, reads_by_dma)
+{
+	static const u8 prd[8] = { 0, 0x20, 0, 0, 0, 2, 0, 0x80 };
+	u32 list = 0x1000;
+	u8 start = 9;
+
+	wanted = 0;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	memcpy(model.memory + list, prd, sizeof(prd));
+	port_access(&(struct port_io){ MODEL_BM + 4, 4, true, 1, &list });
+	guest_out(ATA_COUNT, 1);
+	guest_out(ATA_DEVICE, 0xE0);
+	guest_command(0xC8);
+	hw_out(MODEL_BM, 1, start);
+	while (hw_in(MODEL_CTL, 1) & 0x88)
+		;
+	port_access(&(struct port_io){ MODEL_BASE + 7, 1, false, 1, &start });
+	EXPECT_EQ(start, 0x40);
+	EXPECT_EQ(decoded, 1);
+}
+
 /* Ports that another hook keeps from the hardware, and none at all. */
-CHILD_TEST(model_init, no_place_for_a_bar)
+CHILD_TEST(machine, no_place_for_a_bar)
 {
 	struct port_hook sleep = { .first = 0xD004,
 				   .count = 2,
@@ -525,6 +706,9 @@ CHILD_TEST(model_init, no_place_for_a_bar)
 	claimed->bars[4].base = 0xD004 - 16;
 	EXPECT_EQ(claimed->bar_changed(claimed->ctx, 4), 0);
 	claimed->bars[4].base = 0xD004 - 15;
+	EXPECT(claimed->bar_changed(claimed->ctx, 4));
+	claimed->bars[4].base = 0xD005;
+	claimed->bars[4].enabled = true;
 	EXPECT(claimed->bar_changed(claimed->ctx, 4));
 	claimed->bars[4].base = 0xD000;
 	claimed->bars[4].enabled = false; /* for as long as that is so */
@@ -550,13 +734,15 @@ CHILD_TEST(model_init, no_place_for_a_bar)
 	EXPECT_EQ(claimed->bar_changed(claimed->ctx, 5), 0);
 	claimed->id.class =
 		0x010184; /* the secondary channel alone is native */
+	claimed->bars[2] = (struct pci_bar){ true, true, 0xD000, 8 };
+	EXPECT(claimed->bar_changed(claimed->ctx, 2));
 	claimed->bars[3] = (struct pci_bar){ true, true, 0xD004, 4 };
 	EXPECT(claimed->bar_changed(claimed->ctx, 3));
 	claimed->bars[0].enabled = true;
 	EXPECT_EQ(claimed->bar_changed(claimed->ctx, 0), 0);
 }
 
-CHILD_TEST(model_init, sector_size_not_handled)
+CHILD_TEST(machine, sector_size_not_handled)
 {
 	wanted = 0;
 	model.dev[0].sector = 520;
@@ -570,24 +756,26 @@ CHILD_TEST(model_init, sector_size_not_handled)
 }
 
 /* One that firmware has left off could be switched on by the guest. */
-CHILD_TEST(model_init, switched_off)
+CHILD_TEST(machine, switched_off)
 {
 	command = 6;
-	EXPECT_EQ(ide_start(&filter, &options), 0);
-	EXPECT(!concealed);
-	expected = 3;
-	EXPECT_EQ(ide_start(&filter, &options), 0);
-	EXPECT(concealed);
+	for (expected = -1; expected < 5; expected++) {
+		concealed = false;
+		EXPECT_EQ(ide_start(&filter, &options), 0);
+		EXPECT_EQ(concealed, expected >= 0 && expected < 4);
+	}
 	EXPECT_EQ(seen_count, 0);
 }
 
 static void check_power_mode(void)
 {
-	guest_out(7, 0xE5);
+	u16 port = (model.secondary ? 0x170 : MODEL_BASE) + ATA_COMMAND;
+
+	port_access(&(struct port_io){ port, 1, true, 1, (u8[]){ 0xE5 } });
 }
 
 /* Else a part of a command were lost, and what is executed is another. */
-CHILD_TEST(model_init, held_while_ports_are_off)
+CHILD_TEST(machine, held_while_ports_are_off)
 {
 	wanted = 0;
 	EXPECT_EQ(ide_start(&filter, &options), 0);
@@ -595,18 +783,44 @@ CHILD_TEST(model_init, held_while_ports_are_off)
 	EXPECT_EQ(model.lost, 0);
 }
 
+/* An access that is held does not end. */
+CHILD_TEST(machine, the_secondary_channel_is_held)
+{
+	int status;
+
+	wanted = 0;
+	model.secondary = true;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	if (!fork()) {
+		claimed->hold(claimed->ctx, true);
+		ualarm(20000, 0);
+		check_power_mode();
+		_exit(0);
+	}
+	EXPECT(wait(&status) > 0 && WIFSIGNALED(status));
+	claimed->hold(claimed->ctx, true);
+	claimed->hold(claimed->ctx, false);
+	check_power_mode();
+}
+
 TEST_MAIN(CASE(says_who_the_disk_is), CASE(offers_both_units),
-	  CASE(offers_packet_devices), CASE(packet_device_of_another_kind),
-	  CASE(sees_an_empty_channel), CASE(hooks_a_protected_channel),
-	  CASE(native_mode), CASE(no_place_for_a_bar), CASE(secondary_channel),
-	  CASE(secondary_channel_in_native_mode), CASE(no_memory),
-	  CASE(a_controller_that_is_not_ours), CASE(geometry_of_the_disk),
+	  CASE(offers_packet_devices), CASE(a_drive_beside_a_disk),
+	  CASE(protected_drive), CASE(a_signature_that_is_none),
+	  CASE(a_device_alone), CASE(no_interrupt_is_left),
+	  CASE(packet_device_of_another_kind), CASE(sees_an_empty_channel),
+	  CASE(hooks_a_protected_channel), CASE(native_mode),
+	  CASE(native_mode_without_ports),
+	  CASE(no_bus_master_of_the_primary_channel), CASE(no_place_for_a_bar),
+	  CASE(secondary_channel), CASE(secondary_channel_in_native_mode),
+	  CASE(no_memory), CASE(a_controller_that_is_not_ours),
+	  CASE(geometry_of_the_disk), CASE(reads_by_dma),
 	  CASE(a_disk_that_does_not_say_who_it_is),
 	  CASE(sector_size_not_handled), CASE(switched_off),
 	  CASE(stays_what_it_was), CASE(without_registers_in_memory),
-	  CASE(mode_after_a_reset), CASE(registers_of_other_makers),
+	  CASE(mode_after_a_reset), CASE(native_mode_after_a_reset),
+	  CASE(the_first_bar_in_memory), CASE(registers_of_other_makers),
 	  CASE(a_status_that_is_none), CASE(a_device_that_stays_busy),
 	  CASE(registers_that_cannot_be_guarded), CASE(no_bus_master),
 	  CASE(too_many_controllers), CASE(one_controller_too_many),
 	  CASE(what_is_configured), CASE(a_disk_without_them),
-	  CASE(held_while_ports_are_off))
+	  CASE(held_while_ports_are_off), CASE(the_secondary_channel_is_held))

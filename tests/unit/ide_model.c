@@ -28,6 +28,7 @@ static struct model_device *selected(void)
 
 static void interrupt(struct model_device *d)
 {
+	d->pending = true;
 	if (d != selected() || model.control & 2)
 		return;
 	model.intrq = true;
@@ -178,6 +179,7 @@ static void reset_device(struct model_device *d)
 {
 	d->phase = M_IDLE;
 	d->busy = d->total = 0;
+	d->pending = false;
 	d->status = d->present && !d->atapi ? RDY : 0;
 	d->error = 1;
 	d->cur[2] = d->cur[3] = 1;
@@ -188,12 +190,12 @@ static void reset_device(struct model_device *d)
 static void command(struct model_device *d, u8 c)
 {
 	model.commands++;
-	model.intrq = false;
+	model.intrq = d->pending = false;
 	d->stale = model.delay;
 	d->command = c;
 	d->error = 0;
 	if (d->mute && c == 0xEC) {
-		abort_command(d);
+		model_finish(d, d->mute, 0x04);
 		return;
 	}
 	if (phase_of(c) != M_IDLE && !d->atapi) {
@@ -558,9 +560,11 @@ static u8 status(struct model_device *d)
 
 static void control_write(u8 v)
 {
-	bool was = model.control & 4;
+	u8 was = model.control;
 
 	model.control = v;
+	if (was & 2 && selected()->pending)
+		interrupt(selected());
 	if (v & 4) {
 		for (int i = 0; i < 2; i++) {
 			u8 drq = model.dev[i].status & DRQ;
@@ -570,7 +574,7 @@ static void control_write(u8 v)
 		}
 		model.device = 0;
 		model.intrq = false;
-	} else if (was) {
+	} else if (was & 4) {
 		reset_device(&model.dev[0]);
 		reset_device(&model.dev[1]);
 	}
@@ -593,7 +597,7 @@ static void register_write(u16 reg, u8 v)
 		return;
 	}
 	if (reg == 6) {
-		model.device = v;
+		model.device = v & ~model.zeros;
 	} else if (reg == 7) {
 		if (d->present)
 			command(d, v);
@@ -611,7 +615,7 @@ static u8 register_read(u16 reg)
 
 	if (reg == 7) {
 		model_tick();
-		model.intrq = false;
+		model.intrq = d->pending = false;
 		return status(d);
 	}
 	if (!d->present)

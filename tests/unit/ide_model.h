@@ -27,7 +27,7 @@ enum model_phase {
 struct model_device {
 	bool present;
 	bool atapi;
-	bool mute; /* fails IDENTIFY DEVICE */
+	u8 mute; /* IDENTIFY DEVICE ends with this status, if not 0 */
 	bool no_lba;
 	u32 sector; /* bytes of a logical sector */
 	u64 capacity;
@@ -41,6 +41,7 @@ struct model_device {
 
 	u8 cur[8], hob[8]; /* features to LBA high */
 	u8 status, error;
+	bool pending; /* an interrupt that the status has not been read for */
 	u8 command;
 	enum model_phase phase;
 	u32 busy;      /* ticks until the device goes on */
@@ -65,6 +66,7 @@ struct model_device {
 struct model {
 	struct model_device dev[2];
 	u8 device; /* the device register */
+	u8 zeros;  /* bits of it that cannot be set */
 	u8 control;
 	bool intrq;
 	u32 interrupts;
