@@ -291,8 +291,9 @@ TEST(what_passes)
 	for (u32 i = 0; i < 36; i++)
 		EXPECT_EQ(model.memory[DATA + i], 0x12);
 	EXPECT(!memcmp(model.memory + KEEP + 36, model.memory + DATA + 36, 60));
-	c = (struct command){ .cdb = { 0x00 } };
+	c = (struct command){ .cdb = { 0x00 }, .bytes = 96 };
 	EXPECT_EQ(run(&c), 0);
+	EXPECT_EQ(model.port[0].slot[0].prds, 0); /* it has no data */
 	c = (struct command){ .cdb = { 0x46, [8] = 8 }, .bytes = 8 };
 	EXPECT_EQ(run(&c), 0x54); /* by the drive itself */
 	EXPECT_EQ(drive->cdb[0], 0x46);
