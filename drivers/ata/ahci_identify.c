@@ -15,7 +15,7 @@ void ahci_identify_begin(struct ahci_port *p)
 	u8 *fis = page->table;
 
 	p->packet = ahci_read(p, PxSIG) == PxSIG_ATAPI;
-	memset(page->table, 0, sizeof(page->table));
+	memset(page->identify, 0, sizeof(page->identify));
 	fis[0] = FIS_H2D;
 	fis[1] = FIS_COMMAND;
 	fis[2] = p->packet ? ATA_IDENTIFY_PACKET : ATA_IDENTIFY_DEVICE;
@@ -25,6 +25,16 @@ void ahci_identify_begin(struct ahci_port *p)
 				   0, ATA_IDENTIFY_BYTES - 1 };
 	p->asking = true;
 	ahci_issue(p, 0, 0, 1, p->page_pa + offsetof(struct ahci_page, table));
+}
+
+/* Some HBAs clear PxCI when another device cuts the command off, which then
+ * leaves a good status: no device says nothing but zeros. */
+static bool has_answered(const struct ahci_port *p)
+{
+	for (size_t i = 0; i < sizeof(p->page->identify); i++)
+		if (p->page->identify[i])
+			return true;
+	return false;
 }
 
 /* What a protected device needs. It is never given back, and is not taken
@@ -104,7 +114,7 @@ void ahci_identify_end(struct ahci_port *p)
 	p->active = 0;
 	if (!alive)
 		return;
-	p->stuck = ahci_read(p, PxTFD) & (ATA_ERR | ATA_DF);
+	p->stuck = ahci_read(p, PxTFD) & (ATA_ERR | ATA_DF) || !has_answered(p);
 	if (p->stuck)
 		return;
 	attach(p);

@@ -1725,7 +1725,7 @@ TEST(an_answer_that_does_not_count)
 {
 	machine(512);
 	model.lax = true;
-	for (u32 i = 0; i < 4; i++) {
+	for (u32 i = 0; i < 5; i++) {
 		model_plug(0, true, "OTHER");
 		out(PxSERR, ~0u);
 		guest_start();
@@ -1738,6 +1738,10 @@ TEST(an_answer_that_does_not_count)
 		if (i == 1 || i == 2) { /* ERR, or DF alone */
 			model.port[0].ci = 0;
 			model.port[0].tfd = i == 1 ? 0x451 : 0x70;
+		}
+		if (i == 4) { /* the signature of one more */
+			model.port[0].ci = 0;
+			model.port[0].tfd = 0x50;
 		}
 		if (i == 3) /* nobody has answered */
 			hw_mmio_write(MODEL_ABAR + 4, 4, BIT(31) | 1);
