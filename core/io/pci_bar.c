@@ -135,17 +135,36 @@ static u32 bar_visible(const struct pci_claim *c, unsigned int n)
 	return c->raw[n];
 }
 
+/* Tells of all BARs that @bits of the command register switch; returns the
+ * bits that must not be set. */
+static u16 tell_switched(struct pci_claim *c, u16 bits, u16 command)
+{
+	u16 refused = 0;
+
+	for (unsigned int n = 0; n < 6; n++) {
+		if (!c->bars[n].size || !(bits & bar_decode(&c->bars[n])))
+			continue;
+		bar_update(c, n, command);
+		if (c->bar_changed && c->bar_changed(c->ctx, n))
+			refused |= bar_decode(&c->bars[n]);
+	}
+	return refused;
+}
+
 /* Writes BAR register @n, which belongs to BAR @low, with decoding off. */
 static void bar_move(struct pci_claim *c, unsigned int n, unsigned int low)
 {
 	u16 command = command_read(c);
-	bool on = command & bar_decode(&c->bars[low]);
+	u16 decode = bar_decode(&c->bars[low]);
+	bool on = command & decode;
 
 	if (on)
-		command_write(c, command & ~bar_decode(&c->bars[low]));
+		command_write(c, command & ~decode);
 	bar_update(c, low, command);
-	if (on && c->bar_changed && c->bar_changed(c->ctx, low))
-		command &= ~bar_decode(&c->bars[low]);
+	if (on && c->bar_changed && c->bar_changed(c->ctx, low)) {
+		command &= ~decode;
+		tell_switched(c, decode, command);
+	}
 	pci_config_write(c->addr, bar_reg(n), 4, c->raw[n]);
 	if (on)
 		command_write(c, command);
@@ -166,19 +185,14 @@ static void bar_write(struct pci_claim *c, unsigned int n,
 	bar_move(c, n, is_high(c, n) ? n - 1 : n);
 }
 
-/* Tells of all BARs that @bits of the command register switch; returns the
- * bits that must not be set. */
-static u16 tell_switched(struct pci_claim *c, u16 bits, u16 command)
+/* The same, and nothing of a kind that is refused will be decoded: the driver
+ * that watches the others is not to take what answers there for its own. */
+static u16 switch_decoding(struct pci_claim *c, u16 bits, u16 command)
 {
-	u16 refused = 0;
+	u16 refused = tell_switched(c, bits, command);
 
-	for (unsigned int n = 0; n < 6; n++) {
-		if (!c->bars[n].size || !(bits & bar_decode(&c->bars[n])))
-			continue;
-		bar_update(c, n, command);
-		if (c->bar_changed && c->bar_changed(c->ctx, n))
-			refused |= bar_decode(&c->bars[n]);
-	}
+	if (refused)
+		tell_switched(c, refused, command & ~refused);
 	return refused;
 }
 
@@ -192,7 +206,7 @@ static void guest_command(struct pci_claim *c, const struct pci_io *io)
 	for (unsigned int n = 0; n < 6; n++)
 		c->raw[n] = pci_config_read(c->addr, bar_reg(n), 4);
 	/* The two bits can only have changed in the register's first byte. */
-	value &= ~(u32)tell_switched(c, new & ~old, new);
+	value &= ~(u32)switch_decoding(c, new & ~old, new);
 	pci_config_write(c->addr, io->reg, io->size, value);
 	tell_switched(c, old & ~new, new);
 }

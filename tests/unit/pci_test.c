@@ -22,7 +22,9 @@ static struct event {
 	bool decoded; /* the hardware decoded the BAR at that moment */
 } events[16];
 static unsigned int event_count;
-static int place_error; /* what the driver says of a BAR's place */
+static int place_error;	 /* what the driver says of a BAR's place */
+static int refused = -1; /* the one BAR that it says so of */
+static bool told[6];	 /* the driver knows the BAR to be decoded */
 static unsigned int holds;
 static bool held;
 static u8 held_command[2]; /* of the hardware, at its end and at its begin */
@@ -42,7 +44,8 @@ static int bar_changed(void *ctx, unsigned int n)
 	e->n = n;
 	e->bar = c->bars[n];
 	e->decoded = f->config[4] & (c->bars[n].io ? 1 : 2);
-	return place_error;
+	told[n] = c->bars[n].enabled && refused != (int)n;
+	return c->bars[n].enabled && refused == (int)n ? -EEXIST : place_error;
 }
 
 static void hold(void *ctx, bool on)
@@ -491,6 +494,29 @@ TEST(place_refused)
 	EXPECT_EQ(events[(event_count - 1) % 16].bar.base, 0xd200);
 }
 
+/* The others of its kind are not decoded either, and the driver knows. */
+TEST(one_place_refused)
+{
+	guest_write(3, 0, 4, 2, 0);
+	refused = 2;
+	guest_write(3, 0, 4, 2, 7);
+	EXPECT_EQ(nic->config[4], 5);
+	EXPECT(!told[0] && told[1] && !told[2]);
+	refused = -1;
+	guest_write(3, 0, 4, 2, 7);
+	EXPECT_EQ(nic->config[4], 7);
+	EXPECT(told[0] && told[1] && told[2]);
+	refused = 0;
+	guest_write(3, 0, 0x10, 4, 0xfeb40000);
+	EXPECT_EQ(nic->config[4], 5);
+	EXPECT(!told[0] && told[1] && !told[2]);
+	refused = -1;
+	guest_write(3, 0, 0x10, 4, 0xfeb80000);
+	EXPECT(!told[0]);
+	guest_write(3, 0, 4, 2, 7);
+	EXPECT(told[0] && told[1] && told[2]);
+}
+
 TEST(driver_decides)
 {
 	config_verdict = DENY;
@@ -802,9 +828,10 @@ TEST_MAIN(CASE(scan_in_order), CASE(scan_of_all_buses),
 	  CASE(claim_sizes_the_bars), CASE(unclaimed_passes),
 	  CASE(sizing_does_not_move), CASE(sizing_of_many_at_once),
 	  CASE(moving_while_enabled), CASE(enable_bits),
-	  CASE(held_while_written), CASE(place_refused), CASE(driver_decides),
-	  CASE(odd_accesses), CASE(concealed), CASE(window),
-	  CASE(the_way_to_a_function_stays), CASE(no_way_to_a_function),
-	  CASE(guarded), CASE(drivers_and_guest_at_once),
-	  CASE(windows_that_cannot_be_watched), CASE(other_shapes_of_bars),
-	  CASE(fewer_bars), CASE(more_functions_than_fit))
+	  CASE(held_while_written), CASE(place_refused),
+	  CASE(one_place_refused), CASE(driver_decides), CASE(odd_accesses),
+	  CASE(concealed), CASE(window), CASE(the_way_to_a_function_stays),
+	  CASE(no_way_to_a_function), CASE(guarded),
+	  CASE(drivers_and_guest_at_once), CASE(windows_that_cannot_be_watched),
+	  CASE(other_shapes_of_bars), CASE(fewer_bars),
+	  CASE(more_functions_than_fit))
