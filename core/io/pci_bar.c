@@ -14,6 +14,12 @@
 #define BAR_TYPE_64 0x4u
 #define DECODE	    (PCI_COMMAND_IO | PCI_COMMAND_MEMORY)
 
+/* PCI Power Management 1.2, 3.2 */
+#define CAP_POWER      0x01
+#define POWER_CONTROL  4   /* its register, of 4 bytes */
+#define POWER_STATE    0x3 /* 0: D0, where alone a function decodes BARs */
+#define POWER_NO_RESET 0x8 /* it keeps its registers on the way there */
+
 static u16 command_read(const struct pci_claim *c)
 {
 	return (u16)pci_config_read(c->addr, PCI_COMMAND, 2);
@@ -23,6 +29,18 @@ static u16 command_read(const struct pci_claim *c)
 static void command_write(const struct pci_claim *c, u16 command)
 {
 	pci_config_write(c->addr, PCI_COMMAND, 2, command);
+}
+
+/* The register of the power state; 0 if there is none: always D0. */
+static u32 power_read(const struct pci_claim *c)
+{
+	return c->power ? pci_config_read(c->addr, c->power, 4) : 0;
+}
+
+/* What a function with @command in its command register decodes. */
+static u16 decoded(const struct pci_claim *c, u16 command)
+{
+	return power_read(c) & POWER_STATE ? command & ~DECODE : command;
 }
 
 static u16 bar_reg(unsigned int n)
@@ -106,6 +124,8 @@ void pci_bar_init(struct pci_claim *c)
 	unsigned int count = bar_count(c);
 	u16 command = command_read(c);
 
+	c->power = pci_capability(c->addr, CAP_POWER);
+	c->power += c->power ? POWER_CONTROL : 0;
 	command_write(c, command & ~DECODE);
 	for (unsigned int n = 0; n < count;)
 		n += bar_size(c, n, count);
@@ -114,7 +134,7 @@ void pci_bar_init(struct pci_claim *c)
 	command_write(c, command);
 	for (unsigned int n = 0; n < count; n++)
 		if (c->bars[n].size)
-			bar_update(c, n, command);
+			bar_update(c, n, decoded(c, command));
 }
 
 /* ---- the guest's writes ---- */
@@ -156,11 +176,11 @@ static void bar_move(struct pci_claim *c, unsigned int n, unsigned int low)
 {
 	u16 command = command_read(c);
 	u16 decode = bar_decode(&c->bars[low]);
-	bool on = command & decode;
+	bool on = decoded(c, command) & decode;
 
 	if (on)
 		command_write(c, command & ~decode);
-	bar_update(c, low, command);
+	bar_update(c, low, decoded(c, command));
 	if (on && c->bar_changed && c->bar_changed(c->ctx, low)) {
 		command &= ~decode;
 		tell_switched(c, decode, command);
@@ -198,8 +218,9 @@ static u16 switch_decoding(struct pci_claim *c, u16 bits, u16 command)
 
 static void guest_command(struct pci_claim *c, const struct pci_io *io)
 {
-	u16 old = command_read(c);
-	u16 new = (u16)merge(old, io);
+	u16 command = command_read(c);
+	u16 old = decoded(c, command);
+	u16 new = decoded(c, (u16)merge(command, io));
 	u32 value = io->value;
 
 	/* A reset may have cleared the BARs behind our back. */
@@ -209,6 +230,27 @@ static void guest_command(struct pci_claim *c, const struct pci_io *io)
 	value &= ~(u32)switch_decoding(c, new & ~old, new);
 	pci_config_write(c->addr, io->reg, io->size, value);
 	tell_switched(c, old & ~new, new);
+}
+
+/*
+ * On the way to D0 a function may be reset, and then decodes nothing until the
+ * guest has set it up again, or go on as it was.
+ */
+static void guest_power(struct pci_claim *c, const struct pci_io *io)
+{
+	u32 old = power_read(c);
+	u16 command = command_read(c), bits = command & DECODE, off = 0;
+	bool sleeps = merge(old, io) & POWER_STATE;
+	bool slept = old & POWER_STATE;
+
+	if (slept && !sleeps)
+		off = old & POWER_NO_RESET ? switch_decoding(c, bits, command)
+					   : bits;
+	if (off)
+		command_write(c, command & ~off);
+	pci_config_write(c->addr, io->reg, io->size, io->value);
+	if (sleeps && !slept)
+		tell_switched(c, bits, command & ~DECODE);
 }
 
 /* The BAR register that the access is to, or -1. */
@@ -232,6 +274,8 @@ void pci_bar_access(struct pci_claim *c, struct pci_io *io)
 			bar_visible(c, (unsigned int)n) >> 8 * (io->reg % 4);
 	else if (io->write && io->reg / 4 == PCI_COMMAND / 4)
 		guest_command(c, io);
+	else if (io->write && c->power && io->reg / 4 == c->power / 4)
+		guest_power(c, io);
 	else if (io->write)
 		pci_config_write(c->addr, io->reg, io->size, io->value);
 	else

@@ -16,14 +16,11 @@
 #define AHCI_SPINS  5000000
 
 #define PCI_COMMAND 0x04
-#define PCI_STATUS  0x06
 #define PCI_CLASS   0x09 /* 3 bytes, programming interface first */
 #define PCI_BAR5    0x24
-#define PCI_CAPS    0x34
 #define PCI_IO_ON   0x1
 #define PCI_MEM_ON  0x2
 #define PCI_MASTER  0x4
-#define STATUS_CAPS 0x10
 #define ABAR	    5
 
 #define CAP_MSI	    0x05
@@ -236,21 +233,6 @@ static int bar_changed(void *ctx, unsigned int n)
 
 /* ---- start ---- */
 
-static u16 capability_find(struct pci_addr addr, u8 id)
-{
-	u16 at;
-
-	if (!(pci_config_read(addr, PCI_STATUS, 2) & STATUS_CAPS))
-		return 0;
-	at = (u16)(pci_config_read(addr, PCI_CAPS, 1) & 0xFC);
-	for (u32 i = 0; i < 48 && at >= 0x40; i++) {
-		if (pci_config_read(addr, at, 1) == id)
-			return at;
-		at = (u16)(pci_config_read(addr, at + 1, 1) & 0xFC);
-	}
-	return 0;
-}
-
 static int port_add(struct ahci_controller *c, const struct block_id *id,
 		    const struct block_filter *filter)
 {
@@ -320,8 +302,8 @@ static int controller_claim(struct ahci_controller *c, u32 n)
 	c->claim.bar_changed = bar_changed;
 	c->claim.hold = hold;
 	c->claim.ctx = c;
-	c->msi = capability_find(ahci.addr[n], CAP_MSI);
-	c->sata = capability_find(ahci.addr[n], CAP_SATA);
+	c->msi = pci_capability(ahci.addr[n], CAP_MSI);
+	c->sata = pci_capability(ahci.addr[n], CAP_SATA);
 	err = pci_claim(&c->claim);
 	if (err)
 		return err;

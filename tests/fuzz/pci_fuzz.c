@@ -2,8 +2,9 @@
  * A hostile guest at configuration space: any accesses, by port and through
  * the window, to a machine with two claimed functions and a concealed one.
  * What must hold after each: where a claimed function decodes, there its
- * driver has been told to hook; the concealed one has not been touched.
- * units: core/io/pci.c core/io/pci_bar.c core/io/port.c core/io/mmio.c
+ * driver has been told to hook, and nowhere else; the concealed one has not
+ * been touched.
+ * units: core/io/pci.c core/io/pci_bar.c core/io/pci_cap.c core/io/port.c core/io/mmio.c
  */
 #include <stdlib.h>
 
@@ -18,7 +19,7 @@ static struct fake_fn saved[8];
 
 static bool decodes(const struct fake_fn *f, const struct pci_bar *bar)
 {
-	return f->config[4] & (bar->io ? 1 : 2);
+	return f->config[4] & (bar->io ? 1 : 2) && !(f->config[0x44] & 3);
 }
 
 static int bar_changed(void *ctx, unsigned int n)
@@ -28,7 +29,9 @@ static int bar_changed(void *ctx, unsigned int n)
 	hooked[i][n] = claims[i].bars[n];
 	if (decodes(&fake_fns[i], &hooked[i][n]))
 		abort(); /* an access could escape now */
-	return 0;
+	if (hooked[i][n].enabled && hooked[i][n].base >> 14 & 1)
+		hooked[i][n].enabled = false; /* no place for it */
+	return hooked[i][n].enabled ? 0 : -claims[i].bars[n].enabled;
 }
 
 static void start(void)
@@ -47,6 +50,9 @@ static void start(void)
 	fake_fns[1].bar_mask[2] = 0xffffc000;
 	fake_fns[1].bar_mask[3] = 0xffffffff;
 	fake_fns[1].config[0x18] = 0x0c;
+	fake_fns[1].config[6] = 0x10; /* power management */
+	fake_fns[1].config[0x34] = 0x40;
+	fake_fns[1].config[0x40] = 1;
 	fake_ecam = 0xb0000000;
 	mmio_set_trap_fn(fake_trap);
 	pci_set_ecam(fake_ecam, 0, 255);
@@ -67,6 +73,7 @@ static void start(void)
 static void reset(void)
 {
 	for (unsigned int i = 0; i < 2; i++) {
+		guest_write(fake_fns[i].dev, fake_fns[i].fn, 0x44, 4, 0);
 		guest_write(fake_fns[i].dev, fake_fns[i].fn, 4, 2, 0);
 		for (u16 reg = 0x10; reg < 0x28; reg += 4)
 			guest_write(fake_fns[i].dev, fake_fns[i].fn, reg, 4, 0);
@@ -90,8 +97,13 @@ static void check(void)
 		for (unsigned int n = 0; n < 6; n++) {
 			struct pci_bar *b = &claims[i].bars[n];
 
-			if (!b->size || !decodes(&fake_fns[i], b))
+			if (!b->size)
 				continue;
+			if (!decodes(&fake_fns[i], b)) {
+				if (hooked[i][n].enabled)
+					abort();
+				continue;
+			}
 			if (!hooked[i][n].enabled ||
 			    hooked[i][n].base != real_base(&fake_fns[i], n))
 				abort();

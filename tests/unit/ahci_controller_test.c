@@ -2,7 +2,7 @@
  * HBAs: which ports are mediated, the registers they share, and the ways
  * around them.
  *
- * units: drivers/ata/ahci_controller.c drivers/ata/command.c drivers/ata/identify.c drivers/ata/ahci_command.c drivers/ata/ahci_done.c drivers/ata/ahci_identify.c drivers/ata/ahci_packet.c drivers/ata/packet.c drivers/ata/ahci_port.c core/io/sg.c tests/unit/ahci_model.c tests/unit/model_memory.c
+ * units: drivers/ata/ahci_controller.c core/io/pci_cap.c drivers/ata/command.c drivers/ata/identify.c drivers/ata/ahci_command.c drivers/ata/ahci_done.c drivers/ata/ahci_identify.c drivers/ata/ahci_packet.c drivers/ata/packet.c drivers/ata/ahci_port.c core/io/sg.c tests/unit/ahci_model.c tests/unit/model_memory.c
  * libs: -lpthread
  */
 #include <stdlib.h>

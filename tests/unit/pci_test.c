@@ -1,6 +1,6 @@
 /*
  * PCI configuration space: scan, claims, BARs, concealment, both ways in.
- * units: core/io/pci.c core/io/pci_bar.c core/io/port.c core/io/mmio.c
+ * units: core/io/pci.c core/io/pci_bar.c core/io/pci_cap.c core/io/port.c core/io/mmio.c
  * libs: -lpthread
  *
  * The machine is one for all tests: q35-like, with an IDE function at 0:1.1,
@@ -87,6 +87,8 @@ static void make_machine(void)
 
 	nic->config[4] = 7;
 	nic->config[6] = 0x10;
+	nic->config[0x34] = 0xdc;
+	nic->config[0xdc] = 1; /* power management */
 	nic->bar_mask[0] = 0xfffe0000;
 	store_le32(nic->config + 0x10, 0xfeb80000);
 	nic->bar_mask[1] = 0xffffffc0;
@@ -517,6 +519,51 @@ TEST(one_place_refused)
 	EXPECT(told[0] && told[1] && told[2]);
 }
 
+/* Nothing is decoded in D3, whatever the command register says. */
+TEST(asleep)
+{
+	guest_write(3, 0, 4, 2, 7);
+	EXPECT(told[0] && told[1] && told[2]);
+	event_count = 0;
+	guest_write(3, 0, 0xe0, 2, 0x0100);
+	EXPECT_EQ(event_count, 0);
+	guest_write(3, 0, 0xe0, 2, 0x0103);
+	EXPECT_EQ(event_count, 3);
+	EXPECT(!told[0] && !told[1] && !told[2]);
+	EXPECT_EQ(load_le16(nic->config + 0xe0), 0x0103);
+	guest_write(3, 0, 4, 2, 0);
+	guest_write(3, 0, 4, 2, 7);
+	guest_write(3, 0, 0x14, 4, 0xc300);
+	guest_write(3, 0, 0xe0, 1, 2);
+	EXPECT_EQ(event_count, 3);
+	/* it is reset on the way back, or should be */
+	guest_write(3, 0, 0xe0, 2, 0);
+	EXPECT_EQ(event_count, 3);
+	EXPECT_EQ(nic->config[4], 4);
+	guest_write(3, 0, 4, 2, 7);
+	EXPECT(told[0] && told[1] && told[2]);
+	EXPECT_EQ(nic_claim.bars[1].base, 0xc300);
+	/* it goes on as it was */
+	guest_write(3, 0, 0xe0, 2, 0x000b);
+	EXPECT(!told[0] && !told[1] && !told[2]);
+	refused = 1;
+	guest_write(3, 0, 0xe0, 2, 0x0008);
+	EXPECT(told[0] && !told[1] && told[2]);
+	EXPECT_EQ(nic->config[4], 6);
+	refused = -1;
+	guest_write(3, 0, 4, 2, 7);
+	guest_write(3, 0, 0x14, 4, 0xc000);
+	guest_write(3, 0, 0xe0, 2, 0);
+	EXPECT(told[0] && told[1] && told[2]);
+	/* what is beside it, and who has no such register */
+	guest_write(3, 0, 0xdc, 4, 3);
+	guest_write(3, 0, 0xe4, 4, 3);
+	EXPECT(told[0]);
+	guest_write(1, 1, 4, 2, 5);
+	guest_write(1, 1, 4, 4, 3);
+	EXPECT(told[4]);
+}
+
 TEST(driver_decides)
 {
 	config_verdict = DENY;
@@ -829,9 +876,9 @@ TEST_MAIN(CASE(scan_in_order), CASE(scan_of_all_buses),
 	  CASE(sizing_does_not_move), CASE(sizing_of_many_at_once),
 	  CASE(moving_while_enabled), CASE(enable_bits),
 	  CASE(held_while_written), CASE(place_refused),
-	  CASE(one_place_refused), CASE(driver_decides), CASE(odd_accesses),
-	  CASE(concealed), CASE(window), CASE(the_way_to_a_function_stays),
-	  CASE(no_way_to_a_function), CASE(guarded),
-	  CASE(drivers_and_guest_at_once), CASE(windows_that_cannot_be_watched),
-	  CASE(other_shapes_of_bars), CASE(fewer_bars),
-	  CASE(more_functions_than_fit))
+	  CASE(one_place_refused), CASE(asleep), CASE(driver_decides),
+	  CASE(odd_accesses), CASE(concealed), CASE(window),
+	  CASE(the_way_to_a_function_stays), CASE(no_way_to_a_function),
+	  CASE(guarded), CASE(drivers_and_guest_at_once),
+	  CASE(windows_that_cannot_be_watched), CASE(other_shapes_of_bars),
+	  CASE(fewer_bars), CASE(more_functions_than_fit))
