@@ -21,8 +21,23 @@
 #define INTEL	     0x8086
 #define ICH_MAP	     0x90
 
+/* Bits that let the ports of a channel answer, also in compatibility mode. */
+static const struct {
+	u16 vendor;
+	u8 reg, bits;
+} enables[] = {
+	{ INTEL, 0x41, 0x80 },	/* PIIX4: IDETIM */
+	{ INTEL, 0x43, 0x80 },	/* of the second */
+	{ 0x1022, 0x40, 0x03 }, /* AMD */
+	{ 0x1106, 0x40, 0x03 }, /* VIA */
+	{ 0x10DE, 0x50, 0x03 }, /* nVidia */
+	{ 0x1039, 0x4A, 0x06 }, /* SiS */
+	{ 0x1095, 0x51, 0x0C }, /* CMD */
+};
+
 struct ide_controller {
 	struct pci_claim claim;
+	u8 enables[ARRAY_SIZE(enables)]; /* as firmware has set them */
 	struct ide_channel channel[2];
 };
 
@@ -211,6 +226,21 @@ static bool is_kept(const struct ide_controller *c, const struct pci_io *io)
 	return false;
 }
 
+/* Where a channel is off, another device may answer, and what it says must not
+ * be taken for a command's end. */
+static void keep_enables(const struct ide_controller *c, struct pci_io *io)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(enables); i++) {
+		u32 at = 8u * (enables[i].reg - io->reg);
+
+		if (enables[i].vendor != c->claim.id.vendor ||
+		    !range_overlap(io->reg, io->size, enables[i].reg, 1))
+			continue;
+		io->value &= ~((u32)enables[i].bits << at);
+		io->value |= (u32)c->enables[i] << at;
+	}
+}
+
 static bool mode_is_kept(const struct ide_controller *c)
 {
 	return pci_config_read(c->claim.addr, PCI_REVISION, 4) >> 8 ==
@@ -250,6 +280,7 @@ static enum verdict config_access(void *ctx, struct pci_io *io)
 		return PASS;
 	if (is_kept(c, io))
 		return DONE;
+	keep_enables(c, io);
 	if (io->reg == PCI_COMMAND && has_memory(c))
 		io->value &= ~(u32)PCI_MEM_ON;
 	if (io->reg == PCI_COMMAND && io->value & PCI_IO_ON && !mode_restore(c))
@@ -342,6 +373,9 @@ static int controller_claim(struct ide_controller *c, u32 n)
 		if (err)
 			return err;
 	}
+	for (u32 i = 0; i < ARRAY_SIZE(enables); i++)
+		c->enables[i] = enables[i].bits &
+				pci_config_read(ide.addr[n], enables[i].reg, 1);
 	c->claim.addr = ide.addr[n];
 	c->claim.config = config_access;
 	c->claim.bar_changed = bar_changed;

@@ -68,9 +68,12 @@ int pci_claim(struct pci_claim *claim)
 }
 
 static bool mode_sticks;
+static u8 timing[0x40]; /* 40h and on */
 
 u32 pci_config_read(struct pci_addr addr, u16 reg, u8 size)
 {
+	if (reg >= 0x40)
+		return timing[reg - 0x40];
 	EXPECT_EQ(size, reg == 4 ? 2 : 4);
 	EXPECT_EQ(reg & 3, 0);
 	if (reg == 8)
@@ -563,6 +566,49 @@ CHILD_TEST(machine, registers_of_other_makers)
 								   : PASS);
 }
 
+static u32 config_value(u16 reg, u8 size, u32 value)
+{
+	struct pci_io io = { claimed->addr, reg, size, true, value };
+
+	EXPECT_EQ(claimed->config(claimed->ctx, &io), PASS);
+	return io.value;
+}
+
+/* Where a channel has none, another device may be made to answer. */
+CHILD_TEST(machine, a_channel_keeps_its_ports)
+{
+	wanted = 0;
+	timing[0x01] = 0xA3; /* IDETIM; the second channel is off */
+	timing[0x03] = 0x23;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT_EQ(config_value(0x40, 4, 0x80770077), 0x00778077);
+	EXPECT_EQ(config_value(0x40, 2, 0x2377), 0xA377);
+	EXPECT_EQ(config_value(0x41, 1, 0x00), 0x80);
+	EXPECT_EQ(config_value(0x43, 1, 0xFF), 0x7F);
+	EXPECT_EQ(config_value(0x40, 1, 0x00), 0x00);
+	EXPECT_EQ(config_value(0x44, 4, 0x55AA55AA), 0x55AA55AA);
+}
+
+CHILD_TEST(machine, channels_of_other_makers)
+{
+	static const struct {
+		u16 vendor, reg;
+		u8 bits;
+	} maker[] = {
+		{ 0x1022, 0x40, 3 }, { 0x1106, 0x40, 3 },  { 0x10DE, 0x50, 3 },
+		{ 0x1039, 0x4A, 6 }, { 0x1095, 0x51, 12 },
+	};
+
+	wanted = 0;
+	memset(timing, 0xFF, sizeof(timing));
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	for (u32 i = 0; i < sizeof(maker) / sizeof(*maker); i++) {
+		claimed->id.vendor = maker[i].vendor;
+		EXPECT_EQ(config_value(maker[i].reg, 1, 0), maker[i].bits);
+		EXPECT_EQ(config_value(maker[i].reg + 1, 1, 0), 0);
+	}
+}
+
 CHILD_TEST(machine, native_mode)
 {
 	wanted = 1;
@@ -819,6 +865,7 @@ TEST_MAIN(CASE(says_who_the_disk_is), CASE(offers_both_units),
 	  CASE(stays_what_it_was), CASE(without_registers_in_memory),
 	  CASE(mode_after_a_reset), CASE(native_mode_after_a_reset),
 	  CASE(the_first_bar_in_memory), CASE(registers_of_other_makers),
+	  CASE(a_channel_keeps_its_ports), CASE(channels_of_other_makers),
 	  CASE(a_status_that_is_none), CASE(a_device_that_stays_busy),
 	  CASE(registers_that_cannot_be_guarded), CASE(no_bus_master),
 	  CASE(too_many_controllers), CASE(one_controller_too_many),
