@@ -228,9 +228,13 @@ static void command(struct model_device *d, u8 c)
 		d->multiple = d->cur[2];
 		model_finish(d, RDY, 0);
 		break;
+	case 0xEF:
+		if ((d->cur[1] & 0x7F) == 1)
+			d->narrow = d->cur[1] == 1;
+		model_finish(d, RDY, 0);
+		break;
 	case 0xE7:
 	case 0xEA:
-	case 0xEF:
 	case 0x70:
 	case 0x10:
 		model_finish(d, RDY, 0);
@@ -389,7 +393,8 @@ static void pio_word_out(struct model_device *d, u16 v)
 	if (d->phase != M_PIO_OUT || !(d->status & DRQ))
 		return;
 	d->buf[d->pos++] = (u8)v;
-	d->buf[d->pos++] = (u8)(v >> 8);
+	if (!d->narrow)
+		d->buf[d->pos++] = (u8)(v >> 8);
 	if (d->pos < d->len)
 		return;
 	if (d->command == 0xA0) {

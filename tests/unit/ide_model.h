@@ -29,7 +29,8 @@ struct model_device {
 	bool atapi;
 	u8 mute; /* IDENTIFY DEVICE ends with this status, if not 0 */
 	bool no_lba;
-	u32 sector; /* bytes of a logical sector */
+	bool narrow; /* data goes by the lower half of the data port only */
+	u32 sector;  /* bytes of a logical sector */
 	u64 capacity;
 	u8 heads, spt;
 	u8 multiple;

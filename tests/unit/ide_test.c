@@ -1082,6 +1082,33 @@ TEST(registers_of_an_unknown_command)
 	}
 }
 
+static void no_mark_protected(u64 lba, const u8 *data)
+{
+	for (u32 i = 0; i < 512 && toy_covered(&devs[0], lba); i++)
+		EXPECT(data[i] != MARK);
+}
+
+/* A device that takes half of each word would get the data of sector 3000 and
+ * on, which is plain, while it is still at the sectors before. */
+TEST(no_narrow_data_across_a_border)
+{
+	struct op op = { 0, 2990, 40, 0x30, true, false, false, LINUX };
+	static u8 data[40 * 512];
+
+	machine(true, false, 512);
+	model.dev[0].on_write = no_mark_protected;
+	memset(data, MARK, sizeof(data));
+	out(MODEL_BASE + 1, 1, 0x01);
+	command_status(0xE0, 0xEF);
+	taskfile(&op);
+	out(MODEL_BASE + 7, 1, op.code);
+	for (u32 i = 0; i < op.count; i++) {
+		alt_wait(0x88, 0x08);
+		burst(MODEL_BASE, 2, true, data + i * 512, 512);
+	}
+	EXPECT(!memcmp(model_sector(&model.dev[0], 3000), data, 512));
+}
+
 TEST(refused_commands)
 {
 	static const u8 codes[] = { 0x22, 0x32, 0x3F, 0x37, 0x38, 0x45, 0x57,
@@ -1888,7 +1915,8 @@ TEST_MAIN(CASE(pio_all_forms), CASE(pio_in_pieces), CASE(data_out_of_turn),
 	  CASE(reset_of_the_second_device), CASE(reads_of_sector_1),
 	  CASE(a_read_that_is_refused),
 	  CASE(a_read_with_an_error_of_the_engine),
-	  CASE(no_second_start_across_a_border), CASE(no_start_slips_in),
+	  CASE(no_second_start_across_a_border),
+	  CASE(no_narrow_data_across_a_border), CASE(no_start_slips_in),
 	  CASE(a_start_before_the_command_and_no_list),
 	  CASE(a_list_for_an_unknown_command), CASE(geometry_of_the_guest),
 	  CASE(registers_of_an_unknown_command), CASE(refused_commands),
