@@ -160,12 +160,26 @@ static enum verdict abar_access(void *ctx, struct mmio_io *io)
 
 /* ---- the guest's changes to configuration space ---- */
 
+/* Registers of 4 bytes that give the ports to another function, or another
+ * mode: an ICH's MAP, and JMicron's, which Linux writes. */
+static const struct {
+	u16 vendor, reg;
+} kept[] = { { 0x8086, 0x90 }, { 0x197B, 0x40 }, { 0x197B, 0x80 } };
+
+static bool is_kept(const struct ahci_controller *c, const struct pci_io *io)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(kept); i++)
+		if (kept[i].vendor == c->claim.id.vendor &&
+		    range_overlap(io->reg, io->size, kept[i].reg, 4))
+			return true;
+	return range_overlap(io->reg, io->size, PCI_CLASS, 3);
+}
+
 /*
  * I/O ports stay off: they are the legacy interface, or an index and a data
  * register through which all others can be reached. Those may also be in
- * configuration space (SATA capability: Serial ATA AHCI 1.3.1, 2.4). An ICH
- * keeps its mode (MAP, 90h). An interrupt message goes to an APIC, not to
- * memory.
+ * configuration space (SATA capability: Serial ATA AHCI 1.3.1, 2.4). An
+ * interrupt message goes to an APIC, not to memory.
  */
 static enum verdict config_access(void *ctx, struct pci_io *io)
 {
@@ -175,8 +189,7 @@ static enum verdict config_access(void *ctx, struct pci_io *io)
 		return PASS;
 	if (io->reg == PCI_COMMAND)
 		io->value &= ~(u32)PCI_IO_ON;
-	if (range_overlap(io->reg, io->size, PCI_CLASS, 3) ||
-	    (c->claim.id.vendor == 0x8086 && (io->reg & 0xFC) == 0x90) ||
+	if (is_kept(c, io) ||
 	    (c->sata && range_overlap(io->reg, io->size, c->sata + 8, 8)))
 		return DONE;
 	if (c->msi && range_overlap(io->reg, io->size, c->msi + 4, 4) &&

@@ -412,6 +412,18 @@ CHILD_TEST(machine, side_doors)
 	EXPECT(!config_lost(0x90, 1, 0));
 }
 
+/* Else another function has the ports, for which nobody looks. */
+CHILD_TEST(machine, ports_stay_with_their_function)
+{
+	start();
+	claimed->id.vendor = 0x197B;
+	for (u16 reg = 0x3C; reg < 0x84; reg++)
+		EXPECT_EQ(config_lost(reg, 1, 0),
+			  (reg & ~3) == 0x40 || (reg & ~3) == 0x80);
+	EXPECT(config_lost(0x40, 4, 0x00C2A1B3));
+	EXPECT(!config_lost(0x90, 1, 0));
+}
+
 CHILD_TEST(machine, reads_of_configuration_space)
 {
 	struct pci_io io = { .reg = 0x90, .size = 4 };
@@ -582,6 +594,7 @@ TEST_MAIN(CASE(no_volume_expected), CASE(mediates_where_one_is),
 	  CASE(registers_of_the_hba), CASE(commands_and_a_reset),
 	  CASE(a_part_of_a_register), CASE(narrow_addresses),
 	  CASE(firmware_that_left_it_off), CASE(side_doors),
+	  CASE(ports_stay_with_their_function),
 	  CASE(reads_of_configuration_space), CASE(no_capabilities),
 	  CASE(capabilities_in_a_ring), CASE(registers_that_move),
 	  CASE(more_than_are_kept), CASE(one_that_cannot_be_claimed),
