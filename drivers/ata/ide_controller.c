@@ -19,7 +19,7 @@
 #define PCI_MEM_ON   0x02
 #define BUS_MASTER   4 /* the BAR */
 #define INTEL	     0x8086
-#define ICH_MAP	     0x90
+#define JMICRON	     0x197B
 
 /* Bits that let the ports of a channel answer, also in compatibility mode. */
 static const struct {
@@ -208,8 +208,8 @@ static const struct {
 	 * that have only one. AMD's become AHCI when it is written, by Linux
 	 * for example. */
 	{ 0, PCI_REVISION, 4 },
-	{ 0x197B, 0x40, 4 }, /* JMicron: which function has which ports */
-	{ 0x197B, 0x80, 4 },
+	{ JMICRON, 0x40, 4 }, /* which function has which ports */
+	{ JMICRON, 0x80, 4 },
 	/* CMD 646 to SiI 680: the bus masters once more, but for what is
 	 * beside: MRDMODE, UDIDETCR0 and UDIDETCR1. */
 	{ 0x1095, 0x70, 1 },
@@ -347,15 +347,16 @@ struct map_scan {
 	int err;
 };
 
-/* The register of an ICH by which all its ports become AHCI's, also those of
- * the function beside (6 Series, 5.16). */
+/* The register by which all ports become AHCI's, also those of the function
+ * beside: an ICH's MAP (6 Series, 5.16), or JMicron's. */
 static void guard_map(void *ctx, struct pci_addr addr, const struct pci_id *id)
 {
 	struct map_scan *s = ctx;
 
-	if (id->vendor == INTEL && id->class >> 16 == 1 &&
-	    addr.bus == s->addr.bus && addr.dev == s->addr.dev && !s->err)
-		s->err = pci_guard(addr, ICH_MAP, 4);
+	if ((id->vendor == INTEL || id->vendor == JMICRON) &&
+	    id->class >> 16 == 1 && addr.bus == s->addr.bus &&
+	    addr.dev == s->addr.dev && !s->err)
+		s->err = pci_guard(addr, id->vendor == INTEL ? 0x90 : 0x40, 4);
 }
 
 static int controller_claim(struct ide_controller *c, u32 n)

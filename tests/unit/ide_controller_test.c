@@ -22,6 +22,7 @@ static struct pci_id function = { 0x8086, 0x7010, 0x010180 };
 static u32 bars[6] = { 0, 0, 0, 0, MODEL_BM | 1, 0 };
 static struct pci_claim *claimed;
 static u32 command = 5, copies = 1;
+static u16 vendor = 0x8086; /* of the functions beside */
 static bool concealed;
 
 void pci_scan(void (*found)(void *ctx, struct pci_addr addr,
@@ -29,7 +30,7 @@ void pci_scan(void (*found)(void *ctx, struct pci_addr addr,
 	      void *ctx)
 {
 	struct pci_id bridge = { 0x8086, 0x7000, 0x060100 };
-	struct pci_id sibling = { 0x8086, 0x2922, 0x010601 };
+	struct pci_id sibling = { vendor, 0x2922, 0x010601 };
 	struct pci_id other = { 0x1002, 0x4390, 0x010601 };
 
 	found(ctx, (struct pci_addr){ 0, 0, 1, 0 }, &bridge);
@@ -47,7 +48,8 @@ static bool guards_fail;
 int pci_guard(struct pci_addr addr, u16 reg, u16 len)
 {
 	guarded |= 1u << (addr.dev - 1) * 8 << addr.fn;
-	return reg == 0x90 && len == 4 && !guards_fail ? 0 : -1;
+	EXPECT_EQ(reg, vendor == 0x8086 ? 0x90 : 0x40);
+	return len == 4 && !guards_fail ? 0 : -1;
 }
 
 static u32 claims_fail;
@@ -389,6 +391,14 @@ CHILD_TEST(machine, hooks_a_protected_channel)
 	EXPECT_EQ(config_write(0x40, 4, 0x80008000), PASS);
 	EXPECT_EQ(config_write(0x06, 2, 0xF900), PASS);
 	EXPECT_EQ(config_write(0x0C, 1, 8), PASS);
+}
+
+CHILD_TEST(machine, the_function_beside)
+{
+	wanted = 0;
+	function.vendor = vendor = 0x197B;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT_EQ(guarded, 6);
 }
 
 /* Else another function's register could switch the ports to AHCI. */
@@ -867,7 +877,8 @@ TEST_MAIN(CASE(says_who_the_disk_is), CASE(offers_both_units),
 	  CASE(the_first_bar_in_memory), CASE(registers_of_other_makers),
 	  CASE(a_channel_keeps_its_ports), CASE(channels_of_other_makers),
 	  CASE(a_status_that_is_none), CASE(a_device_that_stays_busy),
-	  CASE(registers_that_cannot_be_guarded), CASE(no_bus_master),
-	  CASE(too_many_controllers), CASE(one_controller_too_many),
-	  CASE(what_is_configured), CASE(a_disk_without_them),
-	  CASE(held_while_ports_are_off), CASE(the_secondary_channel_is_held))
+	  CASE(the_function_beside), CASE(registers_that_cannot_be_guarded),
+	  CASE(no_bus_master), CASE(too_many_controllers),
+	  CASE(one_controller_too_many), CASE(what_is_configured),
+	  CASE(a_disk_without_them), CASE(held_while_ports_are_off),
+	  CASE(the_secondary_channel_is_held))
