@@ -9,6 +9,7 @@
 #include "core/io/pci.h"
 #include "core/io/mmio.h"
 #include "core/io/pci_bar.h"
+#include "core/io/pci_bridge.h"
 #include "core/io/port.h"
 #include "core/lib/errors.h"
 #include "core/lib/lock.h"
@@ -27,6 +28,7 @@ struct function { /* one that is mediated */
 	bool concealed;
 	u16 guard;     /* the guest's writes to [guard, guard + guard_len) */
 	u16 guard_len; /* are lost */
+	bool leads;    /* a bridge above another one of these */
 	struct mmio_hook window; /* its page of the memory-mapped window */
 };
 
@@ -190,12 +192,33 @@ static struct function *function_find(struct pci_addr addr)
 	return NULL;
 }
 
+static bool is_below(struct pci_addr addr, struct pci_addr bridge)
+{
+	u32 buses = pci_config_read(bridge, PCI_BRIDGE_BUSES, 4);
+
+	return addr.bus >= (u8)(buses >> 8) && addr.bus <= (u8)(buses >> 16);
+}
+
+static bool cuts_off(const struct pci_io *io)
+{
+	for (u32 i = 0; i < pci.count; i++) {
+		struct function *f = &pci.functions[i];
+
+		if (f->claim && is_below(f->addr, io->addr) &&
+		    pci_bridge_cuts_off(io, f->claim))
+			return true;
+	}
+	return false;
+}
+
 static enum verdict judge(const struct function *f, struct pci_io *io)
 {
 	if (f->concealed)
 		return DENY;
 	if (io->write &&
 	    range_overlap(f->guard, f->guard_len, io->reg, io->size))
+		return DONE;
+	if (io->write && f->leads && cuts_off(io))
 		return DONE;
 	if (f->claim && f->claim->config)
 		return f->claim->config(f->claim->ctx, io);
@@ -404,23 +427,21 @@ static int guard_add(struct pci_addr addr, u16 reg, u16 len)
 }
 
 struct guard_scan {
-	u8 bus;
+	struct pci_addr addr;
 	int err;
 };
 
-/* A bridge on the way to the bus keeps its bus numbers. */
+/* A bridge on the way to the function keeps its bus numbers. */
 static void guard_bridge(void *ctx, struct pci_addr addr,
 			 const struct pci_id *id)
 {
 	struct guard_scan *g = ctx;
-	u32 buses;
 
-	if (!is_bridge(addr))
-		return;
-	buses = pci_config_read(addr, PCI_BRIDGE_BUSES, 4);
-	if (g->bus < (u8)(buses >> 8) || g->bus > (u8)(buses >> 16) || g->err)
+	if (!is_bridge(addr) || !is_below(g->addr, addr) || g->err)
 		return;
 	g->err = guard_add(addr, PCI_BRIDGE_BUSES, 3);
+	if (!g->err)
+		function_find(addr)->leads = true;
 }
 
 /* Intel's host bridges have the window's place, PCIEXBAR, at 60h (for example
@@ -447,7 +468,7 @@ static void hook_ports(void)
 
 static int mediate_start(struct pci_addr addr, struct pci_claim *claim)
 {
-	struct guard_scan guard = { addr.bus, 0 };
+	struct guard_scan guard = { addr, 0 };
 	struct function *f;
 	int err;
 

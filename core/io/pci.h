@@ -88,7 +88,8 @@ void pci_scan(void (*found)(void *ctx, struct pci_addr addr,
  *
  * A guest cannot take a mediated function away from its address: the bus
  * numbers of the bridges above it, and the place of the memory-mapped window
- * where a register of the host bridge tells it, can no longer be changed.
+ * where a register of the host bridge tells it, can no longer be changed. Nor
+ * do those bridges cut it off from where it decodes.
  */
 int pci_claim(struct pci_claim *claim) must_check;
 

@@ -7,18 +7,11 @@
  * other change is made while the function does not decode.
  */
 #include "core/io/pci_bar.h"
-#include "core/lib/bytes.h"
 
 #define BAR_IO	    0x1u
 #define BAR_TYPE    0x6u
 #define BAR_TYPE_64 0x4u
 #define DECODE	    (PCI_COMMAND_IO | PCI_COMMAND_MEMORY)
-
-/* PCI Power Management 1.2, 3.2 */
-#define CAP_POWER      0x01
-#define POWER_CONTROL  4   /* its register, of 4 bytes */
-#define POWER_STATE    0x3 /* 0: D0, where alone a function decodes BARs */
-#define POWER_NO_RESET 0x8 /* it keeps its registers on the way there */
 
 static u16 command_read(const struct pci_claim *c)
 {
@@ -40,7 +33,7 @@ static u32 power_read(const struct pci_claim *c)
 /* What a function with @command in its command register decodes. */
 static u16 decoded(const struct pci_claim *c, u16 command)
 {
-	return power_read(c) & POWER_STATE ? command & ~DECODE : command;
+	return power_read(c) & PCI_POWER_STATE ? command & ~DECODE : command;
 }
 
 static u16 bar_reg(unsigned int n)
@@ -124,8 +117,8 @@ void pci_bar_init(struct pci_claim *c)
 	unsigned int count = bar_count(c);
 	u16 command = command_read(c);
 
-	c->power = pci_capability(c->addr, CAP_POWER);
-	c->power += c->power ? POWER_CONTROL : 0;
+	c->power = pci_capability(c->addr, PCI_CAP_POWER);
+	c->power += c->power ? PCI_POWER_CONTROL : 0;
 	command_write(c, command & ~DECODE);
 	for (unsigned int n = 0; n < count;)
 		n += bar_size(c, n, count);
@@ -138,15 +131,6 @@ void pci_bar_init(struct pci_claim *c)
 }
 
 /* ---- the guest's writes ---- */
-
-/* What a register of 4 bytes becomes by the access. */
-static u32 merge(u32 old, const struct pci_io *io)
-{
-	unsigned int shift = 8 * (io->reg % 4);
-	u32 mask = (u32)mask_bytes(io->size) << shift;
-
-	return (old & ~mask) | (io->value << shift & mask);
-}
 
 static u32 bar_visible(const struct pci_claim *c, unsigned int n)
 {
@@ -194,7 +178,7 @@ static void bar_write(struct pci_claim *c, unsigned int n,
 		      const struct pci_io *io)
 {
 	u8 bit = (u8)(1u << n);
-	u32 value = merge(bar_visible(c, n), io) & c->mask[n];
+	u32 value = pci_merge(bar_visible(c, n), io) & c->mask[n];
 
 	if (value == c->mask[n]) {
 		c->sizing |= bit;
@@ -220,7 +204,7 @@ static void guest_command(struct pci_claim *c, const struct pci_io *io)
 {
 	u16 command = command_read(c);
 	u16 old = decoded(c, command);
-	u16 new = decoded(c, (u16)merge(command, io));
+	u16 new = decoded(c, (u16)pci_merge(command, io));
 	u32 value = io->value;
 
 	/* A reset may have cleared the BARs behind our back. */
@@ -240,12 +224,13 @@ static void guest_power(struct pci_claim *c, const struct pci_io *io)
 {
 	u32 old = power_read(c);
 	u16 command = command_read(c), bits = command & DECODE, off = 0;
-	bool sleeps = merge(old, io) & POWER_STATE;
-	bool slept = old & POWER_STATE;
+	bool sleeps = pci_merge(old, io) & PCI_POWER_STATE;
+	bool slept = old & PCI_POWER_STATE;
 
 	if (slept && !sleeps)
-		off = old & POWER_NO_RESET ? switch_decoding(c, bits, command)
-					   : bits;
+		off = old & PCI_POWER_NO_RESET
+			      ? switch_decoding(c, bits, command)
+			      : bits;
 	if (off)
 		command_write(c, command & ~off);
 	pci_config_write(c->addr, io->reg, io->size, io->value);

@@ -4,6 +4,7 @@
 #define CORE_IO_PCI_BAR_H
 
 #include "core/io/pci.h"
+#include "core/lib/bytes.h"
 
 enum pci_reg {
 	PCI_VENDOR = 0x00,
@@ -15,6 +16,21 @@ enum pci_reg {
 };
 #define PCI_COMMAND_IO	   0x1
 #define PCI_COMMAND_MEMORY 0x2
+
+/* PCI Power Management 1.2, 3.2 */
+#define PCI_CAP_POWER	   0x01
+#define PCI_POWER_CONTROL  4   /* its register, of 4 bytes */
+#define PCI_POWER_STATE	   0x3 /* 0: D0, where alone a function decodes BARs */
+#define PCI_POWER_NO_RESET 0x8 /* it keeps its registers on the way there */
+
+/* What a register of 4 bytes becomes by the write @io. */
+static inline u32 pci_merge(u32 old, const struct pci_io *io)
+{
+	unsigned int shift = 8 * (io->reg % 4);
+	u32 mask = (u32)mask_bytes(io->size) << shift;
+
+	return (old & ~mask) | (io->value << shift & mask);
+}
 
 /* Sizes the function's BARs and fills claim->bars. */
 void pci_bar_init(struct pci_claim *claim);

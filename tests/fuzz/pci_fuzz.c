@@ -4,7 +4,7 @@
  * What must hold after each: where a claimed function decodes, there its
  * driver has been told to hook, and nowhere else; the concealed one has not
  * been touched.
- * units: core/io/pci.c core/io/pci_bar.c core/io/pci_cap.c core/io/port.c core/io/mmio.c
+ * units: core/io/pci.c core/io/pci_bar.c core/io/pci_cap.c core/io/pci_bridge.c core/io/port.c core/io/mmio.c
  */
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /*
  * PCI configuration space: scan, claims, BARs, concealment, both ways in.
- * units: core/io/pci.c core/io/pci_bar.c core/io/pci_cap.c core/io/port.c core/io/mmio.c
+ * units: core/io/pci.c core/io/pci_bar.c core/io/pci_cap.c core/io/pci_bridge.c core/io/port.c core/io/mmio.c
  * libs: -lpthread
  *
  * The machine is one for all tests: q35-like, with an IDE function at 0:1.1,
@@ -241,6 +241,98 @@ CHILD_TEST(as_made, one_function_by_any_number)
 	EXPECT_EQ(load_le32(nic->config + 0x14), 0xc001);
 	EXPECT(mmio_hooked(page));
 	EXPECT(!mmio_hooked(page + (1 << 12)));
+}
+
+static struct pci_claim far_claim = { .addr = { 0, 1, 2, 0 } };
+
+static void as_behind_a_bridge(void)
+{
+	behind->config[4] = 7;
+	behind->bar_mask[0] = 0xfff0;
+	store_le32(behind->config + 0x10, 0xd001);
+	behind->bar_mask[5] = 0xfffff000;
+	store_le32(behind->config + 0x24, 0xfe100000);
+	bridge->config[4] = 7;
+	bridge->config[6] = 0x10;
+	bridge->config[0x34] = 0x40;
+	bridge->config[0x40] = 1; /* power management */
+	store_le32(bridge->config + 0x1c, 0xd1d1);
+	store_le32(bridge->config + 0x20, 0xfe10fe10);
+	store_le32(bridge->config + 0x24, 0x0001fff1);
+	EXPECT_EQ(pci_claim(&far_claim), 0);
+}
+
+/* What the guest writes to the bridge, and whether it is lost. */
+static bool bridge_lost(u16 reg, u8 size, u32 value)
+{
+	u8 before[4];
+
+	memcpy(before, bridge->config + reg, 4);
+	guest_write(0x1c, 0, reg, size, value);
+	return !memcmp(before, bridge->config + reg, 4);
+}
+
+static void far_write(u16 reg, u8 size, u32 value)
+{
+	guest_out(0xcf8, 4, guest_cf8(1, 2, 0, reg));
+	guest_out(0xcfc, size, value);
+}
+
+CHILD_TEST(as_behind_a_bridge, a_bridge_does_not_cut_off)
+{
+	EXPECT(bridge_lost(4, 2, 5));
+	EXPECT(bridge_lost(4, 1, 6));
+	EXPECT(!bridge_lost(4, 2, 3));
+	/* ports */
+	EXPECT(bridge_lost(0x1c, 2, 0xe1e1));
+	EXPECT(bridge_lost(0x1c, 1, 0xe1));
+	EXPECT(bridge_lost(0x1d, 1, 0xc1));
+	EXPECT(bridge_lost(0x30, 4, 0x00010001));
+	EXPECT(!bridge_lost(0x1c, 2, 0xf1c1));
+	EXPECT(!bridge_lost(0x30, 4, 0x00010000));
+	EXPECT(!bridge_lost(0x1c, 2, 0xd0d0)); /* 16 bits */
+	/* memory */
+	EXPECT(bridge_lost(0x20, 4, 0xfe20fe20));
+	EXPECT(bridge_lost(0x22, 2, 0xfe00));
+	EXPECT(!bridge_lost(0x20, 4, 0xfe20fe00));
+	/* where memory may be prefetched */
+	EXPECT(!bridge_lost(0x24, 4, 0xfe11fe11));
+	EXPECT(!bridge_lost(0x20, 4, 0x0000fff0));
+	EXPECT(bridge_lost(0x28, 4, 1));
+	EXPECT(!bridge_lost(0x2c, 4, 1));
+	EXPECT(bridge_lost(0x24, 4, 0x0001fff1));
+	/* the first 256 of 1,024 ports */
+	EXPECT(!bridge_lost(0x3e, 2, 4));
+	EXPECT(!bridge_lost(0x3e, 2, 0));
+	far_write(0x10, 4, 0xd101);
+	EXPECT(bridge_lost(0x3e, 2, 4));
+	EXPECT(!bridge_lost(0x3e, 2, 8));
+	EXPECT(bridge_lost(0x44, 2, 3));
+	EXPECT(!bridge_lost(0x44, 2, 0x100));
+	EXPECT(!bridge_lost(0x48, 4, 3));
+	/* what is not decoded, or is behind no window already */
+	far_write(4, 2, 5);
+	EXPECT(!bridge_lost(0x24, 4, 0x0001fff1));
+	EXPECT(bridge_lost(4, 1, 2));
+	far_write(0x10, 4, 0xe001);
+	EXPECT(!bridge_lost(4, 1, 2));
+	EXPECT(!bridge_lost(0x44, 2, 3));
+}
+
+/* Whatever else there is behind it, and a bridge to elsewhere. */
+CHILD_TEST(as_behind_a_bridge, other_bridges_open_and_close)
+{
+	struct fake_fn *other = fake_add(0, 0x1d, 0, 0x24508086, 0x060400, 1);
+
+	other->config[4] = 7;
+	other->config[0x19] = other->config[0x1a] = 2;
+	store_le32(other->config + 0x20, 0xfe10fe10);
+	EXPECT_EQ(pci_guard((struct pci_addr){ 0, 0, 0x1d, 0 }, 0x40, 4), 0);
+	guest_write(0x1d, 0, 4, 2, 0);
+	EXPECT_EQ(other->config[4], 0);
+	EXPECT_EQ(pci_conceal((struct pci_addr){ 0, 1, 3, 0 }), -ENODEV);
+	guest_write(0x1d, 0, 0x20, 4, 0);
+	EXPECT_EQ(load_le32(other->config + 0x20), 0);
 }
 
 TEST(claim_sizes_the_bars)
@@ -872,6 +964,7 @@ TEST_MAIN(CASE(scan_in_order), CASE(scan_of_all_buses),
 	  CASE(no_window_of_the_guest), CASE(bridges_that_cannot_be_watched),
 	  CASE(neighbours_stay), CASE(other_bridges_have_no_window),
 	  CASE(a_guard_alone), CASE(one_function_by_any_number),
+	  CASE(a_bridge_does_not_cut_off), CASE(other_bridges_open_and_close),
 	  CASE(claim_sizes_the_bars), CASE(unclaimed_passes),
 	  CASE(sizing_does_not_move), CASE(sizing_of_many_at_once),
 	  CASE(moving_while_enabled), CASE(enable_bits),

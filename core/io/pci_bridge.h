@@ -1,0 +1,16 @@
+/* The windows of a bridge above a claimed function. Called with the
+ * configuration lock held. */
+#ifndef CORE_IO_PCI_BRIDGE_H
+#define CORE_IO_PCI_BRIDGE_H
+
+#include "core/io/pci.h"
+
+/*
+ * True if @io, a write to a bridge on the way to @claim, takes out of its
+ * windows a BAR that is decoded: then another device could be made to answer
+ * in the function's place.
+ */
+bool pci_bridge_cuts_off(const struct pci_io *io,
+			 const struct pci_claim *claim);
+
+#endif
