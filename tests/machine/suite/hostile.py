@@ -173,10 +173,11 @@ def hostile_cr3(t):
 
 
 # MSRs that are there on the bare machine and not for the guest: what belongs to
-# VMX and SVM, processor trace and the debug store, which write past EPT.
+# VMX and SVM; processor trace, the debug store and remote actions, which write
+# past EPT.
 HIDDEN_MSRS = set(range(0x480, 0x494)) | set(range(0x560, 0x588)) | \
-    set(range(0x3f1, 0x3f6)) | {0x9b, 0x600, 0xc0000104} | \
-    set(range(0xc0010116, 0xc001011a))
+    set(range(0x3f1, 0x3f6)) | set(range(0xed, 0xf1)) | \
+    set(range(0xc0010116, 0xc001011a)) | {0x9b, 0x600, 0xc0000104}
 
 
 def faults(result):
