@@ -677,6 +677,27 @@ TEST(device_reset_ends_a_command)
 	EXPECT_EQ(drive->cdbs, 1);
 }
 
+/* It arrives although the sibling, which no rule protects, is busy. */
+TEST(device_reset_beside_plain_dma)
+{
+	struct command read = { .bytes = 512 };
+
+	machine();
+	model.dev[1].present = true;
+	model.heeds = true;
+	make_list(&read);
+	out(MODEL_BM + 4, 4, PRDS);
+	out(MODEL_BASE + 6, 1, 0xF0);
+	out(MODEL_BASE + 2, 1, 1);
+	out(MODEL_BASE + 7, 1, 0xC8);
+	out(MODEL_BASE + 6, 1, 0xA0);
+	drive->status = 0x80; /* it hangs */
+	out(MODEL_BASE + 7, 1, 8);
+	EXPECT_EQ(drive->status, 0);
+	EXPECT_EQ(model.dev[1].phase, M_DMA_IN);
+	EXPECT(ch->dma.active);
+}
+
 /* After a reset the memory of a read may be in other use. */
 TEST(reset_read_leaves_memory_alone)
 {
@@ -873,7 +894,8 @@ TEST_MAIN(CASE(user_data_all_forms), CASE(inquiry_passes), CASE(settings_pass),
 	  CASE(other_drives), CASE(sense_is_of_the_last_command),
 	  CASE(sense_of_odd_length), CASE(media_change_is_told_first),
 	  CASE(odd_blocks), CASE(media_errors), CASE(aborts_at_every_step),
-	  CASE(device_reset_ends_a_command), CASE(only_sense_data_is_changed),
+	  CASE(device_reset_ends_a_command),
+	  CASE(device_reset_beside_plain_dma), CASE(only_sense_data_is_changed),
 	  CASE(no_data_by_dma), CASE(nothing_comes_after_the_cdb),
 	  CASE(reset_read_leaves_memory_alone), CASE(lists_into_hidden_memory),
 	  CASE(the_largest_write_by_dma), CASE(cdb_in_pieces),

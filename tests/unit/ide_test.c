@@ -1407,6 +1407,8 @@ TEST(identify_is_adjusted)
 	EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x48);
 	EXPECT_EQ(in(MODEL_CTL, 1), 0x48);
 	EXPECT_EQ(model.control, 0);
+	out(MODEL_CTL, 2, 0);
+	EXPECT_EQ(model.elsewhere, 0);
 	burst(MODEL_BASE, 4, false, id + 256, 256);
 	EXPECT_EQ(in(MODEL_BASE + 7, 1), 0x40);
 	EXPECT(!hooked(MODEL_CTL, 1));
@@ -1735,11 +1737,40 @@ TEST(ports_that_move)
 	out(MODEL_BM + 4, 4, 0xFFFFFFFC); /* each bit of it */
 	out(MODEL_BM + 4, 4, 0);
 	EXPECT_EQ(in(MODEL_BM + 4, 4), 0);
+	out(MODEL_BM + 7, 2, 0x5A12); /* and nothing beyond */
+	EXPECT_EQ(in(MODEL_BM + 4, 4), 0x12000000);
 	ide_channel_place(ch, MODEL_BASE ^ 0x80, MODEL_CTL, MODEL_BM + 8);
 	EXPECT(!hooked(MODEL_BASE, 8));
 	EXPECT(!hooked(MODEL_BM, 8));
 	EXPECT(hooked(MODEL_BASE ^ 0x80, 1));
 	EXPECT(hooked(MODEL_BM + 12, 1));
+}
+
+static enum verdict late_access(const struct port_hook *hook, u16 port)
+{
+	u8 value = 4;
+	struct port_io io = { port, 1, true, 1, &value };
+
+	return hook->fn(hook->ctx, &io);
+}
+
+/* Another CPU may have moved a hook when an access comes to it. */
+TEST(ports_that_have_moved_since)
+{
+	machine(true, false, 512);
+	out(MODEL_BM + 4, 4, PRDS);
+	for (int i = 0; i < 2; i++) {
+		EXPECT_EQ(late_access(&ch->command_hook, MODEL_BASE + 8), DENY);
+		EXPECT_EQ(late_access(&ch->control_hook, MODEL_CTL + 1), DENY);
+		EXPECT_EQ(late_access(&ch->start_hook, MODEL_BM + 8), DENY);
+		EXPECT_EQ(late_access(&ch->prd_hook, MODEL_BM - 1), DENY);
+		ide_channel_place(ch, 0, 0, 0);
+		EXPECT_EQ(late_access(&ch->command_hook, 1), DENY);
+		EXPECT_EQ(late_access(&ch->control_hook, 0), DENY);
+		EXPECT_EQ(late_access(&ch->prd_hook, 5), DENY);
+	}
+	EXPECT_EQ(model.elsewhere, 0);
+	EXPECT_EQ(ch->dma.prd, PRDS);
 }
 
 /* While its ports are off, what answers there is another device. */
@@ -1934,6 +1965,7 @@ TEST_MAIN(CASE(pio_all_forms), CASE(pio_in_pieces), CASE(data_out_of_turn),
 	  CASE(a_late_start_that_is_refused), CASE(a_command_beside_plain_dma),
 	  CASE(status_just_after_a_command), CASE(pio_beside_dma),
 	  CASE(reads_beside_a_write), CASE(ports_that_move),
-	  CASE(ports_of_another_device), CASE(a_reset_that_does_not_arrive),
+	  CASE(ports_that_have_moved_since), CASE(ports_of_another_device),
+	  CASE(a_reset_that_does_not_arrive),
 	  CASE(a_sector_that_does_not_arrive), CASE(not_enough_memory),
 	  CASE(engine_that_was_reset))
