@@ -137,7 +137,7 @@ struct ide_channel {
 
 /*
  * Protects the channel from now on. The caller has filled in filter, spins
- * and unit[] and keeps the channel for ever. -ENOMEM.
+ * and unit[], left the hooks 0, and keeps the channel for ever. -ENOMEM.
  */
 int ide_channel_start(struct ide_channel *ch) must_check;
 

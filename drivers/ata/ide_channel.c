@@ -427,7 +427,6 @@ static void hook_init(struct ide_channel *ch, struct port_hook *hook,
 {
 	hook->fn = fn;
 	hook->ctx = ch;
-	hook->count = 0;
 	port_hook_add(hook);
 }
 
