@@ -328,9 +328,11 @@ TEST(long_strings_fit)
 	struct ata_identity id;
 
 	memset(data, 'x', sizeof(data));
+	memset(data + 20, 's', 20);
+	memset(data + 54, 'm', 40);
 	ata_identify_parse(data, &id);
-	EXPECT_EQ(strlen(id.model), 40);
-	EXPECT_EQ(strlen(id.serial), 20);
+	EXPECT(!strcmp(id.model, "mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm"));
+	EXPECT(!strcmp(id.serial, "ssssssssssssssssssss"));
 }
 
 TEST(what_makes_a_packet_device)
@@ -386,7 +388,7 @@ TEST(sizes)
 	put(data, 83, 0xC400);
 	ata_identify_parse(data, &id);
 	EXPECT_EQ(id.sectors, 5);
-	put(data, 83, 0x4400);
+	put(data, 83, 0x7FFF);
 	put(data, 49, 0xFDFF);
 	ata_identify_parse(data, &id);
 	EXPECT(!id.lba);
