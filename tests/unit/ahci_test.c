@@ -1171,6 +1171,7 @@ TEST(no_sectors_that_can_be_used)
 	one(0x60, 200, 1, true);
 	EXPECT_EQ(command(0, true), 4);
 	EXPECT(p->identified && p->dev && !p->sector_size);
+	EXPECT_EQ(attached_size, 512);
 	one(0xC8, 200, 1, false);
 	EXPECT_EQ(command(0, false), 4);
 }
@@ -1825,6 +1826,7 @@ TEST(a_port_that_does_not_stop)
 	EXPECT(p->stuck);
 	EXPECT_EQ(in(PxCI), 1); /* it has not been done */
 	EXPECT_EQ(in(PxSACT), 1);
+	EXPECT_EQ(p->waiting, 1);
 	p->spins = 100000;
 	guest_stop();
 	guest_start();
