@@ -500,8 +500,9 @@ TEST(pio_in_pieces)
 	EXPECT(disks_right());
 }
 
-/* Nobody takes what comes before the device asks for it. */
-TEST(data_out_of_turn)
+/* A command to write a sector; returns its data, which the device does not ask
+ * for yet. */
+static u8 *early_write(void)
 {
 	struct op op = { 0, 200, 1, 0, true, false, false, LINUX };
 	u8 *data = model.memory + DATA;
@@ -512,6 +513,14 @@ TEST(data_out_of_turn)
 	taskfile(&op);
 	out(MODEL_BASE + 7, 1, 0x30);
 	still_busy(50);
+	return data;
+}
+
+/* Nobody takes what comes before the device asks for it. */
+TEST(data_out_of_turn)
+{
+	u8 *data = early_write();
+
 	burst(MODEL_BASE, 2, true, data + 100, 6);
 	alt_wait(0x88, 8);
 	burst(MODEL_BASE, 2, true, data, 512);
@@ -524,15 +533,8 @@ TEST(data_out_of_turn)
 /* The guest may switch interrupts off at any time. */
 TEST(no_interrupts_while_busy)
 {
-	struct op op = { 0, 200, 1, 0, true, false, false, LINUX };
-	u8 *data = model.memory + DATA;
+	u8 *data = early_write();
 
-	machine(true, false, 512);
-	fill(data, 512);
-	remember(&op, data);
-	taskfile(&op);
-	out(MODEL_BASE + 7, 1, 0x30);
-	still_busy(50);
 	out(MODEL_CTL, 1, 2);
 	alt_wait(0x88, 8);
 	burst(MODEL_BASE, 2, true, data, 512);
