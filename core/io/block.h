@@ -22,6 +22,7 @@ struct block_id {
 	u8 controller;	 /* nth controller of that bus, in PCI order */
 	u8 channel;	 /* channel or port */
 	u8 unit;	 /* 0 master, 1 slave */
+	bool silent;	 /* it is there, but has not said what follows */
 	char model[41];
 	char serial[21];
 	u32 sector_size; /* logical, in bytes: a multiple of 512, up to 4096 */
@@ -32,7 +33,8 @@ struct block_dev; /* the filter's own, one for each protected device */
 
 /* What the filter offers; main.c hands it to the drivers. */
 struct block_filter {
-	/* NULL if no volume matches: then the device passes straight through. */
+	/* NULL if no volume matches: then the device passes straight through.
+	 * A silent one matches by its place, and counts for no volume's. */
 	struct block_dev *(*attach)(const struct block_id *id);
 
 	/* True if a sector of [lba, lba + count) lies in a volume. */

@@ -347,7 +347,7 @@ static u16 matching_volumes(const struct block_id *id, u8 given)
 
 static bool expects(const struct block_id *id)
 {
-	return matching_volumes(id, MATCH_ALL & ~(MATCH_MODEL | MATCH_SERIAL));
+	return matching_volumes(id, MATCH_PLACE);
 }
 
 static void log_volumes(const struct block_id *id, u16 set, u64 factor)
@@ -391,13 +391,15 @@ static struct block_dev *dev_find(u16 volumes, u16 factor)
 static struct block_dev *attach(const struct block_id *id)
 {
 	u64 factor = id->sector_size / XTS_SECTOR;
-	u16 set = matching_volumes(id, MATCH_ALL);
+	u16 set = matching_volumes(id, id->silent ? MATCH_PLACE : MATCH_ALL);
 
 	if (!set)
 		return NULL;
 	factor = min_u64(max_u64(factor, 1), FACTOR_MAX);
-	log_volumes(id, set, factor);
-	disk.attached |= set;
+	if (!id->silent) {
+		log_volumes(id, set, factor);
+		disk.attached |= set;
+	}
 	return dev_find(set, (u16)factor);
 }
 

@@ -18,6 +18,7 @@ enum {
 	MATCH_MODEL = 0x10,
 	MATCH_SERIAL = 0x20,
 	MATCH_ALL = 0x3f,
+	MATCH_PLACE = MATCH_ALL & ~(MATCH_MODEL | MATCH_SERIAL),
 };
 
 struct volume_match {

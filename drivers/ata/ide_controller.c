@@ -86,6 +86,13 @@ static struct ide_ports ports_of(const struct pci_id *id,
 
 /* ---- identification at boot, by polling ---- */
 
+enum answer {
+	NO_DEVICE,
+	NO_ANSWER,
+	IDENTIFIED,
+};
+
+/* The status, with BSY if it has waited in vain; 0: there is no device. */
 static u8 wait_ready(const struct ide_ports *p)
 {
 	u8 st = 0;
@@ -97,7 +104,7 @@ static u8 wait_ready(const struct ide_ports *p)
 		return 0;
 	for (u32 i = 0; i < IDE_SPINS && st & ATA_BSY; i++)
 		st = (u8)hw_in(p->control, 1);
-	return st & ATA_BSY ? 0 : st;
+	return st;
 }
 
 static bool command(const struct ide_ports *p, u8 code)
@@ -106,7 +113,7 @@ static bool command(const struct ide_ports *p, u8 code)
 
 	hw_out(p->base + ATA_COMMAND, 1, code);
 	st = wait_ready(p);
-	if (st & ATA_DRQ && !(st & (ATA_ERR | ATA_DF)))
+	if ((st & (ATA_BSY | ATA_DRQ | ATA_ERR | ATA_DF)) == ATA_DRQ)
 		return true;
 	hw_in(p->base + ATA_COMMAND, 1);
 	return false;
@@ -120,21 +127,25 @@ static bool packet_signature(const struct ide_ports *p)
 }
 
 /* A packet device aborts IDENTIFY DEVICE and shows its signature. */
-static bool identify(const struct ide_ports *p, u8 unit, u8 *data, bool *packet)
+static enum answer identify(const struct ide_ports *p, u8 unit, u8 *data,
+			    bool *packet)
 {
-	u8 device = unit ? 0xA0 | ATA_DEV1 : 0xA0;
+	u8 device = unit ? 0xA0 | ATA_DEV1 : 0xA0, st;
 
 	hw_out(p->base + ATA_DEVICE, 1, device);
-	if ((!wait_ready(p) && !packet_signature(p)) ||
+	st = wait_ready(p);
+	if (st & ATA_BSY)
+		return NO_ANSWER;
+	if ((!st && !packet_signature(p)) ||
 	    (hw_in(p->base + ATA_DEVICE, 1) ^ device) & ATA_DEV1)
-		return false;
+		return NO_DEVICE;
 	*packet = !command(p, ATA_IDENTIFY_DEVICE);
 	if (*packet &&
 	    (!packet_signature(p) || !command(p, ATA_IDENTIFY_PACKET)))
-		return false;
+		return NO_ANSWER;
 	hw_ins(p->base, 2, data, ATA_IDENTIFY_BYTES / 2);
 	hw_in(p->base + ATA_COMMAND, 1); /* takes the interrupt back */
-	return true;
+	return IDENTIFIED;
 }
 
 /* A disc may come and go and is of any size; its sectors are counted as
@@ -176,6 +187,25 @@ static void unit_attach(struct ide_channel *ch, struct block_id *block,
 		log_line("ide: %s: no sectors that can be used", id.model);
 }
 
+/* It may answer later, when nobody looks which one it is: then it is closed,
+ * where a volume could be. */
+static void unit_close(struct ide_channel *ch, const struct block_id *place)
+{
+	struct block_id id = {
+		.bus = place->bus,
+		.controller = place->controller,
+		.channel = place->channel,
+		.unit = place->unit,
+		.silent = true,
+	};
+	struct ide_unit *unit = &ch->unit[id.unit];
+
+	unit->dev = ch->filter->attach(&id);
+	if (unit->dev)
+		log_line("ide: %u.%u.%u does not say what it is, closed",
+			 id.controller, id.channel, id.unit);
+}
+
 /* True if a device of the channel is protected. */
 static bool channel_probe(struct ide_channel *ch, const struct ide_ports *p,
 			  struct block_id *block)
@@ -188,9 +218,14 @@ static bool channel_probe(struct ide_channel *ch, const struct ide_ports *p,
 		return false;
 	device = (u8)hw_in(p->base + ATA_DEVICE, 1);
 	hw_out(p->control, 1, IDE_CTL_NIEN | 8);
-	for (block->unit = 0; block->unit < 2; block->unit++)
-		if (identify(p, block->unit, data, &packet))
+	for (block->unit = 0; block->unit < 2; block->unit++) {
+		enum answer a = identify(p, block->unit, data, &packet);
+
+		if (a == IDENTIFIED)
 			unit_attach(ch, block, data, packet);
+		else if (a == NO_ANSWER)
+			unit_close(ch, block);
+	}
 	hw_out(p->base + ATA_DEVICE, 1, device);
 	hw_out(p->control, 1, 8);
 	ch->tf.cur[ATA_DEVICE] = device;

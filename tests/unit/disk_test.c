@@ -475,6 +475,20 @@ TEST(disk_unattached_volume_is_told)
 	EXPECT(!disk_unattached());
 }
 
+/* A device that does not say what it is might be any there. */
+TEST(disk_silent_device)
+{
+	struct block_id id = { .bus = "ide", .channel = 1, .silent = true };
+
+	volume_count = 0;
+	add_volume("ide", 0, 9)->match = match(MATCH_ALL, 1, 0);
+	EXPECT_EQ(disk_init(volumes, 1, &fpu), 0);
+	EXPECT(attached(&id));
+	EXPECT(disk_unattached() == &volumes[0]);
+	id.channel = 0;
+	EXPECT(!attached(&id));
+}
+
 TEST(disk_no_volume_passes)
 {
 	struct block_id id = id_of("ide", 512);
@@ -744,6 +758,7 @@ int main(void)
 		CASE(disk_buffers_random),
 		CASE(disk_matches_all_that_is_given),
 		CASE(disk_unattached_volume_is_told),
+		CASE(disk_silent_device),
 		CASE(disk_no_volume_passes),
 		CASE(disk_same_device_again),
 		CASE(disk_all_of_a_device),

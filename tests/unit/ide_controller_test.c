@@ -222,13 +222,39 @@ CHILD_TEST(machine, a_disk_that_does_not_say_who_it_is)
 
 	for (u32 i = 0; i < sizeof(ends); i++) {
 		model.dev[0].mute = ends[i];
+		seen_count = 0;
 		EXPECT_EQ(ide_start(&filter, &options), 0);
 		EXPECT_EQ(model.dev[0].command, 0xEC);
 		model.dev[0].status = 0x50;
+		/* the other is not asked while the first has data */
+		EXPECT_EQ(seen_count, (i + 1) * (ends[i] & 8 ? 1 : 2));
+		for (int k = 0; k < seen_count; k++)
+			EXPECT_EQ(seen[k].silent, seen[k].unit == 0);
 	}
-	EXPECT_EQ(seen_count, 1 + 2 + 3);
-	for (int i = 0; i < seen_count; i++)
-		EXPECT_EQ(seen[i].unit, 1);
+	EXPECT(!claimed);
+}
+
+/* It may be the protected disk, and have recovered when the guest asks it. */
+CHILD_TEST(machine, a_silent_disk_is_closed)
+{
+	static const u8 codes[] = { 0x20, 0x30, 0xC8, 0xCA, 0xA0 };
+
+	wanted = 0;
+	model.dev[0].mute = 0x41;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT(claimed);
+	EXPECT(seen[0].silent && !strcmp(seen[0].bus, "ide"));
+	EXPECT(!seen[0].model[0] && !seen[0].serial[0]);
+	EXPECT(!seen[1].silent && seen[1].model[0]);
+	model.dev[0].mute = 0;
+	for (u32 i = 0; i < sizeof(codes); i++) {
+		guest_out(ATA_DEVICE, 0xE0);
+		guest_command(codes[i]);
+		EXPECT_EQ(model.dev[0].status, 0x41);
+		EXPECT_EQ(model.dev[0].command, 0);
+	}
+	guest_command(0xEC);
+	EXPECT_EQ(model.dev[0].command, 0xEC);
 }
 
 /* After a reset, with half of the signature, it is what has no disk. */
@@ -332,6 +358,8 @@ CHILD_TEST(machine, a_status_that_is_none)
 		EXPECT_EQ(ide_start(&filter, &options), 0);
 		EXPECT_EQ(model.dev[0].command | model.ignored, 0);
 	}
+	for (int i = 0; i < seen_count; i++)
+		EXPECT(!seen[i].silent);
 }
 
 CHILD_TEST(machine, a_device_that_stays_busy)
@@ -339,6 +367,7 @@ CHILD_TEST(machine, a_device_that_stays_busy)
 	model.dev[0].status = 0x80;
 	EXPECT_EQ(ide_start(&filter, &options), 0);
 	EXPECT_EQ(model.ignored, 0);
+	EXPECT(seen[0].unit == 0 && seen[0].silent);
 	model.dev[0].status = 0x50;
 	model.max_busy = 1000; /* and one that needs its time */
 	EXPECT_EQ(ide_start(&filter, &options), 0);
@@ -871,14 +900,14 @@ TEST_MAIN(CASE(says_who_the_disk_is), CASE(offers_both_units),
 	  CASE(no_memory), CASE(a_controller_that_is_not_ours),
 	  CASE(geometry_of_the_disk), CASE(reads_by_dma),
 	  CASE(a_disk_that_does_not_say_who_it_is),
-	  CASE(sector_size_not_handled), CASE(switched_off),
-	  CASE(stays_what_it_was), CASE(without_registers_in_memory),
-	  CASE(mode_after_a_reset), CASE(native_mode_after_a_reset),
-	  CASE(the_first_bar_in_memory), CASE(registers_of_other_makers),
-	  CASE(a_channel_keeps_its_ports), CASE(channels_of_other_makers),
-	  CASE(a_status_that_is_none), CASE(a_device_that_stays_busy),
-	  CASE(the_function_beside), CASE(registers_that_cannot_be_guarded),
-	  CASE(no_bus_master), CASE(too_many_controllers),
-	  CASE(one_controller_too_many), CASE(what_is_configured),
-	  CASE(a_disk_without_them), CASE(held_while_ports_are_off),
-	  CASE(the_secondary_channel_is_held))
+	  CASE(a_silent_disk_is_closed), CASE(sector_size_not_handled),
+	  CASE(switched_off), CASE(stays_what_it_was),
+	  CASE(without_registers_in_memory), CASE(mode_after_a_reset),
+	  CASE(native_mode_after_a_reset), CASE(the_first_bar_in_memory),
+	  CASE(registers_of_other_makers), CASE(a_channel_keeps_its_ports),
+	  CASE(channels_of_other_makers), CASE(a_status_that_is_none),
+	  CASE(a_device_that_stays_busy), CASE(the_function_beside),
+	  CASE(registers_that_cannot_be_guarded), CASE(no_bus_master),
+	  CASE(too_many_controllers), CASE(one_controller_too_many),
+	  CASE(what_is_configured), CASE(a_disk_without_them),
+	  CASE(held_while_ports_are_off), CASE(the_secondary_channel_is_held))
