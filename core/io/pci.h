@@ -48,14 +48,14 @@ struct pci_claim {
 	 */
 	enum verdict (*config)(void *ctx, struct pci_io *io);
 	/*
-	 * The guest has moved, enabled or disabled BAR @n, also by a power
-	 * state; bars[n] is new. May be NULL. Called with the lock held and at
-	 * a moment when the hardware decodes the BAR neither at its old nor at
-	 * its new place, so that no access escapes the driver's hooks. A BAR
-	 * that moves while it is off is told of when it is switched on; one
-	 * that is only being sized (all ones written) does not move at all. On
-	 * an error the place is none that the driver can watch: then the
-	 * function does not decode it, nor any other of that kind.
+	 * The guest has moved, enabled or disabled BAR @n; bars[n] is new. May
+	 * be NULL. Called with the lock held and at a moment when the hardware
+	 * decodes the BAR neither at its old nor at its new place, so that no
+	 * access escapes the driver's hooks. A BAR that moves while it is off
+	 * is told of when it is switched on; one that is only being sized (all
+	 * ones written) does not move at all. On an error the place is none
+	 * that the driver can watch: then the function does not decode it, nor
+	 * any other of that kind.
 	 */
 	int (*bar_changed)(void *ctx, unsigned int n);
 	/*
@@ -72,7 +72,7 @@ struct pci_claim {
 	u32 mask[6];
 	u8 high;
 	u8 sizing;
-	u16 power;
+	u16 power; /* where its power state is; 0: it has none */
 };
 
 /* Calls @found for each function of the machine, in ascending order. */

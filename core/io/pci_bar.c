@@ -24,18 +24,6 @@ static void command_write(const struct pci_claim *c, u16 command)
 	pci_config_write(c->addr, PCI_COMMAND, 2, command);
 }
 
-/* The register of the power state; 0 if there is none: always D0. */
-static u32 power_read(const struct pci_claim *c)
-{
-	return c->power ? pci_config_read(c->addr, c->power, 4) : 0;
-}
-
-/* What a function with @command in its command register decodes. */
-static u16 decoded(const struct pci_claim *c, u16 command)
-{
-	return power_read(c) & PCI_POWER_STATE ? command & ~DECODE : command;
-}
-
 static u16 bar_reg(unsigned int n)
 {
 	return (u16)(PCI_BAR0 + 4 * n);
@@ -127,7 +115,7 @@ void pci_bar_init(struct pci_claim *c)
 	command_write(c, command);
 	for (unsigned int n = 0; n < count; n++)
 		if (c->bars[n].size)
-			bar_update(c, n, decoded(c, command));
+			bar_update(c, n, command);
 }
 
 /* ---- the guest's writes ---- */
@@ -160,11 +148,11 @@ static void bar_move(struct pci_claim *c, unsigned int n, unsigned int low)
 {
 	u16 command = command_read(c);
 	u16 decode = bar_decode(&c->bars[low]);
-	bool on = decoded(c, command) & decode;
+	bool on = command & decode;
 
 	if (on)
 		command_write(c, command & ~decode);
-	bar_update(c, low, decoded(c, command));
+	bar_update(c, low, command);
 	if (on && c->bar_changed && c->bar_changed(c->ctx, low)) {
 		command &= ~decode;
 		tell_switched(c, decode, command);
@@ -202,9 +190,8 @@ static u16 switch_decoding(struct pci_claim *c, u16 bits, u16 command)
 
 static void guest_command(struct pci_claim *c, const struct pci_io *io)
 {
-	u16 command = command_read(c);
-	u16 old = decoded(c, command);
-	u16 new = decoded(c, (u16)pci_merge(command, io));
+	u16 old = command_read(c);
+	u16 new = (u16)pci_merge(old, io);
 	u32 value = io->value;
 
 	/* A reset may have cleared the BARs behind our back. */
@@ -214,28 +201,6 @@ static void guest_command(struct pci_claim *c, const struct pci_io *io)
 	value &= ~(u32)switch_decoding(c, new & ~old, new);
 	pci_config_write(c->addr, io->reg, io->size, value);
 	tell_switched(c, old & ~new, new);
-}
-
-/*
- * On the way to D0 a function may be reset, and then decodes nothing until the
- * guest has set it up again, or go on as it was.
- */
-static void guest_power(struct pci_claim *c, const struct pci_io *io)
-{
-	u32 old = power_read(c);
-	u16 command = command_read(c), bits = command & DECODE, off = 0;
-	bool sleeps = pci_merge(old, io) & PCI_POWER_STATE;
-	bool slept = old & PCI_POWER_STATE;
-
-	if (slept && !sleeps)
-		off = old & PCI_POWER_NO_RESET
-			      ? switch_decoding(c, bits, command)
-			      : bits;
-	if (off)
-		command_write(c, command & ~off);
-	pci_config_write(c->addr, io->reg, io->size, io->value);
-	if (sleeps && !slept)
-		tell_switched(c, bits, command & ~DECODE);
 }
 
 /* The BAR register that the access is to, or -1. */
@@ -252,6 +217,10 @@ void pci_bar_access(struct pci_claim *c, struct pci_io *io)
 {
 	int n = bar_of(c, io);
 
+	/* In D0 it stays: elsewhere it decodes nothing, and which states it has
+	 * only the hardware knows. It ignores the others. */
+	if (io->write && c->power && io->reg == c->power)
+		io->value &= ~PCI_POWER_STATE;
 	if (n >= 0 && io->write)
 		bar_write(c, (unsigned int)n, io);
 	else if (n >= 0 && (c->sizing >> n & 1))
@@ -259,8 +228,6 @@ void pci_bar_access(struct pci_claim *c, struct pci_io *io)
 			bar_visible(c, (unsigned int)n) >> 8 * (io->reg % 4);
 	else if (io->write && io->reg / 4 == PCI_COMMAND / 4)
 		guest_command(c, io);
-	else if (io->write && c->power && io->reg / 4 == c->power / 4)
-		guest_power(c, io);
 	else if (io->write)
 		pci_config_write(c->addr, io->reg, io->size, io->value);
 	else

@@ -18,10 +18,9 @@ enum pci_reg {
 #define PCI_COMMAND_MEMORY 0x2
 
 /* PCI Power Management 1.2, 3.2 */
-#define PCI_CAP_POWER	   0x01
-#define PCI_POWER_CONTROL  4   /* its register, of 4 bytes */
-#define PCI_POWER_STATE	   0x3 /* 0: D0, where alone a function decodes BARs */
-#define PCI_POWER_NO_RESET 0x8 /* it keeps its registers on the way there */
+#define PCI_CAP_POWER	  0x01
+#define PCI_POWER_CONTROL 4    /* its register, of 4 bytes */
+#define PCI_POWER_STATE	  0x3u /* 0: D0, where alone a function decodes BARs */
 
 /* What a register of 4 bytes becomes by the write @io. */
 static inline u32 pci_merge(u32 old, const struct pci_io *io)
