@@ -22,7 +22,7 @@ static void init_control(struct vmcb *b)
 {
 	b->intercept_cr = ~0U;
 	b->intercept_dr = ~0U;
-	b->intercept_exceptions = ~(u32)BIT(VECTOR_NMI);
+	b->intercept_exceptions = SVM_ALL_EXCEPTIONS;
 	b->intercept1 = INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_INIT |
 			INTERCEPT_RDPMC | INTERCEPT_CPUID | INTERCEPT_INVD |
 			INTERCEPT_HLT | INTERCEPT_INVLPG | INTERCEPT_INVLPGA |

@@ -29,9 +29,7 @@ void svm_step_begin(struct svm *svm, const struct vevent *event)
 	if (b->cpl <= (b->rflags & RFLAGS_IOPL) >> 12)
 		b->rflags &= ~(u64)RFLAGS_IF;
 	b->rflags |= RFLAGS_TF;
-	/* NMIs have an intercept of their own; this bit's effect is undefined
-	 * (APM vol. 2, 15.12.3). */
-	b->intercept_exceptions = ~(u32)BIT(VECTOR_NMI);
+	b->intercept_exceptions = SVM_ALL_EXCEPTIONS;
 }
 
 static void restore_flags(struct svm *svm)

@@ -12,6 +12,10 @@
  */
 #define SVM_EXCEPTIONS BIT(VECTOR_GP)
 
+/* NMIs have an intercept of their own; what this bit does is undefined (APM
+ * vol. 2, 15.12.3). */
+#define SVM_ALL_EXCEPTIONS (~(u32)BIT(VECTOR_NMI))
+
 struct svm {
 	struct vmcb *vmcb;
 	struct vmcb *program; /* what programs run in on this CPU */
