@@ -9,6 +9,7 @@
 #include "core/lib/range.h"
 #include "core/lib/string.h"
 #include "drivers/ata/ahci.h"
+#include "drivers/ata/kept.h"
 
 #define AHCI_MAX 4
 /* The specification gives a port 500 ms to stop, and a device longer to become
@@ -160,20 +161,12 @@ static enum verdict abar_access(void *ctx, struct mmio_io *io)
 
 /* ---- the guest's changes to configuration space ---- */
 
-/* Registers of 4 bytes that give the ports to another function, or another
- * mode: an ICH's MAP, and JMicron's, which Linux writes. */
-static const struct {
-	u16 vendor, reg;
-} kept[] = { { 0x8086, 0x90 }, { 0x197B, 0x40 }, { 0x197B, 0x80 } };
-
-static bool is_kept(const struct ahci_controller *c, const struct pci_io *io)
-{
-	for (u32 i = 0; i < ARRAY_SIZE(kept); i++)
-		if (kept[i].vendor == c->claim.id.vendor &&
-		    range_overlap(io->reg, io->size, kept[i].reg, 4))
-			return true;
-	return range_overlap(io->reg, io->size, PCI_CLASS, 3);
-}
+static const struct kept_range kept[] = {
+	{ 0, PCI_CLASS, 3 },
+	{ VENDOR_INTEL, ICH_MAP, 4 },
+	{ VENDOR_JMICRON, JMICRON_CONTROL, 4 },
+	{ VENDOR_JMICRON, JMICRON_CONTROL5, 4 },
+};
 
 /*
  * I/O ports stay off: they are the legacy interface, or an index and a data
@@ -189,7 +182,7 @@ static enum verdict config_access(void *ctx, struct pci_io *io)
 		return PASS;
 	if (io->reg == PCI_COMMAND)
 		io->value &= ~(u32)PCI_IO_ON;
-	if (is_kept(c, io) ||
+	if (kept_touches(kept, ARRAY_SIZE(kept), c->claim.id.vendor, io) ||
 	    (c->sata && range_overlap(io->reg, io->size, c->sata + 8, 8)))
 		return DONE;
 	if (c->msi && range_overlap(io->reg, io->size, c->msi + 4, 4) &&

@@ -6,6 +6,7 @@
 #include "core/lib/string.h"
 #include "drivers/ata/identify.h"
 #include "drivers/ata/ide.h"
+#include "drivers/ata/kept.h"
 
 #define IDE_MAX 8
 /* Five seconds and more: a port read takes about a microsecond. */
@@ -18,21 +19,19 @@
 #define PCI_IO_ON    0x01
 #define PCI_MEM_ON   0x02
 #define BUS_MASTER   4 /* the BAR */
-#define INTEL	     0x8086
-#define JMICRON	     0x197B
 
 /* Bits that let the ports of a channel answer, also in compatibility mode. */
 static const struct {
 	u16 vendor;
 	u8 reg, bits;
 } enables[] = {
-	{ INTEL, 0x41, 0x80 },	/* PIIX4: IDETIM */
-	{ INTEL, 0x43, 0x80 },	/* of the second */
-	{ 0x1022, 0x40, 0x03 }, /* AMD */
-	{ 0x1106, 0x40, 0x03 }, /* VIA */
-	{ 0x10DE, 0x50, 0x03 }, /* nVidia */
-	{ 0x1039, 0x4A, 0x06 }, /* SiS */
-	{ 0x1095, 0x51, 0x0C }, /* CMD */
+	{ VENDOR_INTEL, 0x41, 0x80 }, /* PIIX4: IDETIM */
+	{ VENDOR_INTEL, 0x43, 0x80 }, /* of the second */
+	{ 0x1022, 0x40, 0x03 },	      /* AMD */
+	{ 0x1106, 0x40, 0x03 },	      /* VIA */
+	{ 0x10DE, 0x50, 0x03 },	      /* nVidia */
+	{ 0x1039, 0x4A, 0x06 },	      /* SiS */
+	{ VENDOR_CMD, 0x51, 0x0C },   /* CMD */
 };
 
 struct ide_controller {
@@ -234,45 +233,50 @@ static bool channel_probe(struct ide_channel *ch, const struct ide_ports *p,
 
 /* ---- the guest's changes to configuration space ---- */
 
-/* The guest's writes to these registers are lost. */
-static const struct {
-	u16 vendor; /* 0: any */
-	u16 reg, len;
-} kept[] = {
+static const struct kept_range kept[] = {
 	/* The class: a channel keeps the mode it had at boot, as on controllers
 	 * that have only one. AMD's become AHCI when it is written, by Linux
 	 * for example. */
 	{ 0, PCI_REVISION, 4 },
-	{ JMICRON, 0x40, 4 }, /* which function has which ports */
-	{ JMICRON, 0x80, 4 },
+	{ VENDOR_JMICRON, JMICRON_CONTROL, 4 },
+	{ VENDOR_JMICRON, JMICRON_CONTROL5, 4 },
 	/* CMD 646 to SiI 680: the bus masters once more, but for what is
 	 * beside: MRDMODE, UDIDETCR0 and UDIDETCR1. */
-	{ 0x1095, 0x70, 1 },
-	{ 0x1095, 0x74, 5 },
-	{ 0x1095, 0x7C, 4 },
+	{ VENDOR_CMD, 0x70, 1 },
+	{ VENDOR_CMD, 0x74, 5 },
+	{ VENDOR_CMD, 0x7C, 4 },
 };
 
-static bool is_kept(const struct ide_controller *c, const struct pci_io *io)
-{
-	for (u32 i = 0; i < ARRAY_SIZE(kept); i++)
-		if ((!kept[i].vendor || kept[i].vendor == c->claim.id.vendor) &&
-		    range_overlap(io->reg, io->size, kept[i].reg, kept[i].len))
-			return true;
-	return false;
-}
-
-/* Where a channel is off, another device may answer, and what it says must not
- * be taken for a command's end. */
-static void keep_enables(const struct ide_controller *c, struct pci_io *io)
+/* @value at register @reg with the channels as firmware has set them. Where one
+ * is off, another device may answer, and what it says must not be taken for a
+ * command's end. */
+static u32 with_enables(const struct ide_controller *c, u16 reg, u8 size,
+			u32 value)
 {
 	for (u32 i = 0; i < ARRAY_SIZE(enables); i++) {
-		u32 at = 8u * (enables[i].reg - io->reg);
+		u32 at = 8u * (enables[i].reg - reg);
 
 		if (enables[i].vendor != c->claim.id.vendor ||
-		    !range_overlap(io->reg, io->size, enables[i].reg, 1))
+		    !range_overlap(reg, size, enables[i].reg, 1))
 			continue;
-		io->value &= ~((u32)enables[i].bits << at);
-		io->value |= (u32)c->enables[i] << at;
+		value &= ~((u32)enables[i].bits << at);
+		value |= (u32)c->enables[i] << at;
+	}
+	return value;
+}
+
+static void enables_restore(const struct ide_controller *c)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(enables); i++) {
+		u16 reg = enables[i].reg;
+		u32 old, new;
+
+		if (enables[i].vendor != c->claim.id.vendor)
+			continue;
+		old = pci_config_read(c->claim.addr, reg, 1);
+		new = with_enables(c, reg, 1, old);
+		if (new != old)
+			pci_config_write(c->claim.addr, reg, 1, new);
 	}
 }
 
@@ -282,10 +286,11 @@ static bool mode_is_kept(const struct ide_controller *c)
 	       c->claim.id.class;
 }
 
-/* By a reset (D3, FLR), which switches the function off, it may have got
- * another mode than firmware had chosen. */
+/* By a reset (FLR), which switches the function off, it may have got another
+ * mode than firmware had chosen. */
 static bool mode_restore(const struct ide_controller *c)
 {
+	enables_restore(c);
 	if (!mode_is_kept(c))
 		pci_config_write(c->claim.addr, PCI_PROG_IF, 1,
 				 c->claim.id.class & 0xFF);
@@ -313,9 +318,9 @@ static enum verdict config_access(void *ctx, struct pci_io *io)
 	}
 	if (!io->write)
 		return PASS;
-	if (is_kept(c, io))
+	if (kept_touches(kept, ARRAY_SIZE(kept), c->claim.id.vendor, io))
 		return DONE;
-	keep_enables(c, io);
+	io->value = with_enables(c, io->reg, io->size, io->value);
 	if (io->reg == PCI_COMMAND && has_memory(c))
 		io->value &= ~(u32)PCI_MEM_ON;
 	if (io->reg == PCI_COMMAND && io->value & PCI_IO_ON && !mode_restore(c))
@@ -382,16 +387,18 @@ struct map_scan {
 	int err;
 };
 
-/* The register by which all ports become AHCI's, also those of the function
- * beside: an ICH's MAP (6 Series, 5.16), or JMicron's. */
+/* The function beside may have the register. */
 static void guard_map(void *ctx, struct pci_addr addr, const struct pci_id *id)
 {
 	struct map_scan *s = ctx;
 
-	if ((id->vendor == INTEL || id->vendor == JMICRON) &&
-	    id->class >> 16 == 1 && addr.bus == s->addr.bus &&
+	u16 reg = id->vendor == VENDOR_INTEL	 ? ICH_MAP
+		  : id->vendor == VENDOR_JMICRON ? JMICRON_CONTROL
+						 : 0;
+
+	if (reg && id->class >> 16 == 1 && addr.bus == s->addr.bus &&
 	    addr.dev == s->addr.dev && !s->err)
-		s->err = pci_guard(addr, id->vendor == INTEL ? 0x90 : 0x40, 4);
+		s->err = pci_guard(addr, reg, 4);
 }
 
 static int controller_claim(struct ide_controller *c, u32 n)

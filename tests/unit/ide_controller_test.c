@@ -87,6 +87,8 @@ void pci_config_write(struct pci_addr addr, u16 reg, u8 size, u32 value)
 {
 	EXPECT_EQ(size, reg == 4 ? 2 : 1);
 	EXPECT_EQ(value >> 8 * size, 0);
+	if (reg >= 0x40)
+		timing[reg - 0x40] = (u8)value;
 	if (reg == 4)
 		command = value;
 	if (reg == 9 && !mode_sticks)
@@ -626,6 +628,14 @@ CHILD_TEST(machine, a_channel_keeps_its_ports)
 	EXPECT_EQ(config_value(0x43, 1, 0xFF), 0x7F);
 	EXPECT_EQ(config_value(0x40, 1, 0x00), 0x00);
 	EXPECT_EQ(config_value(0x44, 4, 0x55AA55AA), 0x55AA55AA);
+	/* what a reset has made of it, before the ports are on */
+	timing[0x01] = 0x23;
+	timing[0x03] = 0x80;
+	EXPECT_EQ(config_value(4, 2, 4), 4);
+	EXPECT_EQ(timing[0x01], 0x23);
+	EXPECT_EQ(config_value(4, 2, 5), 5);
+	EXPECT_EQ(timing[0x01], 0xA3);
+	EXPECT_EQ(timing[0x03], 0);
 }
 
 CHILD_TEST(machine, channels_of_other_makers)
