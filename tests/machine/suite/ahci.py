@@ -328,3 +328,53 @@ def ahci_hostile(t):
     if not sum([survived(t, seed) for seed in (1, 2, 3, 4)]):
         t.true("no run came to its end", any(
             survived(t, seed, " calm=1") for seed in range(5, 9)))
+
+
+# ---- behind a bridge -------------------------------------------------------
+
+
+class Far(Volume):
+    """On the second controller."""
+
+    def toml(self):
+        return super().toml().replace("controller = 0", "controller = 1")
+
+
+FAR_BRIDGE = """
+bridge=/sys/bus/pci/devices/0000:00:04.0/config
+part() {
+	dd if=$bridge bs=1 skip=$1 count=$2 2>/dev/null | md5sum
+}
+lost() {
+	part $1 $3 >/tmp/before
+	printf "$2" | dd of=$bridge bs=1 seek=$1 conv=notrunc 2>/dev/null
+	part $1 $3 >/tmp/after
+	cmp -s /tmp/before /tmp/after
+}
+dd if=/dev/zero bs=64k count=16 2>/dev/null | tr '\\000' F >/tmp/written
+check write dd if=/tmp/written of=/dev/sdb bs=64k oflag=direct
+check command lost 4 '\\000' 1
+check window lost 32 '\\360\\377\\000\\000' 4
+check buses lost 24 '\\000\\002\\002' 3
+check elsewhere eval '! lost 60 x 1'
+check read dd if=/dev/sdb of=/tmp/read bs=64k count=16 iflag=direct
+check same cmp /tmp/read /tmp/written
+"""
+
+
+@case(weight=10)
+def ahci_bridge(t):
+    """A guest that tries to close the bridge above the controller."""
+    if t.bare:
+        return
+    volume, far = Far("far", 0, 4095, bus="ahci"), t.path("far.img")
+    with open(far, "wb") as f:
+        f.truncate(64 << 20)
+    path = t.boot_disk(FAR_BRIDGE, [ROOT, volume])
+    t.linux(ports(path), extra=[
+        "-device", "pcie-root-port,id=above,addr=4",
+        "-device", "ich9-ahci,id=far,bus=above",
+        "-drive", f"if=none,id=farther,format=raw,file={far}",
+        "-device", "ide-hd,drive=farther,bus=far.0"])
+    t.true("what was written is not on the disk",
+           volume.plain(far)[:1 << 20] == b"F" * (1 << 20))
