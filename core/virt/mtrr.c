@@ -46,10 +46,15 @@ enum mem_type mtrr_type(const struct mtrr *m, u8 maxphyaddr, hpa_t pa,
 	if (pa < 0x100000 && m->fixed_enabled)
 		return fixed_type(m, pa, end);
 	for (unsigned int i = 0; i < m->vars; i++) {
-		u64 mask = m->var[i].mask & all, base = m->var[i].base & mask;
-		u64 block = mask & -mask;
+		u64 mask = m->var[i].mask & all, base, block;
 		enum mem_type t = m->var[i].base & 7;
 
+		/* Some firmware knows only the 36 bits that every CPU has, or
+		 * not all of the others. */
+		if (mask >> 35)
+			mask |= all & -(BIT(63) >> __builtin_clzll(mask));
+		base = m->var[i].base & mask;
+		block = mask & -mask;
 		/* A mask with gaps (11.11.3 advises against) is left out: its
 		 * many small pieces would keep the host busy. */
 		if (!(m->var[i].mask & MTRR_PHYSMASK_VALID) || !mask ||

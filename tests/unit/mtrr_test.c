@@ -113,6 +113,26 @@ TEST(masks)
 	expect(&m, 4 * GIB, MEM_UC, 5 * GIB);
 }
 
+/* Firmware for CPUs of 36 bits, on one of 46. */
+TEST(short_masks)
+{
+	struct mtrr m = make();
+	u64 end;
+
+	m.default_type = MEM_UC;
+	var(&m, 0, 0, 2 * GIB, MEM_WB);
+	EXPECT_EQ(mtrr_type(&m, 46, MIB, &end), MEM_WB);
+	EXPECT_EQ(end, 2 * GIB);
+	EXPECT_EQ(mtrr_type(&m, 46, 2 * GIB, &end), MEM_UC);
+	m.var[0].mask = 0x7f80000000 | VALID; /* of 39 bits */
+	EXPECT_EQ(mtrr_type(&m, 46, MIB, &end), MEM_WB);
+	m.var[0].mask = 0x780000000 | VALID; /* bit 35 is missing, too */
+	EXPECT_EQ(mtrr_type(&m, 46, MIB, &end), MEM_UC);
+	m.var[0].mask = 0x3f0000000000 | VALID; /* of 1 TiB, complete */
+	EXPECT_EQ(mtrr_type(&m, 46, MIB, &end), MEM_WB);
+	EXPECT_EQ(end, 1024 * GIB);
+}
+
 /* From piece to piece it always gets on, and to the end. */
 TEST(ends)
 {
@@ -163,4 +183,4 @@ TEST(write_combining)
 }
 
 TEST_MAIN(CASE(off), CASE(fixed), CASE(variable), CASE(overlap), CASE(masks),
-	  CASE(ends), CASE(write_combining))
+	  CASE(short_masks), CASE(ends), CASE(write_combining))
