@@ -381,6 +381,60 @@ def test_goes_on_by_another_name(folder):
         os.listdir(f"{folder}/there") == ["disk"]
 
 
+def test_goes_on_with_what_it_began(folder):
+    """Not with another image, nor with one that was put back meanwhile: the
+    journal says which batch is next, but those before are not there."""
+    data = random.Random(10).randbytes(1 << 20)
+    other = random.Random(11).randbytes(1 << 20)
+    path = write(folder, "begun", data)
+    log = os.path.join(folder, "log_of_begun")
+    args = ["--config", config(folder, 0, '"end"', KEYS[512]), "--volume", "x",
+            "--batch", "16", "--journal", log]
+    secret = image.xts(KEYS[512], 0, data, True)
+    for direction, before, after in (("encrypt", data, secret),
+                                     ("decrypt", secret, data)):
+        for syncs in (1, 4, 5, 6):
+            write(folder, "begun", before)
+            with stopped([direction, path, *args], syncs) as p:
+                p.kill()
+            left = read(path)
+            # 1: nothing of the image was changed yet
+            for wrong in (other, before) if syncs > 1 else (other,):
+                write(folder, "begun", wrong)
+                run = tool(direction, path, *args)
+                if run.returncode != 1 or read(path) != wrong or \
+                        "not as the job has left it" not in run.stderr:
+                    print(direction, syncs, run)
+                    return False
+            write(folder, "begun", left)
+            if tool(direction, path, *args).returncode or read(path) != after:
+                return False
+    return not os.path.exists(log)
+
+
+def test_one_output_of_one_image(folder):
+    """What was begun with one image is not ended with another, of the same
+    size, or with what has been changed since."""
+    data = random.Random(12).randbytes(1 << 20)
+    path = write(folder, "right", data)
+    os.utime(path, (5, 5))
+    out = os.path.join(folder, "of_one")
+    args = ["--config", config(folder, 0, '"end"', KEYS[256]), "--volume", "x",
+            "--batch", "16", "-o", out]
+    with stopped(["encrypt", path, *args]) as p:
+        p.kill()
+    wrong = write(folder, "wrong", data[:100] + bytes(1) + data[101:])
+    os.utime(wrong, (5, 5))
+    same = write(folder, "same_but_later", data)
+    for name in (wrong, same):
+        run = tool("encrypt", name, *args)
+        if run.returncode != 1 or "of another job" not in run.stderr:
+            print(run)
+            return False
+    return tool("encrypt", path, *args).returncode == 0 and \
+        read(out) == wanted(data, 0, len(data) // 512 - 1, KEYS[256])
+
+
 def test_one_journal_for_two(folder):
     """The same file is made of two images at once: the second is refused."""
     data = random.Random(9).randbytes(2 << 20)
