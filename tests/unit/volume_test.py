@@ -470,6 +470,11 @@ def test_refusals(folder):
     path = write(folder, "disk", bytes(100 * 512))
     part = write(folder, "odd", bytes(1000))
     out = write(folder, "out", b"")
+    os.link(path, folder + "/link")
+    new = write(folder, "j.new", bytes(100 * 512))
+    as_part = write(folder, "o.part", bytes(100 * 512))
+    for name in ("p.part", "k.new"):
+        write(folder, name, b"somebody else's")
     good = ["--config", config(folder, 10, 99, KEYS[512]), "--volume", "x"]
     far = ["--config", config(folder, 10, 100, KEYS[512], file="far"),
            "--volume", "x"]
@@ -486,6 +491,18 @@ def test_refusals(folder):
                 [path, *ends]),
         refused(folder, "not of whole sectors", [part, *good]),
         refused(folder, "is there already", [path, *good, "-o", out]),
+        refused(folder, "one file", [path, *good, "--journal",
+                                     folder + "/link"]),
+        refused(folder, "one file", [new, *good, "--journal",
+                                     folder + "/j"]),
+        refused(folder, "one file", [as_part, *good, "-o", folder + "/o"]),
+        refused(folder, "one file", [path, *good, "-o", folder + "/q",
+                                     "--journal", folder + "/q.part"]),
+        refused(folder, "p.part is there already",
+                [path, *good, "-o", folder + "/p"]),
+        refused(folder, "k.new is there already",
+                [path, *good, "--journal", folder + "/k"]),
+        refused(folder, "usage", [path, *good, "-o", ""], 2),
         refused(folder, "No such file", [folder + "/none", *good]),
         refused(folder, "neither a file nor", ["/dev/null", *good]),
         refused(folder, "usage", [path, *good, "--batch", "3"], 2),
@@ -501,6 +518,22 @@ def test_locked(folder):
         run = tool("encrypt", path, "--config", toml, "--volume", "x")
     return run.returncode == 1 and "has locked it" in run.stderr and \
         read(path) == bytes(100 * 512)
+
+
+def test_closed_standard_error(folder):
+    """What it would have said is not written to the image."""
+    def closed():
+        os.close(2)
+
+    data = bytes(100 * 512)
+    path = write(folder, "closed", data)
+    args = [VOLUME, "encrypt", path, "--config",
+            config(folder, 0, '"end"', KEYS[512]), "--volume", "x"]
+    return subprocess.run(args + ["--start", "1"],
+                          preexec_fn=closed).returncode == 1 and \
+        read(path) == data and \
+        subprocess.run(args, preexec_fn=closed).returncode == 0 and \
+        read(path) == wanted(data, 0, 99, KEYS[512])
 
 
 def says(what, function, *args):
