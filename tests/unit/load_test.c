@@ -204,6 +204,7 @@ static const struct file {
 		{ PT_LOAD, PF_R, 300, 0x40ff0, 0, 0x20, 0x20, 0 } },
 };
 static struct file file;
+static u32 copies; /* of it that GRUB loads */
 static struct program_manifest manifests[2];
 static const struct program_region regions[] = { { "one", 128, 0 },
 						 { "two", 68, 0 } };
@@ -214,6 +215,7 @@ static void prepare(void)
 	for (size_t i = 0; i < sizeof(file.body); i++)
 		file.body[i] = (u8)(i % 251 + 1);
 	file.tag = 1;
+	copies = 1;
 	manifests[0] = (struct program_manifest){
 		.name = "first",
 		.sha256 = { [31] = 1 },
@@ -248,7 +250,8 @@ static void load(void)
 	pool_used = refused = mappings = 0;
 	paused = NULL;
 	logged[0] = '\0';
-	programs_init(&all, &config, &ops, &f, 1);
+	programs_init(&all, &config, &ops,
+		      (const struct program_file[]){ f, f }, copies);
 	EXPECT(!fpu_ours && pool_used <= POOL);
 }
 
@@ -453,6 +456,23 @@ TEST(starts_again_as_before)
 	EXPECT(p->state == SHOJI_PROGRAM_STOPPED && p->restarts == 2);
 }
 
+/* Its last piece is a short one: what follows is somebody else's. */
+TEST(wiped_to_its_end)
+{
+	struct program *p = &all.program[0], *q = &all.program[1];
+
+	prepare();
+	manifests[0].memory_kib = 1028;
+	load();
+	p->memory[1028 * 1024 - 1] = PATTERN;
+	EXPECT(q->memory - p->memory < 1088 * 1024);
+	q->memory[0] = PATTERN;
+	program_stop(&all, p, true, "why");
+	clean(p);
+	EXPECT_EQ(p->memory[1028 * 1024 - 1], 0);
+	EXPECT_EQ(q->memory[0], PATTERN);
+}
+
 /* ---- what they need, and where it is not there ----------------------------- */
 
 TEST(what_they_need)
@@ -524,6 +544,16 @@ TEST(files_that_nobody_has_asked_for)
 	load();
 	EXPECT(!all.program[0].file && !all.program[0].memory);
 	EXPECT_EQ(refused, 4);
+	prepare();
+	file.head.e_type = ET_EXEC;
+	file.ph[0].p_vaddr = PROGRAM_LOW - 1;
+	load();
+	EXPECT(!all.program[0].file && !all.program[0].memory);
+	prepare();
+	copies = 2;
+	load();
+	check_start(&all.program[0], 0);
+	EXPECT_EQ(refused, 1);
 }
 
 /* ---- regions --------------------------------------------------------------- */
@@ -571,7 +601,12 @@ TEST(regions_come_and_go)
 	memset(r->memory, PATTERN, r->size + 1);
 	program_stop(&all, q, true, "why");
 	EXPECT_EQ(r->wiper, 2);
+	lock_acquire(&all.lock);
+	program_clean(&all, q); /* one piece, of the region */
+	lock_release(&all.lock);
+	EXPECT(r->clean == PIECE && q->clean == 0 && !p->poked);
 	clean(q);
+	EXPECT(p->poked); /* it may wait for a reply */
 	EXPECT(!r->wiper && !r->memory[0] && !r->memory[r->size - 1]);
 	EXPECT_EQ(r->memory[r->size], PATTERN);
 }
@@ -579,13 +614,14 @@ TEST(regions_come_and_go)
 /* ---- the end of Shoji ------------------------------------------------------ */
 
 static u32 pauses;
+static struct program *held;
 
 /* What another CPU holds is not touched before it lets go. */
 static void lets_go(void)
 {
-	EXPECT(all.closed && all.program[1].memory[0] == PATTERN);
+	EXPECT(all.closed && held->memory[0] == PATTERN);
 	if (++pauses == 5)
-		all.program[1].holder = 0;
+		held->holder = 0;
 }
 
 TEST(waits_for_the_other_cpu)
@@ -593,22 +629,24 @@ TEST(waits_for_the_other_cpu)
 	for (int i = 0; i < 2; i++) {
 		prepare();
 		load();
-		memset(all.program[1].memory, PATTERN, 1 << 20);
+		held = &all.program[i];
+		memset(held->memory, PATTERN, 1 << 20);
 		all.region[1].memory[0x10fff] = PATTERN;
-		all.program[1].holder = 2;
+		held->holder = 2;
 		pauses = i * 5; /* one that has stopped never does */
 		paused = lets_go;
 		programs_wipe(&all);
 		EXPECT(pauses == (i ? 10000005 : 5));
-		EXPECT(!all.program[1].memory[0]);
-		EXPECT(!all.program[1].memory[(1 << 20) - 1]);
+		EXPECT(!held->memory[0] && !held->memory[(1 << 20) - 1]);
+		EXPECT(!held->cpu.rip && !held->cpu.gpr[GPR_RSP]);
+		EXPECT(!((u8 *)held->xstate)[0]);
 		EXPECT(!all.region[1].memory[0x10fff]);
 	}
 }
 
 TEST_MAIN(CASE(only_its_own_pages), CASE(the_page_tables_of_all),
 	  CASE(the_first_instruction), CASE(starts_again_as_before),
-	  CASE(what_they_need), CASE(too_little_memory),
+	  CASE(wiped_to_its_end), CASE(what_they_need), CASE(too_little_memory),
 	  CASE(memory_that_is_just_enough),
 	  CASE(files_that_nobody_has_asked_for), CASE(regions_come_and_go),
 	  CASE(waits_for_the_other_cpu))

@@ -130,6 +130,9 @@ TEST(elf_any_order)
 	EXPECT(!parse(&f, &e));
 	EXPECT_EQ(e.count, 2);
 	EXPECT_EQ(e.segment[1].start, 0x401000);
+	f.ph[2].type = 4; /* a note */
+	EXPECT(!parse(&f, &e));
+	EXPECT_EQ(e.count, 2);
 }
 
 /* The last bytes of the file, of the addresses and of the code's page. */
@@ -145,6 +148,8 @@ TEST(elf_to_the_edges)
 	EXPECT(!parse(&f, &e));
 	EXPECT(e.segment[0].start == LOW && e.segment[0].pages == 1);
 	EXPECT(e.segment[1].start == HIGH - 0x1000 && e.segment[1].pages == 1);
+	f.entry = LOW;
+	EXPECT(!parse(&f, &e));
 	f = good();
 	f.phnum = ELF_SEGMENTS_MAX;
 	for (int i = 1; i < ELF_SEGMENTS_MAX; i++) {
@@ -200,6 +205,9 @@ TEST(elf_refused)
 	f.ph[0].offset = ~0ULL - 8;
 	EXPECT(refused(&f, "not in the file"));
 	f.ph[1].vaddr = 0x401800;
+	EXPECT(refused(&f, "share a page"));
+	f.ph[2] = f.ph[1];
+	f.ph[2].vaddr = 0x403800;
 	EXPECT(refused(&f, "share a page"));
 	f.ph[1].vaddr = 0xf000;
 	EXPECT(refused(&f, "too low"));
