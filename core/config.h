@@ -132,7 +132,7 @@ extern u8 config_blob[], config_blob_end[];
 
 /* The programs that are embedded as well: for each a le64 with its length, the
  * ELF file, and zeros up to a multiple of 16. */
-extern const u8 config_images[], config_images_end[];
+extern u8 config_images[], config_images_end[];
 
 /* Overwrites the blob that @out was parsed from and forgets the keys. */
 void config_wipe(struct config *config, void *blob, size_t size);

@@ -9,12 +9,12 @@ config_blob:
 config_blob_end:
 	.balign 4096, 0x70
 
-/* The embedded programs: no secrets. */
-	.section .rodata.programs, "a", @progbits
-	.balign 16
+/* The embedded programs, which may hold keys of their own: they are wiped when
+ * Shoji ends. */
 	.globl config_images, config_images_end
 config_images:
 	.incbin CONFIG_PROGRAMS
 config_images_end:
+	.balign 4096, 0x70
 
 	.section .note.GNU-stack, "", @progbits

@@ -209,7 +209,7 @@ static void take_keys(void)
 /* config.h, config_images */
 static u32 embedded_files(struct program_file *files)
 {
-	const u8 *p = config_images;
+	u8 *p = config_images;
 	u32 n = 0;
 
 	while (n < PROGRAM_MAX && config_images_end - p > 8) {

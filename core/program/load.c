@@ -259,6 +259,7 @@ void programs_wipe(struct programs *all)
 		if (all->program[i].file) {
 			wipe(all->program[i].memory,
 			     all->program[i].memory_size);
+			wipe(all->program[i].file, all->program[i].file_size);
 			wipe_registers(&all->program[i]);
 		}
 	regions_wipe(all);
@@ -296,6 +297,7 @@ static const char *create(struct programs *all, struct program *p,
 	p->mail.slots = p->m.messages;
 	p->mail.stale_ns = SHOJI_STALE_MS * MS;
 	p->file = f->data;
+	p->file_size = f->size;
 	fill(p, 0, p->memory_size);
 	start(all, p);
 	return NULL;

@@ -34,7 +34,8 @@ struct program {
 	struct program_manifest m;
 	u32 id;
 	struct mail_sender self; /* as which it sends messages */
-	const u8 *file;		 /* NULL: there is none, it never runs */
+	u8 *file;		 /* NULL: there is none, it never runs */
+	u64 file_size;
 	struct elf_image elf;
 
 	u8 *memory;
@@ -142,9 +143,10 @@ struct slice {
 
 /* ---- load.c: from files to programs -------------------------------------- */
 
-/* An ELF file in hidden memory that stays there: embedded, or a module. */
+/* An ELF file in hidden memory that stays there until programs_wipe(): embedded,
+ * or a module. */
 struct program_file {
-	const u8 *data;
+	u8 *data;
 	u64 size;
 	const char *name; /* for the log */
 };
@@ -176,7 +178,8 @@ void program_clean(struct programs *all, struct program *p);
 /* Wiped in one go: some microseconds. */
 #define PROGRAM_PIECE (64ULL << 10)
 
-/* On panic, power-off and reset: no memory of any program survives. */
+/* On panic, power-off and reset: no memory of any program survives, nor its
+ * file, which may hold keys. */
 void programs_wipe(struct programs *all);
 
 /* ---- region.c ------------------------------------------------------------- */

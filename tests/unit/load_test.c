@@ -640,6 +640,7 @@ TEST(waits_for_the_other_cpu)
 		EXPECT(!held->memory[0] && !held->memory[(1 << 20) - 1]);
 		EXPECT(!held->cpu.rip && !held->cpu.gpr[GPR_RSP]);
 		EXPECT(!((u8 *)held->xstate)[0]);
+		EXPECT(!file.body[0] && !file.tag);
 		EXPECT(!all.region[1].memory[0x10fff]);
 	}
 }

@@ -267,7 +267,7 @@ static const struct virt_ops ops = {
 
 /* One segment of 3 pages at 401000h, 80h bytes of them from the file, at an
  * offset of 40h in the first. */
-static struct {
+static const struct file {
 	u8 ident[16];
 	u16 type, machine;
 	u32 version;
@@ -277,7 +277,7 @@ static struct {
 	u32 ptype, pflags;
 	u64 offset, vaddr, paddr, filesz, memsz, align;
 	u8 body[0x80];
-} file = {
+} plain = {
 	.ident = { 0x7f, 'E', 'L', 'F', 2, 1, 1 },
 	.type = 2,
 	.machine = 62,
@@ -292,6 +292,7 @@ static struct {
 	.filesz = 0x80,
 	.memsz = 0x2fc0,
 };
+static struct file file; /* which the end wipes, too */
 
 static void start(u8 restart)
 {
@@ -318,6 +319,7 @@ static void start(u8 restart)
 	strcpy(m[1].name, "second");
 	copied.len = 0;
 	copied.rc = -EFAULT;
+	file = plain;
 	memset(file.body, 0x11, sizeof(file.body));
 	pages = realloc(pages, 4 * MEMORY);
 	memset(pages, 0, 4 * MEMORY);

@@ -10,6 +10,7 @@ import time
 
 import monitor
 from case import ROOT, Fail, Volume, case, shoji_image
+from suite import program
 
 MEM = 64                        # MiB: all of it is searched
 
@@ -281,6 +282,11 @@ def check_stopped(t, elf):
                all_halted(m, elf, t.cpus))
         memory = m.memory(0, MEM << 20, t.path("memory"))
     check_gone(t, memory)
+    file = program.contents("victim.elf")
+    for at in range(0, len(file) - 64, 64):
+        piece = file[at:at + 64]
+        t.true(f"the program's file from {at:#x} on is still there",
+               len(set(piece)) < 32 or piece not in memory)
 
 
 def check_gone(t, memory):
@@ -292,7 +298,8 @@ def check_gone(t, memory):
 
 def panic(t, cpu, registers, action="stop"):
     """Returns the log."""
-    elf = shoji_image(f'[panic]\naction = "{action}"\n\n' + ROOT.toml())
+    elf = shoji_image(f'[panic]\naction = "{action}"\n\n' + ROOT.toml() +
+                      program.program("victim"))
     disk = t.boot_disk(TICKS.format(cpu=cpu), shoji=elf)
     steps = [("@@ tick", lambda: break_it(t, elf, cpu, registers(elf)))]
     if action == "stop":
