@@ -25,8 +25,9 @@
  * the page is not ordinary memory.
  *
  * A call never takes longer than one slice (500 us unless configured) beyond its
- * own copying, and comes back at once when an interrupt waits. With interrupts
- * disabled and one waiting, programs do not advance.
+ * own copying, and comes back at once when an interrupt waits; on a CPU without a
+ * timer for that (AMD-V) a program that goes on computes until an interrupt. With
+ * interrupts disabled and one waiting, programs do not advance.
  *
  * ---- messages ----
  *
