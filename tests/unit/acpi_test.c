@@ -399,8 +399,207 @@ TEST(sleep_in_an_ssdt)
 	EXPECT_EQ(a.ecam_base, 0);
 }
 
+/* What is none, is switched off or too short for one is no CPU: overrides of
+ * interrupts may have odd numbers where CPUs have their flags. */
+TEST(what_is_no_cpu)
+{
+	static const struct {
+		u8 len;
+		u8 bytes[16];
+	} entry[] = {
+		{ 8, { 0, 0, 0xe0, 0xfe, 1 } },
+		{ 10, { 2, 10, 0, 9, 9, 0, 0, 0, 0xd } }, /* IRQ 9 */
+		{ 16, { 16, 16, 0, 0, 1, 0, 0, 0, 1 } },
+		{ 8, { 0, 8, 1, 6, 2 } }, /* may come later */
+		{ 7, { 0, 7, 2, 7, 1 } },
+		{ 15, { 9, 15, 0, 0, 8, 0, 0, 0, 1 } },
+		{ 16, { 9, 16, 0, 0, 9, 0, 0, 0, 2 } },
+		{ 2, { 3, 2 } },
+		{ 8, { 0, 8, 5, 10, 1 } }, /* the only one */
+		{ 1, { 0 } },		   /* ends the list */
+		{ 9, { 1, 0, 8, 6, 11, 1 } },
+	};
+	u8 madt[128];
+	u32 len = 0;
+	struct acpi a;
+
+	for (size_t i = 0; i < ARRAY_SIZE(entry); len += entry[i++].len)
+		memcpy(madt + len, entry[i].bytes, entry[i].len);
+	machine_with(2);
+	table(0x7ffe0600, "APIC", madt, len);
+	EXPECT_EQ(acpi_parse(&mem, &a), 0);
+	EXPECT_EQ(a.cpu_count, 1);
+	EXPECT_EQ(a.apic_ids[0], 10);
+}
+
+/* The first of segment 0 whose buses are in order. */
+TEST(the_configuration_window_that_counts)
+{
+	u8 mcfg[8 + 4 * 16] = { 0 };
+	static const struct {
+		u64 base;
+		u8 segment, first, last;
+	} entry[] = {
+		{ 0xa0000000, 1, 0, 255 },
+		{ 0xb0000000, 0, 8, 7 },
+		{ 0x1c0000000, 0, 7, 7 },
+		{ 0xd0000000, 0, 0, 255 },
+	};
+	struct acpi a;
+
+	for (u32 i = 0; i < 4; i++) {
+		store_le64(mcfg + 8 + 16 * i, entry[i].base);
+		mcfg[8 + 16 * i + 8] = entry[i].segment;
+		mcfg[8 + 16 * i + 10] = entry[i].first;
+		mcfg[8 + 16 * i + 11] = entry[i].last;
+	}
+	machine_with(2);
+	table(0x7ffe0800, "MCFG", mcfg, sizeof(mcfg));
+	EXPECT_EQ(acpi_parse(&mem, &a), 0);
+	EXPECT_EQ(a.ecam_base, 0x1c0000000);
+	EXPECT_EQ(a.ecam_first_bus, 7);
+	EXPECT_EQ(a.ecam_last_bus, 7);
+}
+
+static u32 cpus_by_length(u32 len)
+{
+	struct acpi a;
+
+	machine_with(2);
+	store_le32(at(0x7ffe0600) + 4, len);
+	EXPECT_EQ(acpi_parse(&mem, &a), 0);
+	return a.cpu_count;
+}
+
+/* One with a length that nobody has is no table. */
+TEST(believable_lengths)
+{
+	EXPECT_EQ(cpus_by_length(44 + 8 + 8), 2);
+	EXPECT_EQ(cpus_by_length(0x400000), 3);
+	EXPECT_EQ(cpus_by_length(0x400001), 0);
+	EXPECT_EQ(cpus_by_length(0xffffffff), 0);
+	EXPECT_EQ(cpus_by_length(35), 0);
+	EXPECT_EQ(cpus_by_length(0), 0);
+}
+
+/* Whatever was read before: a package that the table's end cuts off is none. */
+TEST(a_package_to_the_end_of_its_table)
+{
+	const u8 *name = dsdt + sizeof(dsdt) - 13;
+	u8 body[256 + 13];
+	struct acpi a;
+
+	for (u32 n = 1; n < 13; n++) {
+		machine_with(2);
+		memset(body, 0xa3, sizeof(body));
+		memcpy(body, name, 13);
+		memset(body, 0xa3, n);
+		memcpy(body + 256, name, n);
+		table(0x7ffe0000, "DSDT", body, 256 + n);
+		EXPECT_EQ(acpi_parse(&mem, &a), 0);
+		/* Two of the four integers are looked at. */
+		EXPECT_EQ(a.sleep[5].valid, n >= 11);
+	}
+}
+
+/* A FADT with one register, and what became of it. */
+static struct acpi with_register(u32 at_, const char *gas)
+{
+	struct acpi a;
+
+	machine_with(2);
+	memcpy(fadt + at_ - 36, gas, 12);
+	table(0x7ffe0400, "FACP", fadt, sizeof(fadt));
+	EXPECT_EQ(acpi_parse(&mem, &a), 0);
+	return a;
+}
+
+TEST(registers_of_sleep)
+{
+	struct acpi a;
+
+	a = with_register(148, "\x01\x20\0\0\0\x18\0\0\0\0\0\0");
+	EXPECT_EQ(a.pm1a_evt, 0x1800);
+	a = with_register(184, "\x01\x10\0\0\x04\x19\0\0\0\0\0\0");
+	EXPECT_EQ(a.pm1b_cnt, 0x1904);
+	a = with_register(172, "\x01\x10\0\0\xff\xff\0\0\0\0\0\0");
+	EXPECT_EQ(a.pm1a_cnt, 0xffff);
+	a = with_register(172, "\x01\x10\0\0\0\0\x01\0\0\0\0\0");
+	EXPECT_EQ(a.pm1a_cnt, 0); /* past the last port */
+	a = with_register(172, "\x00\x10\0\0\x04\x18\0\0\0\0\0\0");
+	EXPECT_EQ(a.pm1a_cnt, 0); /* in memory */
+	machine_with(2);
+	store_le32(fadt + 68 - 36, 0x704);
+	store_le32(fadt + 112 - 36, 0x80a5); /* no reset register */
+	table(0x7ffe0400, "FACP", fadt, sizeof(fadt));
+	EXPECT_EQ(acpi_parse(&mem, &a), 0);
+	EXPECT_EQ(a.pm1b_cnt, 0x704);
+	EXPECT(!a.reset_valid);
+}
+
+/* Nothing but Name, root or none, and _S0_ to _S5_; of a type three bits. */
+TEST(names_of_sleep_states)
+{
+	static const struct {
+		char name[6];
+		bool is_one;
+	} names[] = {
+		{ "\x08_S5_", true },  { "\x08_S0_", true },
+		{ "\x08_S6_", false }, { "\x08_S/_", false },
+		{ "\x08_T5_", false }, { "\x08XS5_", false },
+		{ "\x08_S5X", false }, { "\x14_S5_", false },
+	};
+	struct acpi a;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		u8 body[12] = { 0, 0, 0, 0, 0, 0x12, 6, 4, 0x0a, 13, 0x0a, 14 };
+		bool found = false;
+
+		memcpy(body, names[i].name, 5);
+		machine_with(2);
+		table(0x7ffe0000, "DSDT", body, sizeof(body));
+		EXPECT_EQ(acpi_parse(&mem, &a), 0);
+		for (u32 state = 0; state <= 5; state++) {
+			if (!a.sleep[state].valid)
+				continue;
+			found = true;
+			EXPECT_EQ(a.sleep[state].typ_a, 5);
+			EXPECT_EQ(a.sleep[state].typ_b, 6);
+		}
+		EXPECT_EQ(found, names[i].is_one);
+		EXPECT_EQ(a.sleep[0].valid, i == 1);
+	}
+	machine_with(2);
+	at(0x7ffe0000)[0] = 'X'; /* not where the FADT says */
+	EXPECT_EQ(acpi_parse(&mem, &a), 0);
+	EXPECT(!a.sleep[5].valid);
+}
+
+/* Its extension has a sum of its own: without it only the RSDT counts. */
+TEST(a_half_good_rsdp)
+{
+	struct acpi a;
+
+	machine_with(2);
+	rsdp(0xf5a40, 2, 0x7ffe0b00, 0x7ffe0a00);
+	at(0xf5a40)[33]++;
+	table(0x7ffe0a00, "XSDT", "", 0);
+	EXPECT_EQ(acpi_parse(&mem, &a), 0);
+	EXPECT_EQ(a.pm1a_cnt, 0x604);
+	at(0xf5a40)[33]--;
+	EXPECT_EQ(acpi_parse(&mem, &a), 0);
+	EXPECT_EQ(a.pm1a_cnt, 0);
+	rsdp(0xf5a40, 1, 0x7ffe0b00, 0x7ffe0a00); /* what follows is not its */
+	at(0xf5a40)[33]++;
+	EXPECT_EQ(acpi_parse(&mem, &a), 0);
+	EXPECT_EQ(a.pm1a_cnt, 0x604);
+}
+
 TEST_MAIN(CASE(revision_2), CASE(revision_0), CASE(rsdp_places),
 	  CASE(wrong_checksums_count), CASE(the_root_is_what_it_says),
 	  CASE(lengths_are_bounded), CASE(more_cpus_than_we_take),
 	  CASE(extended_fadt_fields), CASE(reduced_hardware_has_no_pm1),
-	  CASE(sleep_packages), CASE(sleep_in_an_ssdt))
+	  CASE(sleep_packages), CASE(sleep_in_an_ssdt), CASE(what_is_no_cpu),
+	  CASE(the_configuration_window_that_counts), CASE(believable_lengths),
+	  CASE(a_package_to_the_end_of_its_table), CASE(registers_of_sleep),
+	  CASE(names_of_sleep_states), CASE(a_half_good_rsdp))
