@@ -118,7 +118,9 @@ static bool writes_gp(struct vcpu *v, u32 index, u64 value)
 	v->gpr[GPR_RAX] = 0xabcd00000000 | (u32)value;
 	v->gpr[GPR_RDX] = 0xabcd00000000 | value >> 32;
 	v->event.valid = false;
+	v->rip = 0x1000;
 	guest_wrmsr(v, &exit2);
+	EXPECT_EQ(v->rip, v->event.valid ? 0x1000 : 0x1002);
 	return v->event.valid && v->event.vector == VECTOR_GP;
 }
 
@@ -190,7 +192,7 @@ TEST(x2apic_icr_in_xapic_mode)
 {
 	struct vcpu *v = start(false);
 
-	hw.fails = true;
+	hw.fails = icr_taken = true;
 	EXPECT(writes_gp(v, MSR_X2APIC_ICR, 0x1000004500));
 	EXPECT(hw.written);
 }
@@ -252,6 +254,9 @@ TEST(no_debug_store)
 	u64 value;
 
 	hw.value = 0x400850081;
+	EXPECT(!reads_gp(v, MSR_MISC_ENABLE, &value));
+	EXPECT_EQ(value, 0x400850081);
+	fake.features = ~(1U << 21);
 	EXPECT(!reads_gp(v, MSR_MISC_ENABLE, &value));
 	EXPECT_EQ(value, 0x400850081);
 	fake.features = 1U << 21;
@@ -364,7 +369,13 @@ TEST(efer)
 	EXPECT(writes_gp(v, MSR_EFER, EFER_LME | EFER_FFXSR));
 	EXPECT(writes_gp(v, MSR_EFER, EFER_LME | 1ULL << 63));
 	EXPECT_EQ(fake.reg[0][VREG_EFER], 0xd01);
-	fake.id[1].ebx = 0;
+	EXPECT(!writes_gp(v, MSR_EFER, EFER_LME));
+	EXPECT_EQ(fake.reg[0][VREG_EFER], 0x500); /* all but LMA go */
+	fake.reg[0][VREG_CR0] &= ~CR0_PG;
+	fake.reg[0][VREG_EFER] = 0;
+	EXPECT(!writes_gp(v, MSR_EFER, EFER_LME | EFER_LMA));
+	EXPECT_EQ(fake.reg[0][VREG_EFER], 0x100); /* nor does it come */
+	fake.id[1].ebx = 1U << 12;		  /* IBPB: says nothing */
 	hw.fails = true; /* LMSLE by CPUID, but not by the MSR itself */
 	EXPECT(writes_gp(v, MSR_EFER, EFER_LME | EFER_LMSLE));
 	hw.fails = false;

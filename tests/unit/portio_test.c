@@ -203,6 +203,70 @@ TEST(prefixes)
 	EXPECT_EQ(v->gpr[GPR_RCX], 0x10000);
 }
 
+/* One element, whatever is in RCX; and all of it gets there. */
+TEST(without_rep)
+{
+	struct vcpu *v = start(32);
+	struct vmexit exit = io_exit(4, true, false, 4);
+
+	v->gpr[GPR_RSI] = 0x5000;
+	v->gpr[GPR_RCX] = 3;
+	store_le32(fake.ram + 0x5000, 0x12345678);
+	guest_io(v, &exit);
+	EXPECT_EQ(device.elements, 1);
+	EXPECT_EQ(device.last, 0x12345678);
+	EXPECT_EQ(v->gpr[GPR_RSI], 0x5004);
+	EXPECT_EQ(v->gpr[GPR_RCX], 3);
+	exit.io.rep = true;
+	v->rip = 0x1000;
+	store_le32(fake.ram + 0x500c, 0x87654321);
+	guest_io(v, &exit);
+	EXPECT_EQ(device.elements, 4);
+	EXPECT_EQ(device.last, 0x87654321);
+}
+
+/* Without a limit that would stop it there. */
+TEST(address_size_16_in_a_flat_segment)
+{
+	struct vcpu *v = start(32);
+	struct vmexit exit = io_exit(1, false, true, 2);
+
+	v->gpr[GPR_RDI] = 0xfffe;
+	v->gpr[GPR_RCX] = 3;
+	fake.seg[0][SEG_ES].base = 8;
+	guest_io(v, &exit);
+	EXPECT_EQ(device.elements, 2);
+	guest_io(v, &exit);
+	EXPECT_EQ(device.elements, 3);
+	EXPECT_EQ(v->gpr[GPR_RDI], 1);
+	EXPECT_EQ(fake.ram[8], 2);
+	EXPECT_EQ(fake.ram[0x10008], 0);
+}
+
+/* Of the two only the segment is not told. */
+TEST(a_prefix_and_a_known_address_size)
+{
+	static const u8 outs[] = { 0x64, 0x6e };
+	struct vcpu *v = start(32);
+	struct vmexit exit = io_exit(1, true, false, 4);
+
+	exit.io.seg = 0xff;
+	memcpy(fake.ram + 0x1000, outs, sizeof(outs));
+	fake.seg[0][SEG_FS].base = 0x4000;
+	v->gpr[GPR_RSI] = 0x10;
+	fake.ram[0x4010] = 0x77;
+	guest_io(v, &exit);
+	EXPECT_EQ(device.last, 0x77);
+	/* another CPU has changed it: the guest tries again */
+	fake.ram[0x1000] = 0x0f;
+	fake.ram[0x1001] = 0x0b;
+	v->rip = 0x1000;
+	guest_io(v, &exit);
+	EXPECT_EQ(device.elements, 1);
+	EXPECT_EQ(v->rip, 0x1000);
+	EXPECT(!v->event.valid);
+}
+
 /* Without effect in 64-bit code, also behind one that has. */
 TEST(prefixes_in_64_bit_code)
 {
@@ -251,4 +315,6 @@ TEST_MAIN(CASE(single_step), CASE(in_keeps_the_rest_of_rax),
 	  CASE(burst_ends_with_the_page), CASE(nothing_to_repeat),
 	  CASE(address_size_16), CASE(address_size_32), CASE(downwards),
 	  CASE(segment_limit_in_the_burst), CASE(page_fault_before_the_device),
-	  CASE(prefixes), CASE(prefixes_in_64_bit_code))
+	  CASE(without_rep), CASE(address_size_16_in_a_flat_segment),
+	  CASE(a_prefix_and_a_known_address_size), CASE(prefixes),
+	  CASE(prefixes_in_64_bit_code))

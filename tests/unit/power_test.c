@@ -277,6 +277,8 @@ TEST(sleep_is_refused_and_wakes_at_once)
 	EXPECT_EQ(in(0x600, 4), 0x8100);
 	EXPECT_EQ(in(0x601, 1), 0x81);
 	EXPECT_EQ(in(0x600, 1), 0x00);
+	out(0x600, 1, 0x80); /* another status: not the wake's byte */
+	EXPECT_EQ(in(0x600, 2), 0x8100);
 	out(0x600, 2, 0x0100); /* clears something else */
 	EXPECT_EQ(in(0x600, 2), 0x8100);
 	out(0x600, 2, 0x8000);

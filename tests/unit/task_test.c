@@ -393,6 +393,25 @@ TEST(iret_32)
 	EXPECT_EQ(type_of(S_NEW), 11);
 }
 
+/* From all parts of its descriptor. */
+TEST(all_of_a_segment)
+{
+	reset(TASK_JMP);
+	store_le16(m.ram + NEW + 72, S_UDATA); /* ES */
+	put_descriptor(S_UDATA, 0x89abcdef, 0x54321, 0x5f3);
+	EXPECT_EQ(run(), 0);
+	EXPECT_EQ(m.seg[SEG_ES].selector, S_UDATA);
+	EXPECT_EQ(m.seg[SEG_ES].base, 0x89abcdef);
+	EXPECT_EQ(m.seg[SEG_ES].limit, 0x54321);
+	EXPECT_EQ(m.seg[SEG_ES].attr, 0x5f3);
+	reset(TASK_JMP);
+	store_le16(m.ram + NEW + 72, S_UDATA);
+	put_descriptor(S_UDATA, 0x01000000, 0xffffffff, 0xcf3);
+	EXPECT_EQ(run(), 0);
+	EXPECT_EQ(m.seg[SEG_ES].base, 0x01000000);
+	EXPECT_EQ(m.seg[SEG_ES].limit, 0xffffffff);
+}
+
 TEST(call_and_return)
 {
 	reset(TASK_CALL);
@@ -798,9 +817,10 @@ TEST(random_tables)
 	EXPECT(faults > 5000);
 }
 
-TEST_MAIN(CASE(jump_32), CASE(call_32), CASE(iret_32), CASE(call_and_return),
-	  CASE(gate_pushes_error_code), CASE(error_code_outside_of_stack),
-	  CASE(to_16_bits), CASE(from_16_bits), CASE(error_code_16),
+TEST_MAIN(CASE(jump_32), CASE(call_32), CASE(iret_32), CASE(all_of_a_segment),
+	  CASE(call_and_return), CASE(gate_pushes_error_code),
+	  CASE(error_code_outside_of_stack), CASE(to_16_bits),
+	  CASE(from_16_bits), CASE(error_code_16),
 	  CASE(user_task_with_local_segment), CASE(conforming_code),
 	  CASE(virtual_8086), CASE(reserved_flags), CASE(debug_trap), CASE(cr3),
 	  CASE(new_tss_selector), CASE(new_tss_descriptor), CASE(old_tss),
