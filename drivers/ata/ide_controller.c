@@ -133,7 +133,8 @@ static enum answer identify(const struct ide_ports *p, u8 unit, u8 *data,
 
 	hw_out(p->base + ATA_DEVICE, 1, device);
 	st = wait_ready(p);
-	if (st & ATA_BSY)
+	/* With data to move it, or its sibling, has not heard of this. */
+	if (st & (ATA_BSY | ATA_DRQ))
 		return NO_ANSWER;
 	if ((!st && !packet_signature(p)) ||
 	    (hw_in(p->base + ATA_DEVICE, 1) ^ device) & ATA_DEV1)

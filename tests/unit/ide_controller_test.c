@@ -228,10 +228,11 @@ CHILD_TEST(machine, a_disk_that_does_not_say_who_it_is)
 		EXPECT_EQ(ide_start(&filter, &options), 0);
 		EXPECT_EQ(model.dev[0].command, 0xEC);
 		model.dev[0].status = 0x50;
-		/* the other is not asked while the first has data */
-		EXPECT_EQ(seen_count, (i + 1) * (ends[i] & 8 ? 1 : 2));
+		/* the other cannot be asked while the first has data */
+		EXPECT_EQ(seen_count, (i + 1) * 2);
 		for (int k = 0; k < seen_count; k++)
-			EXPECT_EQ(seen[k].silent, seen[k].unit == 0);
+			EXPECT_EQ(seen[k].silent,
+				  seen[k].unit == 0 || ends[i] & 8);
 	}
 	EXPECT(!claimed);
 }
@@ -257,6 +258,21 @@ CHILD_TEST(machine, a_silent_disk_is_closed)
 	}
 	guest_command(0xEC);
 	EXPECT_EQ(model.dev[0].command, 0xEC);
+}
+
+/* Its sibling cannot be asked then, and may be the protected disk, too. */
+CHILD_TEST(machine, a_disk_behind_a_silent_one_is_closed)
+{
+	wanted = 1;
+	model.dev[0].mute = 0x49;
+	EXPECT_EQ(ide_start(&filter, &options), 0);
+	EXPECT_EQ(seen_count, 2);
+	EXPECT(seen[1].silent && seen[1].unit == 1);
+	model.dev[0].status = 0x50;
+	guest_out(ATA_DEVICE, 0xF0);
+	guest_command(0xCA);
+	EXPECT_EQ(model.dev[1].status, 0x41);
+	EXPECT_EQ(model.dev[1].command, 0);
 }
 
 /* After a reset, with half of the signature, it is what has no disk. */
@@ -910,14 +926,16 @@ TEST_MAIN(CASE(says_who_the_disk_is), CASE(offers_both_units),
 	  CASE(no_memory), CASE(a_controller_that_is_not_ours),
 	  CASE(geometry_of_the_disk), CASE(reads_by_dma),
 	  CASE(a_disk_that_does_not_say_who_it_is),
-	  CASE(a_silent_disk_is_closed), CASE(sector_size_not_handled),
-	  CASE(switched_off), CASE(stays_what_it_was),
-	  CASE(without_registers_in_memory), CASE(mode_after_a_reset),
-	  CASE(native_mode_after_a_reset), CASE(the_first_bar_in_memory),
-	  CASE(registers_of_other_makers), CASE(a_channel_keeps_its_ports),
-	  CASE(channels_of_other_makers), CASE(a_status_that_is_none),
-	  CASE(a_device_that_stays_busy), CASE(the_function_beside),
-	  CASE(registers_that_cannot_be_guarded), CASE(no_bus_master),
-	  CASE(too_many_controllers), CASE(one_controller_too_many),
-	  CASE(what_is_configured), CASE(a_disk_without_them),
-	  CASE(held_while_ports_are_off), CASE(the_secondary_channel_is_held))
+	  CASE(a_silent_disk_is_closed),
+	  CASE(a_disk_behind_a_silent_one_is_closed),
+	  CASE(sector_size_not_handled), CASE(switched_off),
+	  CASE(stays_what_it_was), CASE(without_registers_in_memory),
+	  CASE(mode_after_a_reset), CASE(native_mode_after_a_reset),
+	  CASE(the_first_bar_in_memory), CASE(registers_of_other_makers),
+	  CASE(a_channel_keeps_its_ports), CASE(channels_of_other_makers),
+	  CASE(a_status_that_is_none), CASE(a_device_that_stays_busy),
+	  CASE(the_function_beside), CASE(registers_that_cannot_be_guarded),
+	  CASE(no_bus_master), CASE(too_many_controllers),
+	  CASE(one_controller_too_many), CASE(what_is_configured),
+	  CASE(a_disk_without_them), CASE(held_while_ports_are_off),
+	  CASE(the_secondary_channel_is_held))
