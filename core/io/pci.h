@@ -72,7 +72,7 @@ struct pci_claim {
 	u32 mask[6];
 	u8 high;
 	u8 sizing;
-	u16 power; /* where its power state is; 0: it has none */
+	u16 kept[3]; /* registers with bits that stay 0; 0: none */
 };
 
 /* Calls @found for each function of the machine, in ascending order. */

@@ -13,6 +13,20 @@
 #define BAR_TYPE_64 0x4u
 #define DECODE	    (PCI_COMMAND_IO | PCI_COMMAND_MEMORY)
 
+/* Bits in capabilities' registers that stay 0. In D0 alone a function decodes
+ * anything, and which states it has only the hardware knows: it ignores the
+ * others. By a reset of its own (PCIe 3.0, 6.6.2) it would cease to decode. */
+static const struct {
+	u8 cap, reg;
+	u16 bits;
+} kept[] = {
+	{ PCI_CAP_POWER, PCI_POWER_CONTROL, PCI_POWER_STATE },
+	{ PCI_CAP_EXPRESS, 8, 0x8000 },
+	{ 0x13, 4, 0x0001 }, /* Advanced Capabilities, an ECN of PCI 3.0 */
+};
+static_assert(ARRAY_SIZE(kept) == ARRAY_SIZE(((struct pci_claim *)0)->kept),
+	      "one place for each");
+
 static u16 command_read(const struct pci_claim *c)
 {
 	return (u16)pci_config_read(c->addr, PCI_COMMAND, 2);
@@ -105,8 +119,11 @@ void pci_bar_init(struct pci_claim *c)
 	unsigned int count = bar_count(c);
 	u16 command = command_read(c);
 
-	c->power = pci_capability(c->addr, PCI_CAP_POWER);
-	c->power += c->power ? PCI_POWER_CONTROL : 0;
+	for (u32 i = 0; i < ARRAY_SIZE(kept); i++) {
+		u16 cap = pci_capability(c->addr, kept[i].cap);
+
+		c->kept[i] = cap ? cap + kept[i].reg : 0;
+	}
 	command_write(c, command & ~DECODE);
 	for (unsigned int n = 0; n < count;)
 		n += bar_size(c, n, count);
@@ -217,10 +234,9 @@ void pci_bar_access(struct pci_claim *c, struct pci_io *io)
 {
 	int n = bar_of(c, io);
 
-	/* In D0 it stays: elsewhere it decodes nothing, and which states it has
-	 * only the hardware knows. It ignores the others. */
-	if (io->write && c->power && io->reg == c->power)
-		io->value &= ~PCI_POWER_STATE;
+	for (u32 i = 0; i < ARRAY_SIZE(kept); i++)
+		if (io->write && c->kept[i] && io->reg / 4 == c->kept[i] / 4)
+			io->value &= ~((u32)kept[i].bits >> 8 * (io->reg % 4));
 	if (n >= 0 && io->write)
 		bar_write(c, (unsigned int)n, io);
 	else if (n >= 0 && (c->sizing >> n & 1))

@@ -22,6 +22,8 @@ enum pci_reg {
 #define PCI_POWER_CONTROL 4    /* its register, of 4 bytes */
 #define PCI_POWER_STATE	  0x3u /* 0: D0, where alone a function decodes BARs */
 
+#define PCI_CAP_EXPRESS	  0x10 /* PCIe 3.0, 7.8 */
+
 /* What a register of 4 bytes becomes by the write @io. */
 static inline u32 pci_merge(u32 old, const struct pci_io *io)
 {

@@ -12,6 +12,9 @@
 #define IO_WINDOW_HIGH 0x30
 #define CONTROL	       0x3C /* its upper half */
 #define ISA_ENABLE     0x00040000
+#define BUS_RESET      0x00400000
+#define LINK_CONTROL   0x10 /* PCIe 3.0, 7.8.7 */
+#define LINK_DISABLE   0x10
 
 struct window { /* first to last; none if they are the other way around */
 	u64 first, last;
@@ -20,7 +23,8 @@ struct window { /* first to last; none if they are the other way around */
 struct bridge {
 	u16 command;
 	bool asleep;
-	bool isa; /* of each 1 KiB of ports, only the first 256 pass */
+	bool resets; /* what is below */
+	bool isa;    /* of each 1 KiB of ports, only the first 256 pass */
 	struct window ports, memory, prefetchable;
 };
 
@@ -58,11 +62,16 @@ static void bridge_read(struct pci_addr addr, const struct pci_io *io,
 			struct bridge *b)
 {
 	u16 power = pci_capability(addr, PCI_CAP_POWER);
+	u16 link = pci_capability(addr, PCI_CAP_EXPRESS);
+	u32 control = reg_read(addr, CONTROL, io);
 
 	b->command = (u16)reg_read(addr, PCI_COMMAND, io);
 	b->asleep = power && reg_read(addr, power + PCI_POWER_CONTROL, io) &
 				     PCI_POWER_STATE;
-	b->isa = reg_read(addr, CONTROL, io) & ISA_ENABLE;
+	b->isa = control & ISA_ENABLE;
+	b->resets = control & BUS_RESET ||
+		    (link &&
+		     reg_read(addr, link + LINK_CONTROL, io) & LINK_DISABLE);
 	ports_read(b, reg_read(addr, IO_WINDOW, io),
 		   reg_read(addr, IO_WINDOW_HIGH, io));
 	b->memory = memory_window(reg_read(addr, MEMORY_WINDOW, io), 0, 0);
@@ -94,6 +103,8 @@ bool pci_bridge_cuts_off(const struct pci_io *io, const struct pci_claim *c)
 
 	bridge_read(io->addr, NULL, &now);
 	bridge_read(io->addr, io, &then);
+	if (then.resets && !now.resets)
+		return true;
 	for (u32 n = 0; n < ARRAY_SIZE(c->bars); n++)
 		if (c->bars[n].size && c->bars[n].enabled &&
 		    passes(&now, &c->bars[n]) && !passes(&then, &c->bars[n]))

@@ -8,7 +8,8 @@
 /*
  * True if @io, a write to a bridge on the way to @claim, takes out of its
  * windows a BAR that is decoded: then another device could be made to answer
- * in the function's place.
+ * in the function's place. Or one that resets the function, which may come
+ * back with other ports and disks than firmware has given it.
  */
 bool pci_bridge_cuts_off(const struct pci_io *io,
 			 const struct pci_claim *claim);

@@ -89,6 +89,10 @@ static void make_machine(void)
 	nic->config[6] = 0x10;
 	nic->config[0x34] = 0xdc;
 	nic->config[0xdc] = 1; /* power management */
+	nic->config[0xdd] = 0xe4;
+	nic->config[0xe4] = 0x10; /* PCI Express */
+	nic->config[0xe5] = 0xf0;
+	nic->config[0xf0] = 0x13; /* advanced features */
 	nic->bar_mask[0] = 0xfffe0000;
 	store_le32(nic->config + 0x10, 0xfeb80000);
 	nic->bar_mask[1] = 0xffffffc0;
@@ -317,6 +321,21 @@ CHILD_TEST(as_behind_a_bridge, a_bridge_does_not_cut_off)
 	far_write(0x10, 4, 0xe001);
 	EXPECT(!bridge_lost(4, 1, 2));
 	EXPECT(!bridge_lost(0x44, 2, 3));
+}
+
+/* Switched off or not, it would come back as nobody has set it up. */
+CHILD_TEST(as_behind_a_bridge, a_bridge_does_not_reset)
+{
+	bridge->config[0x41] = 0x50;
+	bridge->config[0x50] = 0x10;
+	far_write(4, 2, 0);
+	EXPECT(bridge_lost(0x3e, 2, 0x40));
+	EXPECT(bridge_lost(0x3c, 4, 0x00400000));
+	EXPECT(!bridge_lost(0x3e, 2, 0x80));
+	EXPECT(!bridge_lost(0x3c, 1, 0x40));
+	EXPECT(bridge_lost(0x60, 2, 0x10));
+	EXPECT(!bridge_lost(0x60, 2, 0x20));
+	EXPECT(!bridge_lost(0x62, 2, 0x10));
 }
 
 /* Whatever else there is behind it, and a bridge to elsewhere. */
@@ -633,6 +652,21 @@ TEST(stays_awake)
 	EXPECT(told[0] && told[1] && told[2]);
 }
 
+/* PCIe 3.0, 6.6.2: by a reset of its own it would cease to decode, unseen. */
+TEST(is_not_reset)
+{
+	guest_write(3, 0, 0xec, 2, 0x8001);
+	EXPECT_EQ(load_le16(nic->config + 0xec), 0x0001);
+	guest_write(3, 0, 0xed, 1, 0x81);
+	EXPECT_EQ(load_le16(nic->config + 0xec), 0x0101);
+	guest_write(3, 0, 0xec, 4, 0x8000ffff);
+	EXPECT_EQ(load_le32(nic->config + 0xec), 0x80007fff);
+	guest_write(3, 0, 0xf4, 1, 3);
+	EXPECT_EQ(nic->config[0xf4], 2);
+	guest_write(3, 0, 0xf4, 4, 0x0101);
+	EXPECT_EQ(load_le32(nic->config + 0xf4), 0x0100);
+}
+
 TEST(driver_decides)
 {
 	config_verdict = DENY;
@@ -941,14 +975,15 @@ TEST_MAIN(CASE(scan_in_order), CASE(scan_of_all_buses),
 	  CASE(no_window_of_the_guest), CASE(bridges_that_cannot_be_watched),
 	  CASE(neighbours_stay), CASE(other_bridges_have_no_window),
 	  CASE(a_guard_alone), CASE(one_function_by_any_number),
-	  CASE(a_bridge_does_not_cut_off), CASE(other_bridges_open_and_close),
-	  CASE(claim_sizes_the_bars), CASE(unclaimed_passes),
-	  CASE(sizing_does_not_move), CASE(sizing_of_many_at_once),
-	  CASE(moving_while_enabled), CASE(enable_bits),
-	  CASE(held_while_written), CASE(place_refused),
-	  CASE(one_place_refused), CASE(stays_awake), CASE(driver_decides),
-	  CASE(odd_accesses), CASE(concealed), CASE(window),
-	  CASE(the_way_to_a_function_stays), CASE(no_way_to_a_function),
-	  CASE(guarded), CASE(drivers_and_guest_at_once),
-	  CASE(windows_that_cannot_be_watched), CASE(other_shapes_of_bars),
-	  CASE(fewer_bars), CASE(more_functions_than_fit))
+	  CASE(a_bridge_does_not_cut_off), CASE(a_bridge_does_not_reset),
+	  CASE(other_bridges_open_and_close), CASE(claim_sizes_the_bars),
+	  CASE(unclaimed_passes), CASE(sizing_does_not_move),
+	  CASE(sizing_of_many_at_once), CASE(moving_while_enabled),
+	  CASE(enable_bits), CASE(held_while_written), CASE(place_refused),
+	  CASE(one_place_refused), CASE(stays_awake), CASE(is_not_reset),
+	  CASE(driver_decides), CASE(odd_accesses), CASE(concealed),
+	  CASE(window), CASE(the_way_to_a_function_stays),
+	  CASE(no_way_to_a_function), CASE(guarded),
+	  CASE(drivers_and_guest_at_once), CASE(windows_that_cannot_be_watched),
+	  CASE(other_shapes_of_bars), CASE(fewer_bars),
+	  CASE(more_functions_than_fit))
