@@ -197,10 +197,12 @@ class Test:
 
     def make_boot(self, tree, boot, elf, kernel, cmdline, modules, disk_id):
         files = dict(modules)
-        if kernel == "tiny":
-            files["vmlinuz"] = guest.tiny_kernel()
-        else:
+        if kernel == "debian":
             files["vmlinuz"], files["initrd"] = guest.debian_kernel()
+        else:
+            files["vmlinuz"] = guest.tiny_kernel()
+        if kernel == "xen":
+            files["xen"] = guest.xen(self.path("xen"))
         if elf:
             files["shoji.elf"] = elf
         # Bochs loses the wake-up from MWAIT with several CPUs
@@ -211,6 +213,9 @@ class Test:
                  f"init=/sbin/init console=ttyS1,115200 panic=-1 {cmdline}")
         if "initrd" in files:
             linux += "\ninitrd /boot/initrd"
+        if "xen" in files:
+            linux = (f"multiboot2 /boot/xen {cmdline}\n"
+                     "module2 /boot/vmlinuz")
         shoji = "\n".join(["multiboot2 /boot/shoji.elf"] +
                           [f"module2 /boot/{m} {m}" for m in modules])
         image.boot_tree(tree, files, image.grub_cfg(

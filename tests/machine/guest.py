@@ -251,28 +251,49 @@ def debian_kernel():
     return (os.path.join(folder, "vmlinuz"), os.path.join(folder, "initrd"))
 
 
+def xen(folder):
+    """The path of Debian's Xen, unpacked in the new folder @folder."""
+    package = newest("xen-system-amd64", "xen-hypervisor-")
+    packed = glob.glob(os.path.join(unpacked(package, folder),
+                                    "boot/xen-*.gz"))[0]
+    subprocess.run(["gunzip", packed], check=True)
+    return packed[:-len(".gz")]
+
+
 def debian_package():
-    out = subprocess.run(["apt-cache", "depends", "linux-image-amd64"],
+    return newest("linux-image-amd64", "linux-image-")
+
+
+def newest(package, prefix):
+    """The package with a version in its name that @package stands for."""
+    out = subprocess.run(["apt-cache", "depends", package],
                          check=True, stdout=subprocess.PIPE).stdout.decode()
-    return re.search(r"Depends: (linux-image-\S+)", out).group(1)
+    return re.search(rf"Depends: ({prefix}\S+)", out).group(1)
 
 
 def fetch_debian(package, folder):
     tmp = f"{folder}.{os.getpid()}"
-    tree = os.path.join(tmp, "tree")
-    shutil.rmtree(tmp, ignore_errors=True)      # of one that broke off
-    os.makedirs(tree)
-    subprocess.run(["apt-get", "-q", "download", package], cwd=tmp, check=True,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deb = glob.glob(os.path.join(tmp, "*.deb"))[0]
-    subprocess.run(["dpkg-deb", "-x", deb, tree], check=True)
+    tree = unpacked(package, tmp)
     shutil.copy(glob.glob(os.path.join(tree, "boot/vmlinuz-*"))[0],
                 os.path.join(tmp, "vmlinuz"))
     debian_initrd(tree, tmp)
     shutil.rmtree(tree)
-    os.unlink(deb)
     shutil.rmtree(folder, ignore_errors=True)
     os.rename(tmp, folder)
+
+
+def unpacked(package, folder):
+    """The files of a Debian package, in a tree in the new folder @folder."""
+    tree = os.path.join(folder, "tree")
+    shutil.rmtree(folder, ignore_errors=True)   # of one that broke off
+    os.makedirs(tree)
+    subprocess.run(["apt-get", "-q", "download", package], cwd=folder,
+                   check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+    deb = glob.glob(os.path.join(folder, "*.deb"))[0]
+    subprocess.run(["dpkg-deb", "-x", deb, tree], check=True)
+    os.unlink(deb)
+    return tree
 
 
 def debian_initrd(tree, folder):

@@ -2,4 +2,4 @@
 
 from suite import (ahci, atapi, boot, build, calls, demo, disk,         # noqa: F401
                    hostile, install, invisible, latency, power, program,
-                   refuse, sdk, secrets, sign)
+                   refuse, sdk, secrets, sign, xen)
