@@ -211,6 +211,18 @@ static bool cuts_off(const struct pci_io *io)
 	return false;
 }
 
+bool pci_reaches(const struct pci_claim *claim, const struct pci_bar *bar)
+{
+	for (u32 i = 0; i < pci.count; i++) {
+		struct function *f = &pci.functions[i];
+
+		if (f->leads && is_below(claim->addr, f->addr) &&
+		    !pci_bridge_passes(f->addr, bar))
+			return false;
+	}
+	return true;
+}
+
 static enum verdict judge(const struct function *f, struct pci_io *io)
 {
 	if (f->concealed)
@@ -492,10 +504,17 @@ static int mediate_start(struct pci_addr addr, struct pci_claim *claim)
 
 int pci_claim(struct pci_claim *claim)
 {
+	int err;
+
 	if (!read_id(claim->addr, &claim->id))
 		return -ENODEV;
 	pci_bar_init(claim);
-	return mediate_start(claim->addr, claim);
+	err = mediate_start(claim->addr, claim);
+	for (u32 n = 0; n < ARRAY_SIZE(claim->bars); n++)
+		if (claim->bars[n].enabled &&
+		    !pci_reaches(claim, &claim->bars[n]))
+			claim->outside |= (u8)(1u << n);
+	return err;
 }
 
 int pci_guard(struct pci_addr addr, u16 reg, u16 len)

@@ -72,6 +72,7 @@ struct pci_claim {
 	u32 mask[6];
 	u8 high;
 	u8 sizing;
+	u8 outside;  /* BARs that firmware has behind no bridge's window */
 	u16 kept[3]; /* registers with bits that stay 0; 0: none */
 };
 
@@ -89,7 +90,8 @@ void pci_scan(void (*found)(void *ctx, struct pci_addr addr,
  * A guest cannot take a mediated function away from its address: the bus
  * numbers of the bridges above it, and the place of the memory-mapped window
  * where a register of the host bridge tells it, can no longer be changed. Nor
- * do those bridges cut it off from where it decodes.
+ * do those bridges cut it off from where it decodes, and it decodes nothing
+ * that they do not let through.
  */
 int pci_claim(struct pci_claim *claim) must_check;
 

@@ -144,6 +144,16 @@ static u32 bar_visible(const struct pci_claim *c, unsigned int n)
 	return c->raw[n];
 }
 
+/* Tells of BAR @n; true if it must not be decoded. What no bridge lets through
+ * would be answered by another device, and be taken for the function's. */
+static bool tell(struct pci_claim *c, unsigned int n)
+{
+	if (c->bars[n].enabled && !(c->outside >> n & 1) &&
+	    !pci_reaches(c, &c->bars[n]))
+		return true;
+	return c->bar_changed && c->bar_changed(c->ctx, n);
+}
+
 /* Tells of all BARs that @bits of the command register switch; returns the
  * bits that must not be set. */
 static u16 tell_switched(struct pci_claim *c, u16 bits, u16 command)
@@ -154,7 +164,7 @@ static u16 tell_switched(struct pci_claim *c, u16 bits, u16 command)
 		if (!c->bars[n].size || !(bits & bar_decode(&c->bars[n])))
 			continue;
 		bar_update(c, n, command);
-		if (c->bar_changed && c->bar_changed(c->ctx, n))
+		if (tell(c, n))
 			refused |= bar_decode(&c->bars[n]);
 	}
 	return refused;
@@ -170,7 +180,7 @@ static void bar_move(struct pci_claim *c, unsigned int n, unsigned int low)
 	if (on)
 		command_write(c, command & ~decode);
 	bar_update(c, low, command);
-	if (on && c->bar_changed && c->bar_changed(c->ctx, low)) {
+	if (on && tell(c, low)) {
 		command &= ~decode;
 		tell_switched(c, decode, command);
 	}

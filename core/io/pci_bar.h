@@ -33,6 +33,9 @@ static inline u32 pci_merge(u32 old, const struct pci_io *io)
 	return (old & ~mask) | (io->value << shift & mask);
 }
 
+/* Whether all bridges above let through what is for @bar (pci.c). */
+bool pci_reaches(const struct pci_claim *claim, const struct pci_bar *bar);
+
 /* Sizes the function's BARs and fills claim->bars. */
 void pci_bar_init(struct pci_claim *claim);
 

@@ -97,6 +97,14 @@ static bool passes(const struct bridge *b, const struct pci_bar *bar)
 	       (holds(&b->memory, bar) || holds(&b->prefetchable, bar));
 }
 
+bool pci_bridge_passes(struct pci_addr addr, const struct pci_bar *bar)
+{
+	struct bridge b;
+
+	bridge_read(addr, NULL, &b);
+	return passes(&b, bar);
+}
+
 bool pci_bridge_cuts_off(const struct pci_io *io, const struct pci_claim *c)
 {
 	struct bridge now, then;

@@ -14,4 +14,7 @@
 bool pci_bridge_cuts_off(const struct pci_io *io,
 			 const struct pci_claim *claim);
 
+/* Whether the bridge at @addr lets through what is for @bar, if it decodes. */
+bool pci_bridge_passes(struct pci_addr addr, const struct pci_bar *bar);
+
 #endif

@@ -249,7 +249,7 @@ CHILD_TEST(as_made, one_function_by_any_number)
 
 static struct pci_claim far_claim = { .addr = { 0, 1, 2, 0 } };
 
-static void as_behind_a_bridge(void)
+static void claim_behind(u32 window)
 {
 	behind->config[4] = 7;
 	behind->bar_mask[0] = 0xfff0;
@@ -261,9 +261,19 @@ static void as_behind_a_bridge(void)
 	bridge->config[0x34] = 0x40;
 	bridge->config[0x40] = 1; /* power management */
 	store_le32(bridge->config + 0x1c, 0xd1d1);
-	store_le32(bridge->config + 0x20, 0xfe10fe10);
+	store_le32(bridge->config + 0x20, window);
 	store_le32(bridge->config + 0x24, 0x0001fff1);
 	EXPECT_EQ(pci_claim(&far_claim), 0);
+}
+
+static void as_behind_a_bridge(void)
+{
+	claim_behind(0xfe10fe10);
+}
+
+static void as_behind_no_window(void)
+{
+	claim_behind(0x0000fff0);
 }
 
 /* What the guest writes to the bridge, and whether it is lost. */
@@ -321,6 +331,42 @@ CHILD_TEST(as_behind_a_bridge, a_bridge_does_not_cut_off)
 	far_write(0x10, 4, 0xe001);
 	EXPECT(!bridge_lost(4, 1, 2));
 	EXPECT(!bridge_lost(0x44, 2, 3));
+}
+
+/* Nor is one in the way of what is switched on: off, the windows may move. */
+CHILD_TEST(as_behind_a_bridge, what_no_bridge_passes_stays_off)
+{
+	far_write(4, 2, 5);
+	EXPECT(!bridge_lost(0x20, 4, 0x0000fff0));
+	far_write(4, 2, 7);
+	EXPECT_EQ(behind->config[4], 5);
+	EXPECT(far_claim.bars[0].enabled && !far_claim.bars[5].enabled);
+	EXPECT(!bridge_lost(0x20, 4, 0xfe10fe10));
+	far_write(4, 2, 7);
+	EXPECT_EQ(behind->config[4], 7);
+	EXPECT(far_claim.bars[5].enabled);
+	EXPECT(bridge_lost(0x20, 4, 0x0000fff0));
+	far_write(0x24, 4, 0xfe200000);
+	EXPECT_EQ(load_le32(behind->config + 0x24), 0xfe200000);
+	EXPECT_EQ(behind->config[4], 5);
+	EXPECT(!far_claim.bars[5].enabled);
+	far_write(0x10, 4, 0xe001);
+	EXPECT_EQ(behind->config[4], 4);
+	EXPECT(!bridge_lost(0x44, 2, 3));
+	far_write(0x10, 4, 0xd001);
+	far_write(4, 2, 5);
+	EXPECT_EQ(behind->config[4], 4); /* it sleeps */
+}
+
+/* Some bridges let through, too, what nobody else answers to. */
+CHILD_TEST(as_behind_no_window, what_firmware_had_behind_no_window_goes_on)
+{
+	far_write(4, 2, 0);
+	far_write(4, 2, 7);
+	EXPECT_EQ(behind->config[4], 7);
+	EXPECT(far_claim.bars[5].enabled);
+	far_write(0x10, 4, 0xe001);
+	EXPECT_EQ(behind->config[4], 6);
 }
 
 /* Switched off or not, it would come back as nobody has set it up. */
@@ -976,6 +1022,8 @@ TEST_MAIN(CASE(scan_in_order), CASE(scan_of_all_buses),
 	  CASE(neighbours_stay), CASE(other_bridges_have_no_window),
 	  CASE(a_guard_alone), CASE(one_function_by_any_number),
 	  CASE(a_bridge_does_not_cut_off), CASE(a_bridge_does_not_reset),
+	  CASE(what_no_bridge_passes_stays_off),
+	  CASE(what_firmware_had_behind_no_window_goes_on),
 	  CASE(other_bridges_open_and_close), CASE(claim_sizes_the_bars),
 	  CASE(unclaimed_passes), CASE(sizing_does_not_move),
 	  CASE(sizing_of_many_at_once), CASE(moving_while_enabled),

@@ -342,14 +342,17 @@ class Far(Volume):
 
 FAR_BRIDGE = """
 bridge=/sys/bus/pci/devices/0000:00:04.0/config
-part() {
-	dd if=$bridge bs=1 skip=$1 count=$2 2>/dev/null | md5sum
+hba=/sys/bus/pci/devices/0000:01:00.0/config
+get() {
+	dd if=$1 bs=1 skip=$2 count=$3 2>/dev/null
+}
+put() {
+	dd of=$1 bs=1 seek=$2 conv=notrunc 2>/dev/null
 }
 lost() {
-	part $1 $3 >/tmp/before
-	printf "$2" | dd of=$bridge bs=1 seek=$1 conv=notrunc 2>/dev/null
-	part $1 $3 >/tmp/after
-	cmp -s /tmp/before /tmp/after
+	get $bridge $1 $3 >/tmp/before
+	printf "$2" | put $bridge $1
+	get $bridge $1 $3 | cmp -s - /tmp/before
 }
 dd if=/dev/zero bs=64k count=16 2>/dev/null | tr '\\000' F >/tmp/written
 check write dd if=/tmp/written of=/dev/sdb bs=64k oflag=direct
@@ -357,6 +360,15 @@ check command lost 4 '\\000' 1
 check window lost 32 '\\360\\377\\000\\000' 4
 check buses lost 24 '\\000\\002\\002' 3
 check elsewhere eval '! lost 60 x 1'
+get $bridge 32 4 >/tmp/window
+get $hba 4 2 >/tmp/on
+printf '\004\000' | put $hba 4
+check closed eval '! lost 32 "\360\377\000\000" 4'
+put $hba 4 </tmp/on
+check off eval '! get $hba 4 2 | cmp -s - /tmp/on'
+put $bridge 32 </tmp/window
+put $hba 4 </tmp/on
+check on eval 'get $hba 4 2 | cmp -s - /tmp/on'
 check read dd if=/dev/sdb of=/tmp/read bs=64k count=16 iflag=direct
 check same cmp /tmp/read /tmp/written
 """
