@@ -18,7 +18,8 @@ struct fake_fn {
 	u8 config[4096];
 	u32 bar_mask[6]; /* writable bits; flags are in config already */
 	unsigned int accesses;
-	bool echoes; /* answers to all numbers of functions */
+	const u8 *writable; /* the bits of 256 registers, if not NULL */
+	bool echoes;	    /* answers to all numbers of functions */
 };
 
 static struct fake_fn fake_fns[11];
@@ -85,8 +86,10 @@ static inline void fake_write_byte(struct fake_fn *f, u16 reg, u8 v)
 		return; /* read-only */
 	if (reg >= 0x10 && reg < 0x28 && (f->config[0x0e] & 0x7f) == 0)
 		mask = (u8)(f->bar_mask[(reg - 0x10) / 4] >> 8 * (reg % 4));
+	if (f->writable && reg < 256)
+		mask &= f->writable[reg];
 	if (reg == 6 || reg == 7) /* status: write one to clear */
-		f->config[reg] &= (u8)~v;
+		f->config[reg] &= (u8) ~(v & mask);
 	else
 		f->config[reg] = (f->config[reg] & (u8)~mask) | (v & mask);
 }
