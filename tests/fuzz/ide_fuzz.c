@@ -30,7 +30,7 @@ static const struct ide_guest guest = {
 	.unit = { .dev = &dev, .sector_size = 512, .geometry = { 16, 63 } },
 	.command = command,
 	.acts = { GUEST_COMMAND, GUEST_PRD, GUEST_ENGINE, GUEST_BURST,
-		  GUEST_PORT, GUEST_PORT, GUEST_PORT, GUEST_PORT },
+		  GUEST_PORT, GUEST_PORT, GUEST_PORT, GUEST_SWITCH },
 };
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)

@@ -6,6 +6,8 @@
 #include "core/lib/range.h"
 
 static const struct ide_unit *protected;
+static struct ide_channel channel;
+static bool off; /* the controller decodes nothing */
 
 static void check_write(u64 lba, const u8 *data)
 {
@@ -30,7 +32,6 @@ void guest_power_on(void)
 /* Hooks stay in the list for ever: the channel is used again. */
 static struct ide_channel *new_channel(void)
 {
-	static struct ide_channel channel;
 	struct ide_channel *ch = &channel;
 	struct port_hook command, control, engine, prd;
 
@@ -48,6 +49,13 @@ static struct ide_channel *new_channel(void)
 	return ch;
 }
 
+static void guest_switch(bool on)
+{
+	off = !on;
+	ide_channel_place(&channel, on ? MODEL_BASE : 0, on ? MODEL_CTL : 0,
+			  on ? MODEL_BM : 0);
+}
+
 void guest_start(const struct ide_guest *g)
 {
 	static bool hooked;
@@ -61,7 +69,23 @@ void guest_start(const struct ide_guest *g)
 		abort();
 	hooked = true;
 	model.scratch = (u32)ch->dma.empty_pa + 8;
-	ide_channel_place(ch, MODEL_BASE, MODEL_CTL, MODEL_BM);
+	guest_switch(true);
+}
+
+void guest_access(const struct port_io *io)
+{
+	bool hooked = false;
+
+	if (off)
+		return;
+	for (u16 port = io->port; port < io->port + io->size; port++)
+		hooked |= port_bitmap()[port / 8] >> port % 8 & 1;
+	if (hooked)
+		port_access(io);
+	else if (io->write)
+		hw_outs(io->port, io->size, io->data, io->count);
+	else
+		hw_ins(io->port, io->size, io->data, io->count);
 }
 
 void guest_port(u8 which, u8 size, bool write, u32 count, u32 value)
@@ -74,21 +98,11 @@ void guest_port(u8 which, u8 size, bool write, u32 count, u32 value)
 	};
 	static u8 buf[PORT_BURST_MAX];
 	struct port_io io = { ports[which & 15], size, write, count, buf };
-	bool hooked = false;
 
 	memset(buf, MARK, sizeof(buf));
 	if ((which & 15) != 0)
 		memcpy(buf, &value, 4);
-	for (u8 i = 0; i < size; i++)
-		hooked |=
-			port_bitmap()[(io.port + i) / 8] >> (io.port + i) % 8 &
-			1;
-	if (hooked)
-		port_access(&io);
-	else if (write)
-		hw_outs(io.port, size, buf, count);
-	else
-		hw_ins(io.port, size, buf, count);
+	guest_access(&io);
 }
 
 static void write_prd(const u8 *p, u32 address)
@@ -120,6 +134,13 @@ void guest_step(const struct ide_guest *g, const u8 *p)
 	case GUEST_BURST:
 		guest_port(0, p[1] & 1 ? 4 : 2, p[1] & 2, 1 + (value & 1023),
 			   0);
+		break;
+	case GUEST_SWITCH:
+		guest_switch(p[1] & 1);
+		if (off && p[1] & 2) { /* reset, too */
+			model.bm_prd = 0;
+			model.bm_command = model.running = 0;
+		}
 		break;
 	default:
 		guest_port(p[1], (u8)(1u << p[2] % 3), p[0] & 8, 1 + (p[3] & 1),

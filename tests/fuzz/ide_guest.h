@@ -19,6 +19,7 @@ enum guest_act {
 	GUEST_ENGINE, /* points the engine there and starts it */
 	GUEST_BURST,  /* of data */
 	GUEST_PORT,   /* any access */
+	GUEST_SWITCH, /* the controller off, or on */
 };
 
 struct ide_guest {
@@ -32,6 +33,8 @@ void guest_power_on(void);
 /* The channel is protected and its ports are known. */
 void guest_start(const struct ide_guest *g);
 void guest_step(const struct ide_guest *g, const u8 *p);
+/* As the guest would do it; to a controller that is off: nothing. */
+void guest_access(const struct port_io *io);
 /* To one of 16 ports; what goes to the data port is MARK. */
 void guest_port(u8 which, u8 size, bool write, u32 count, u32 value);
 

@@ -54,11 +54,11 @@ static void packet(const u8 *p)
 		model_tick();
 	if (p[1] & 0x40) /* in two pieces, the registers written in between */
 		io.count = 3;
-	port_access(&io);
+	guest_access(&io);
 	if (io.count == 3) {
 		guest_port(p[6], 1, true, 1, p[7]);
 		io.data = cdb + 6;
-		port_access(&io);
+		guest_access(&io);
 	}
 	if (p[1] & 8) /* the data, too */
 		move(p[1] & 1, out);
@@ -70,7 +70,7 @@ static const struct ide_guest guest = {
 	.unit = { .dev = &dev, .sector_size = PACKET_UNIT, .packet = 12 },
 	.command = packet,
 	.acts = { GUEST_COMMAND, GUEST_COMMAND, GUEST_PRD, GUEST_ENGINE,
-		  GUEST_BURST, GUEST_BURST, GUEST_PORT, GUEST_PORT },
+		  GUEST_BURST, GUEST_SWITCH, GUEST_PORT, GUEST_PORT },
 };
 
 static void check_cdb(const struct model_device *drive)
