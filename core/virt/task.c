@@ -65,10 +65,10 @@ struct descriptor {
 };
 
 struct task {
-	const struct task_ops *ops;
+	struct vcpu *v;
+	const struct virt_ops *ops;
 	const struct task_request *req;
-	struct emul_cpu *cpu;
-	struct task_fault *fault;
+	struct guest_mem_fault *fault;
 	struct vseg old_tr;
 	struct descriptor old, new; /* of the two TSS */
 	const struct tss_layout *old_layout, *layout;
@@ -82,37 +82,41 @@ static int raise(struct task *t, u8 vector, u16 selector)
 {
 	u32 error = selector & ~SELECTOR_RPL;
 
-	*t->fault = (struct task_fault){
+	*t->fault = (struct guest_mem_fault){
 		.vector = vector,
-		.has_error = true,
 		.error = error | (t->req->external ? ERROR_EXT : 0),
 	};
-	return TASK_FAULT;
+	return EMUL_MEM_FAULT;
 }
 
+/* Tables and TSS are accessed as the CPU itself does it, through the CR3 of the
+ * moment. */
 static int mem_read(struct task *t, u32 linear, void *dst, u32 size)
 {
-	return t->ops->read(t->ops->ctx, linear, dst, size, t->fault);
+	return guest_mem(t->v, linear, dst, size, WALK_READ | GUEST_SYSTEM,
+			 t->fault);
 }
 
 static int mem_write(struct task *t, u32 linear, const void *src, u32 size)
 {
-	return t->ops->write(t->ops->ctx, linear, src, size, t->fault);
+	return guest_mem(t->v, linear, (void *)src, size,
+			 WALK_WRITE | GUEST_SYSTEM, t->fault);
 }
 
 static int mem_probe(struct task *t, u32 linear, u32 size)
 {
-	return t->ops->probe_write(t->ops->ctx, linear, size, t->fault);
+	return guest_probe(t->v, linear, size, WALK_WRITE | GUEST_SYSTEM,
+			   t->fault);
 }
 
 static void get_seg(struct task *t, unsigned int seg, struct vseg *s)
 {
-	t->ops->get_seg(t->ops->ctx, seg, s);
+	t->ops->get_seg(t->v, seg, s);
 }
 
 static void set_seg(struct task *t, unsigned int seg, const struct vseg *s)
 {
-	t->ops->set_seg(t->ops->ctx, seg, s);
+	t->ops->set_seg(t->v, seg, s);
 }
 
 /* ---- descriptors (SDM vol. 3, 3.4.5) ------------------------------------ */
@@ -142,7 +146,7 @@ static int read_descriptor(struct task *t, u16 selector, u8 vector,
 		return raise(t, vector, selector);
 	d->linear = (u32)(table.base + offset);
 	if (mem_read(t, d->linear, &raw, sizeof(raw)))
-		return TASK_FAULT;
+		return EMUL_MEM_FAULT;
 	parse_descriptor(&d->seg, selector, raw);
 	return 0;
 }
@@ -245,7 +249,7 @@ static int check(struct task *t)
 {
 	int error;
 
-	if (t->ops->get(t->ops->ctx, VREG_EFER) & EFER_LMA)
+	if (t->ops->get(t->v, VREG_EFER) & EFER_LMA)
 		return raise(t, VECTOR_GP, t->req->selector);
 	error = check_new_tss(t);
 	if (!error)
@@ -274,21 +278,21 @@ static u32 pick(const u8 *p, unsigned int width)
 static int save_old(struct task *t)
 {
 	const struct tss_layout *l = t->old_layout;
-	const struct emul_cpu *cpu = t->cpu;
-	u64 flags = cpu->rflags;
+	const struct vcpu *v = t->v;
+	u64 flags = v->rflags;
 	u32 linear = (u32)t->old_tr.base + l->eip;
 	u32 size = l->ldt - l->eip;
 	u8 image[TSS_MAX];
 	struct vseg s;
 
 	if (mem_read(t, linear, image + l->eip, size))
-		return TASK_FAULT;
+		return EMUL_MEM_FAULT;
 	if (t->req->source == TASK_IRET)
 		flags &= ~RFLAGS_NT; /* step 7 */
-	put(image + l->eip, cpu->rip + t->req->insn_len, l->width);
+	put(image + l->eip, v->rip + t->req->insn_len, l->width);
 	put(image + l->eflags, flags, l->width);
 	for (unsigned int i = 0; i < 8; i++)
-		put(image + l->gpr + i * l->width, cpu->gpr[i], l->width);
+		put(image + l->gpr + i * l->width, v->gpr[i], l->width);
 	for (unsigned int i = 0; i < l->segs; i++) {
 		get_seg(t, i, &s);
 		store_le16(image + l->seg + i * l->width, s.selector);
@@ -387,31 +391,30 @@ static void set_segs_virtual_8086(struct task *t)
 static void load_registers(struct task *t)
 {
 	const struct tss_layout *l = t->layout;
-	struct emul_cpu *cpu = t->cpu;
+	struct vcpu *v = t->v;
 	u64 flags = pick(t->tss + l->eflags, l->width);
 
-	cpu->rip = pick(t->tss + l->eip, l->width);
-	cpu->rflags = (flags & RFLAGS_DEFINED) | RFLAGS_FIXED;
+	v->rip = pick(t->tss + l->eip, l->width);
+	v->rflags = (flags & RFLAGS_DEFINED) | RFLAGS_FIXED;
 	if (nests(t))
-		cpu->rflags |= RFLAGS_NT;
+		v->rflags |= RFLAGS_NT;
 	for (unsigned int i = 0; i < 8; i++)
-		cpu->gpr[i] = pick(t->tss + l->gpr + i * l->width, l->width);
+		v->gpr[i] = pick(t->tss + l->gpr + i * l->width, l->width);
 }
 
 static void load_control(struct task *t)
 {
-	const struct task_ops *o = t->ops;
-	u64 cr0 = o->get(o->ctx, VREG_CR0);
+	u64 cr0 = t->ops->get(t->v, VREG_CR0);
 	u8 cr3 = t->layout->cr3;
 	struct vseg tr = t->new.seg;
 
 	tr.attr |= TYPE_BUSY;
 	set_seg(t, SEG_TR, &tr);
 	if (cr3 && cr0 & CR0_PG)
-		o->set(o->ctx, VREG_CR3, load_le32(t->tss + cr3));
-	o->set(o->ctx, VREG_CR0, cr0 | CR0_TS);
-	o->set(o->ctx, VREG_DR7, o->get(o->ctx, VREG_DR7) & ~DR7_LOCAL);
-	o->set(o->ctx, VREG_INTERRUPTIBILITY, 0);
+		t->ops->set(t->v, VREG_CR3, load_le32(t->tss + cr3));
+	t->ops->set(t->v, VREG_CR0, cr0 | CR0_TS);
+	t->ops->set(t->v, VREG_DR7, t->ops->get(t->v, VREG_DR7) & ~DR7_LOCAL);
+	t->ops->set(t->v, VREG_INTERRUPTIBILITY, 0);
 }
 
 /* All that cannot fail. */
@@ -424,7 +427,7 @@ static void enter_new(struct task *t)
 	load_control(t);
 	load_registers(t);
 	set_seg(t, SEG_LDTR, &ldt);
-	if (t->cpu->rflags & RFLAGS_VM) {
+	if (t->v->rflags & RFLAGS_VM) {
 		t->cpl = 3;
 		set_segs_virtual_8086(t);
 	} else {
@@ -520,7 +523,7 @@ static int load_segs(struct task *t)
 				    SEG_ES, SEG_FS, SEG_GS };
 	int error = load_ldt(t);
 
-	if (t->cpu->rflags & RFLAGS_VM)
+	if (t->v->rflags & RFLAGS_VM)
 		return error;
 	for (size_t i = 0; i < ARRAY_SIZE(order) && !error; i++)
 		error = load_seg(t, order[i]);
@@ -536,37 +539,39 @@ static int push_error(struct task *t)
 	u32 width = t->layout->width, mask, offset;
 	u8 image[4];
 	struct vseg ss;
+	u64 linear;
 
 	get_seg(t, SEG_SS, &ss);
 	mask = ss.attr & VSEG_DB ? ~0U : 0xffff;
-	offset = (u32)(t->cpu->gpr[GPR_RSP] - width) & mask;
+	offset = (u32)(t->v->gpr[GPR_RSP] - width) & mask;
 	put(image, t->req->error, width);
-	if (t->ops->push(t->ops->ctx, offset, image, width, t->fault))
-		return t->fault->vector == VECTOR_SS ? raise(t, VECTOR_SS, 0)
-						     : TASK_FAULT;
-	t->cpu->gpr[GPR_RSP] = (t->cpu->gpr[GPR_RSP] & ~(u64)mask) | offset;
+	if (guest_linear(t->v, SEG_SS, offset, width, WALK_WRITE, &linear,
+			 t->fault))
+		return raise(t, VECTOR_SS, 0);
+	if (guest_mem(t->v, linear, image, width, WALK_WRITE, t->fault))
+		return EMUL_MEM_FAULT;
+	t->v->gpr[GPR_RSP] = (t->v->gpr[GPR_RSP] & ~(u64)mask) | offset;
 	return 0;
 }
 
 static int debug_trap(struct task *t)
 {
-	const struct task_ops *o = t->ops;
 	u8 trap = t->layout->trap;
 
 	if (!trap || !(t->tss[trap] & 1))
 		return 0;
-	o->set(o->ctx, VREG_DR6, o->get(o->ctx, VREG_DR6) | DR6_BT);
-	*t->fault = (struct task_fault){ .vector = VECTOR_DB };
-	return TASK_FAULT;
+	t->ops->set(t->v, VREG_DR6, t->ops->get(t->v, VREG_DR6) | DR6_BT);
+	*t->fault = (struct guest_mem_fault){ .vector = VECTOR_DB };
+	return EMUL_MEM_FAULT;
 }
 
-int task_switch(const struct task_ops *ops, const struct task_request *req,
-		struct emul_cpu *cpu, struct task_fault *fault)
+int task_switch(struct vcpu *v, const struct task_request *req,
+		struct guest_mem_fault *fault)
 {
 	struct task t = {
-		.ops = ops,
+		.v = v,
+		.ops = v->guest->ops,
 		.req = req,
-		.cpu = cpu,
 		.fault = fault,
 	};
 	int error;

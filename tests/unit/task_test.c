@@ -44,23 +44,23 @@ struct model {
 	u8 ram[RAM_SIZE];
 	struct vseg seg[VSEG_COUNT];
 	u64 reg[VREG_COUNT];
-	struct emul_cpu cpu;
+	struct vcpu cpu;
 };
 
 static struct model m, before;
 static struct task_request req;
-static struct task_fault got;
+static struct guest_mem_fault got;
 static u32 absent, absent_size;	      /* pages that fault */
 static u32 read_only, read_only_size; /* that fault on writes */
 static unsigned int pushes;
 
-static int page_fault(struct task_fault *f, u32 linear, u32 error)
+static int page_fault(struct guest_mem_fault *f, u32 linear, u32 error)
 {
-	*f = (struct task_fault){ VECTOR_PF, true, error, linear };
+	*f = (struct guest_mem_fault){ VECTOR_PF, error, linear };
 	return 1;
 }
 
-static int access(u32 linear, u32 size, bool write, struct task_fault *f)
+static int access(u32 linear, u32 size, bool write, struct guest_mem_fault *f)
 {
 	u64 end = (u64)linear + size;
 
@@ -73,75 +73,70 @@ static int access(u32 linear, u32 size, bool write, struct task_fault *f)
 	return 0;
 }
 
-static int op_read(void *ctx, u32 linear, void *dst, u32 size,
-		   struct task_fault *f)
+int guest_mem(struct vcpu *v, u64 linear, void *data, u32 size,
+	      unsigned int how, struct guest_mem_fault *f)
 {
-	if (access(linear, size, false, f))
+	bool write = how & WALK_WRITE;
+
+	if (access((u32)linear, size, write, f))
 		return 1;
-	memcpy(dst, m.ram + linear, size);
+	pushes += !(how & GUEST_SYSTEM);
+	if (write)
+		memcpy(m.ram + linear, data, size);
+	else
+		memcpy(data, m.ram + linear, size);
 	return 0;
 }
 
-static int op_write(void *ctx, u32 linear, const void *src, u32 size,
-		    struct task_fault *f)
+int guest_probe(struct vcpu *v, u64 linear, u32 size, unsigned int how,
+		struct guest_mem_fault *f)
 {
-	if (access(linear, size, true, f))
-		return 1;
-	memcpy(m.ram + linear, src, size);
-	return 0;
+	return access((u32)linear, size, how & WALK_WRITE, f);
 }
 
-static int op_probe(void *ctx, u32 linear, u32 size, struct task_fault *f)
+int guest_linear(struct vcpu *v, unsigned int seg, u64 offset, u32 size,
+		 unsigned int how, u64 *linear, struct guest_mem_fault *f)
 {
-	return access(linear, size, true, f);
-}
-
-static int op_push(void *ctx, u32 offset, const void *src, u32 size,
-		   struct task_fault *f)
-{
-	const struct vseg *ss = &m.seg[SEG_SS];
-	u64 end = (u64)offset + size;
+	const struct vseg *ss = &m.seg[seg];
+	u64 end = offset + size;
 	bool down = ss->attr & 4;
 
 	if (down ? offset <= ss->limit || end > 0x100000000
 		 : end > (u64)ss->limit + 1) {
-		*f = (struct task_fault){ VECTOR_SS, true, 0, 0 };
+		*f = (struct guest_mem_fault){ VECTOR_SS, 0, 0 };
 		return 1;
 	}
-	pushes++;
-	return op_write(ctx, (u32)(ss->base + offset), src, size, f);
+	*linear = (u32)(ss->base + offset);
+	return 0;
 }
 
-static u64 op_get(void *ctx, enum vreg reg)
+static u64 op_get(struct vcpu *v, enum vreg reg)
 {
 	return m.reg[reg];
 }
 
-static void op_set(void *ctx, enum vreg reg, u64 value)
+static void op_set(struct vcpu *v, enum vreg reg, u64 value)
 {
 	m.reg[reg] = value;
 }
 
-static void op_get_seg(void *ctx, unsigned int seg, struct vseg *s)
+static void op_get_seg(struct vcpu *v, unsigned int seg, struct vseg *s)
 {
 	*s = m.seg[seg];
 }
 
-static void op_set_seg(void *ctx, unsigned int seg, const struct vseg *s)
+static void op_set_seg(struct vcpu *v, unsigned int seg, const struct vseg *s)
 {
 	m.seg[seg] = *s;
 }
 
-static const struct task_ops ops = {
-	.read = op_read,
-	.write = op_write,
-	.probe_write = op_probe,
-	.push = op_push,
+static const struct virt_ops ops = {
 	.get = op_get,
 	.set = op_set,
 	.get_seg = op_get_seg,
 	.set_seg = op_set_seg,
 };
+static struct guest guest = { .ops = &ops };
 
 /* ---- building ----------------------------------------------------------- */
 
@@ -221,6 +216,7 @@ static void reset(enum task_source source)
 {
 	memset(&m, 0, sizeof(m));
 	memset(&got, 0, sizeof(got));
+	m.cpu.guest = &guest;
 	absent_size = read_only_size = pushes = 0;
 	req = (struct task_request){ .selector = S_NEW,
 				     .source = source,
@@ -293,15 +289,14 @@ static void expect_enterable(void)
 static int run(void)
 {
 	before = m;
-	return task_switch(&ops, &req, &m.cpu, &got);
+	return task_switch(&m.cpu, &req, &got);
 }
 
 /* A fault that finds the old task as it was. */
 static void expect_old_fault(u8 vector, u32 error)
 {
-	EXPECT_EQ(run(), TASK_FAULT);
+	EXPECT_EQ(run(), EMUL_MEM_FAULT);
 	EXPECT_EQ(got.vector, vector);
-	EXPECT(got.has_error);
 	EXPECT_EQ(got.error, error);
 	EXPECT(!memcmp(&m, &before, sizeof(m)));
 }
@@ -309,7 +304,7 @@ static void expect_old_fault(u8 vector, u32 error)
 /* A fault of the new task before its first instruction. */
 static void expect_new_fault(u8 vector, u32 error)
 {
-	EXPECT_EQ(run(), TASK_FAULT);
+	EXPECT_EQ(run(), EMUL_MEM_FAULT);
 	EXPECT_EQ(got.vector, vector);
 	EXPECT_EQ(got.error, error);
 	EXPECT_EQ(m.cpu.rip, 0x220100);
@@ -578,9 +573,8 @@ TEST(debug_trap)
 {
 	reset(TASK_CALL);
 	m.ram[NEW + 100] = 1;
-	EXPECT_EQ(run(), TASK_FAULT);
+	EXPECT_EQ(run(), EMUL_MEM_FAULT);
 	EXPECT_EQ(got.vector, VECTOR_DB);
-	EXPECT(!got.has_error);
 	EXPECT_EQ(m.reg[VREG_DR6], BIT(15));
 	expect_loaded_32();
 }
