@@ -80,93 +80,38 @@ static inline bool rdseed64(u64 *v)
 
 /* ---- ports ------------------------------------------------------------- */
 
-static inline u8 inb(u16 port)
-{
-	u8 v;
+/* inb() and so on; strings are of @count elements, not bytes. */
+#define X86_PORT(size, type)                                                   \
+	static inline type in##size(u16 port)                                  \
+	{                                                                      \
+		type v;                                                        \
+                                                                               \
+		asm volatile("in" #size " %1, %0" : "=a"(v) : "Nd"(port));     \
+		return v;                                                      \
+	}                                                                      \
+	static inline void out##size(u16 port, type v)                         \
+	{                                                                      \
+		asm volatile("out" #size " %0, %1" : : "a"(v), "Nd"(port));    \
+	}                                                                      \
+	static inline void ins##size(u16 port, void *dst, size_t count)        \
+	{                                                                      \
+		asm volatile("rep ins" #size                                   \
+			     : "+D"(dst), "+c"(count)                          \
+			     : "d"(port)                                       \
+			     : "memory", "cc");                                \
+	}                                                                      \
+	static inline void outs##size(u16 port, const void *src, size_t count) \
+	{                                                                      \
+		asm volatile("rep outs" #size                                  \
+			     : "+S"(src), "+c"(count)                          \
+			     : "d"(port)                                       \
+			     : "memory", "cc");                                \
+	}
 
-	asm volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
-	return v;
-}
-
-static inline u16 inw(u16 port)
-{
-	u16 v;
-
-	asm volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
-	return v;
-}
-
-static inline u32 inl(u16 port)
-{
-	u32 v;
-
-	asm volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
-	return v;
-}
-
-static inline void outb(u16 port, u8 v)
-{
-	asm volatile("outb %0, %1" : : "a"(v), "Nd"(port));
-}
-
-static inline void outw(u16 port, u16 v)
-{
-	asm volatile("outw %0, %1" : : "a"(v), "Nd"(port));
-}
-
-static inline void outl(u16 port, u32 v)
-{
-	asm volatile("outl %0, %1" : : "a"(v), "Nd"(port));
-}
-
-/* @count elements, not bytes. */
-static inline void insb(u16 port, void *dst, size_t count)
-{
-	asm volatile("rep insb"
-		     : "+D"(dst), "+c"(count)
-		     : "d"(port)
-		     : "memory", "cc");
-}
-
-static inline void insw(u16 port, void *dst, size_t count)
-{
-	asm volatile("rep insw"
-		     : "+D"(dst), "+c"(count)
-		     : "d"(port)
-		     : "memory", "cc");
-}
-
-static inline void insl(u16 port, void *dst, size_t count)
-{
-	asm volatile("rep insl"
-		     : "+D"(dst), "+c"(count)
-		     : "d"(port)
-		     : "memory", "cc");
-}
-
-static inline void outsb(u16 port, const void *src, size_t count)
-{
-	asm volatile("rep outsb"
-		     : "+S"(src), "+c"(count)
-		     : "d"(port)
-		     : "memory", "cc");
-}
-
-static inline void outsw(u16 port, const void *src, size_t count)
-{
-	asm volatile("rep outsw"
-		     : "+S"(src), "+c"(count)
-		     : "d"(port)
-		     : "memory", "cc");
-}
-
-static inline void outsl(u16 port, const void *src, size_t count)
-{
-	asm volatile("rep outsl"
-		     : "+S"(src), "+c"(count)
-		     : "d"(port)
-		     : "memory", "cc");
-}
+X86_PORT(b, u8)
+X86_PORT(w, u16)
+X86_PORT(l, u32)
+#undef X86_PORT
 
 /* ---- control and debug registers --------------------------------------- */
 
@@ -187,11 +132,6 @@ X86_REG(cr0)
 X86_REG(cr2)
 X86_REG(cr3)
 X86_REG(cr4)
-X86_REG(cr8)
-X86_REG(dr0)
-X86_REG(dr1)
-X86_REG(dr2)
-X86_REG(dr3)
 X86_REG(dr6)
 X86_REG(dr7)
 #undef X86_REG
@@ -224,13 +164,6 @@ static inline void lldt(u16 selector)
 }
 
 #define X86_SEG(seg)                                                   \
-	static inline u16 read_##seg(void)                             \
-	{                                                              \
-		u16 v;                                                 \
-                                                                       \
-		asm volatile("mov %%" #seg ", %0" : "=r"(v));          \
-		return v;                                              \
-	}                                                              \
 	static inline void write_##seg(u16 v)                          \
 	{                                                              \
 		asm volatile("mov %0, %%" #seg : : "r"(v) : "memory"); \
@@ -394,29 +327,22 @@ static inline void vmsave(hpa_t vmcb)
 
 /* ---- VT-x (SDM vol. 3, 31); true if the instruction succeeded ----------- */
 
-static inline bool vmxon(hpa_t region)
-{
-	bool failed;
+#define X86_VMX(insn)                           \
+	static inline bool insn(hpa_t page)     \
+	{                                       \
+		bool failed;                    \
+                                                \
+		asm volatile(#insn " %1"        \
+			     : "=@ccbe"(failed) \
+			     : "m"(page)        \
+			     : "memory");       \
+		return !failed;                 \
+	}
 
-	asm volatile("vmxon %1" : "=@ccbe"(failed) : "m"(region) : "memory");
-	return !failed;
-}
-
-static inline bool vmclear(hpa_t vmcs)
-{
-	bool failed;
-
-	asm volatile("vmclear %1" : "=@ccbe"(failed) : "m"(vmcs) : "memory");
-	return !failed;
-}
-
-static inline bool vmptrld(hpa_t vmcs)
-{
-	bool failed;
-
-	asm volatile("vmptrld %1" : "=@ccbe"(failed) : "m"(vmcs) : "memory");
-	return !failed;
-}
+X86_VMX(vmxon)
+X86_VMX(vmclear)
+X86_VMX(vmptrld)
+#undef X86_VMX
 
 /* A field that does not exist reads as 0. */
 static inline u64 vmread(u64 field)
