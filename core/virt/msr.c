@@ -7,12 +7,18 @@
 #include "core/arch/x86.h"
 #include "core/cpu/apic.h"
 #include "core/cpu/traps.h"
-#include "core/io/msr.h"
+#include "core/io/verdict.h"
 #include "core/lib/log.h"
 #include "core/lib/string.h"
 #include "core/mm/gmem.h"
 #include "core/mm/pool.h"
 #include "core/virt/mtrr.h"
+
+struct msr_io {
+	u32 index;
+	bool write;
+	u64 value;
+};
 
 enum trap {
 	R = 1,
