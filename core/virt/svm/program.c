@@ -83,8 +83,6 @@ void svm_program_run(struct vcpu *v, struct virt_program *p, u64 ticks,
 	(void)ticks;
 	b->rip = p->rip;
 	b->rflags = p->rflags;
-	b->rax = p->gpr[GPR_RAX];
-	b->rsp = p->gpr[GPR_RSP];
 	b->interrupt_shadow = 0;
 	b->cr3 = p->cr3;
 	b->n_cr3 = p->nested_root;
@@ -97,17 +95,7 @@ void svm_program_run(struct vcpu *v, struct virt_program *p, u64 ticks,
 		PROGRAM_DATA_SELECTOR;
 	if (p->flush)
 		b->tlb_control = TLB_FLUSH_ALL;
-
-	svm_enter(virt_to_phys(b), p->gpr, svm->host_pa);
-
-	b->tlb_control = TLB_KEEP;
+	svm_enter_vmcb(svm, b, p->gpr, exit);
 	p->rip = b->rip;
 	p->rflags = b->rflags;
-	p->gpr[GPR_RAX] = b->rax;
-	p->gpr[GPR_RSP] = b->rsp;
-	svm_decode_exit(svm, b, exit);
-	if (exit->kind == VMEXIT_NMI || exit->kind == VMEXIT_INIT) {
-		stgi();
-		clgi();
-	}
 }

@@ -99,7 +99,6 @@ static int svm_cpu_start(struct vcpu *v, hpa_t nested_root)
 	if (!svm || !b || !save || !host)
 		return -ENOMEM;
 	svm->vmcb = b;
-	svm->vmcb_pa = virt_to_phys(b);
 	svm->host_pa = virt_to_phys(host);
 	svm->features = cpuid(CPUID_SVM).edx;
 	v->hw = svm;
@@ -112,7 +111,7 @@ static int svm_cpu_start(struct vcpu *v, hpa_t nested_root)
 	clgi();
 	vmsave(svm->host_pa);
 	/* The guest goes on with what firmware left in these. */
-	vmsave(svm->vmcb_pa);
+	vmsave(virt_to_phys(b));
 	b->g_pat = rdmsr(MSR_PAT);
 	init_control(b, nested_root);
 	return 0;
@@ -136,6 +135,23 @@ static void inject(struct svm *svm, struct vevent *e)
 	e->valid = false;
 }
 
+void svm_enter_vmcb(struct svm *svm, struct vmcb *b, u64 *gpr,
+		    struct vmexit *exit)
+{
+	b->rax = gpr[GPR_RAX];
+	b->rsp = gpr[GPR_RSP];
+	svm_enter(virt_to_phys(b), gpr, svm->host_pa);
+	b->tlb_control = TLB_KEEP;
+	gpr[GPR_RAX] = b->rax;
+	gpr[GPR_RSP] = b->rsp;
+	svm_decode_exit(svm, b, exit);
+	if (exit->kind == VMEXIT_NMI || exit->kind == VMEXIT_INIT) {
+		/* It is still pending: the host's handlers take it. */
+		stgi();
+		clgi();
+	}
+}
+
 static void svm_run(struct vcpu *v, struct vmexit *exit)
 {
 	struct svm *svm = svm_of(v);
@@ -144,30 +160,17 @@ static void svm_run(struct vcpu *v, struct vmexit *exit)
 
 	b->rip = v->rip;
 	b->rflags = v->rflags;
-	b->rax = v->gpr[GPR_RAX];
-	b->rsp = v->gpr[GPR_RSP];
 	b->eventinj = 0;
 	if (svm->iret_step)
 		svm_step_begin(svm, &v->event);
 	step = svm->iret_step;
 	if (v->event.valid)
 		inject(svm, &v->event);
-
-	svm_enter(svm->vmcb_pa, v->gpr, svm->host_pa);
-
-	b->tlb_control = TLB_KEEP;
-	svm_decode_exit(svm, b, exit);
+	svm_enter_vmcb(svm, b, v->gpr, exit);
 	if (step)
 		svm_step_end(svm, exit);
 	v->rip = b->rip;
 	v->rflags = b->rflags;
-	v->gpr[GPR_RAX] = b->rax;
-	v->gpr[GPR_RSP] = b->rsp;
-	if (exit->kind == VMEXIT_NMI || exit->kind == VMEXIT_INIT) {
-		/* It is still pending: the host's handlers take it. */
-		stgi();
-		clgi();
-	}
 }
 
 /* AMD-V has no wait-for-SIPI state for a guest. */

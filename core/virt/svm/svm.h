@@ -19,9 +19,8 @@
 struct svm {
 	struct vmcb *vmcb;
 	struct vmcb *program; /* what programs run in on this CPU */
-	hpa_t vmcb_pa;
-	hpa_t host_pa;	 /* VMSAVE area of the host */
-	u32 features;	 /* CPUID 8000000Ah EDX */
+	hpa_t host_pa;	      /* VMSAVE area of the host */
+	u32 features;	      /* CPUID 8000000Ah EDX */
 	bool nmi_masked; /* an NMI was injected, its IRET not yet through */
 	/* That IRET is the next instruction, and executed in a single step. */
 	bool iret_step;
@@ -38,6 +37,10 @@ static inline struct vmcb *vmcb_of(const struct vcpu *v)
 {
 	return svm_of(v)->vmcb;
 }
+
+/* svm.c: runs what @b holds until it exits. RIP and RFLAGS stay in it. */
+void svm_enter_vmcb(struct svm *svm, struct vmcb *b, u64 *gpr,
+		    struct vmexit *exit);
 
 /* exit.c: turns the exit fields of @b into @exit. */
 void svm_decode_exit(struct svm *svm, struct vmcb *b, struct vmexit *exit);
