@@ -67,20 +67,12 @@ static void attach(struct ahci_port *p)
 	struct ata_identity id;
 	struct block_id *b = &p->id;
 
-	ata_identify_parse(p->page->identify, &id);
-	if (p->packet) { /* a disc may come and go, and is of any size */
-		id.lba = id.cd_dvd;
-		id.sector_size = PACKET_UNIT;
-		id.sectors = 0;
-	}
+	ata_identify_parse(p->page->identify, p->packet, &id);
 	if (p->known && !strcmp(b->model, id.model) &&
 	    !strcmp(b->serial, id.serial) && b->sectors == id.sectors &&
 	    p->sector_size == (id.lba ? id.sector_size : 0))
 		return;
-	memcpy(b->model, id.model, sizeof(id.model));
-	memcpy(b->serial, id.serial, sizeof(id.serial));
-	b->sector_size = id.sector_size ? id.sector_size : 512;
-	b->sectors = id.sectors;
+	ata_identify_block(&id, b);
 	p->sector_size = id.lba ? id.sector_size : 0;
 	p->known = true;
 	lock_acquire(p->attach_lock);

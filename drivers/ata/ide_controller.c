@@ -3,7 +3,6 @@
 #include "core/io/pci.h"
 #include "core/lib/errors.h"
 #include "core/lib/range.h"
-#include "core/lib/string.h"
 #include "drivers/ata/identify.h"
 #include "drivers/ata/ide.h"
 #include "drivers/ata/kept.h"
@@ -148,40 +147,18 @@ static enum answer identify(const struct ide_ports *p, u8 unit, u8 *data,
 	return IDENTIFIED;
 }
 
-/* A disc may come and go and is of any size; its sectors are counted as
- * packet.h says. */
-static void unit_attach_packet(struct ide_unit *unit, struct block_id *block,
-			       const struct ata_identity *id)
-{
-	block->sector_size = PACKET_UNIT;
-	block->sectors = 0;
-	unit->packet = id->packet;
-	unit->sector_size = id->cd_dvd ? PACKET_UNIT : 0;
-}
-
-static void unit_attach_disk(struct ide_unit *unit, struct block_id *block,
-			     const struct ata_identity *id)
-{
-	block->sector_size = id->sector_size ? id->sector_size : 512;
-	block->sectors = id->sectors;
-	unit->geometry = id->geometry;
-	/* Commands are sent with LBA addresses only. */
-	unit->sector_size = id->lba ? id->sector_size : 0;
-}
-
 static void unit_attach(struct ide_channel *ch, struct block_id *block,
 			const u8 *data, bool packet)
 {
 	struct ide_unit *unit = &ch->unit[block->unit];
 	struct ata_identity id;
 
-	ata_identify_parse(data, &id);
-	memcpy(block->model, id.model, sizeof(block->model));
-	memcpy(block->serial, id.serial, sizeof(block->serial));
-	if (packet)
-		unit_attach_packet(unit, block, &id);
-	else
-		unit_attach_disk(unit, block, &id);
+	ata_identify_parse(data, packet, &id);
+	ata_identify_block(&id, block);
+	unit->packet = packet ? id.packet : 0;
+	unit->geometry = id.geometry;
+	/* Commands are sent with LBA addresses only. */
+	unit->sector_size = id.lba ? id.sector_size : 0;
 	unit->dev = ch->filter->attach(block);
 	if (unit->dev && !unit->sector_size)
 		log_line("ide: %s: no sectors that can be used", id.model);

@@ -2,6 +2,7 @@
 
 #include "core/lib/bytes.h"
 #include "core/lib/string.h"
+#include "drivers/ata/packet.h"
 
 static u16 word(const u8 *data, unsigned int n)
 {
@@ -37,7 +38,7 @@ static u32 sector_size(const u8 *data)
 	return size % 512 == 0 && size <= 4096 ? (u32)size : 0;
 }
 
-void ata_identify_parse(const u8 *data, struct ata_identity *id)
+void ata_identify_parse(const u8 *data, bool packet, struct ata_identity *id)
 {
 	bool lba48 = (word(data, 83) & 0xC400) == 0x4400;
 
@@ -56,6 +57,19 @@ void ata_identify_parse(const u8 *data, struct ata_identity *id)
 	else
 		id->sectors =
 			(u64)word(data, 1) * word(data, 3) * word(data, 6);
+	if (packet) {
+		id->lba = id->cd_dvd;
+		id->sector_size = PACKET_UNIT;
+		id->sectors = 0;
+	}
+}
+
+void ata_identify_block(const struct ata_identity *id, struct block_id *block)
+{
+	memcpy(block->model, id->model, sizeof(block->model));
+	memcpy(block->serial, id->serial, sizeof(block->serial));
+	block->sector_size = id->sector_size ? id->sector_size : 512;
+	block->sectors = id->sectors;
 }
 
 /* When a bit goes: always, or unless something is there or allowed. */

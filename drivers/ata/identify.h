@@ -24,7 +24,13 @@ struct ata_identity {
 	bool cd_dvd; /* the command set is MMC's */
 };
 
-void ata_identify_parse(const u8 *data, struct ata_identity *id);
+/* @packet: of IDENTIFY PACKET DEVICE. A disc may come and go and is of any size;
+ * its sectors are counted as packet.h says, and those of other media not at all:
+ * lba says which. */
+void ata_identify_parse(const u8 *data, bool packet, struct ata_identity *id);
+
+/* What the filter is told of such a device. */
+void ata_identify_block(const struct ata_identity *id, struct block_id *block);
 
 /* Takes out what a protected device refuses, so that no OS tries it. @queued:
  * there is NCQ. */

@@ -300,7 +300,7 @@ TEST(identity)
 	put(data, 1, 10);
 	put(data, 3, 16);
 	put(data, 6, 63);
-	ata_identify_parse(data, &id);
+	ata_identify_parse(data, false, &id);
 	EXPECT(!strcmp(id.model, "QEMU HARDDISK"));
 	EXPECT(!strcmp(id.serial, "QM0000"));
 	EXPECT_EQ(id.sectors, 10 * 16 * 63);
@@ -308,17 +308,17 @@ TEST(identity)
 	put(data, 49, 0x200);
 	put(data, 60, 0x1234);
 	put(data, 61, 0x0ABC);
-	ata_identify_parse(data, &id);
+	ata_identify_parse(data, false, &id);
 	EXPECT_EQ(id.sectors, 0x0ABC1234);
 	put(data, 83, 0x4400);
 	put(data, 102, 1);
 	put(data, 106, 0x5000);
 	put(data, 117, 2048);
-	ata_identify_parse(data, &id);
+	ata_identify_parse(data, false, &id);
 	EXPECT_EQ(id.sectors, BIT(32));
 	EXPECT_EQ(id.sector_size, 4096);
 	put(data, 117, 2049);
-	ata_identify_parse(data, &id);
+	ata_identify_parse(data, false, &id);
 	EXPECT_EQ(id.sector_size, 0);
 }
 
@@ -330,7 +330,7 @@ TEST(long_strings_fit)
 	memset(data, 'x', sizeof(data));
 	memset(data + 20, 's', 20);
 	memset(data + 54, 'm', 40);
-	ata_identify_parse(data, &id);
+	ata_identify_parse(data, false, &id);
 	EXPECT(!strcmp(id.model, "mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm"));
 	EXPECT(!strcmp(id.serial, "ssssssssssssssssssss"));
 }
@@ -352,9 +352,11 @@ TEST(what_makes_a_packet_device)
 
 	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
 		put(data, 0, cases[i].word);
-		ata_identify_parse(data, &id);
+		ata_identify_parse(data, true, &id);
 		EXPECT_EQ(id.packet, cases[i].bytes);
 		EXPECT_EQ(id.cd_dvd, cases[i].cd_dvd);
+		EXPECT_EQ(id.lba, cases[i].cd_dvd);
+		EXPECT_EQ(id.sector_size, 512);
 	}
 }
 
@@ -380,24 +382,24 @@ TEST(sizes)
 	put(data, 60, 5);
 	for (u32 i = 0; i < 4; i++)
 		put(data, 100 + i, 0xFFFF);
-	ata_identify_parse(data, &id);
+	ata_identify_parse(data, false, &id);
 	EXPECT(id.lba);
 	EXPECT_EQ(id.geometry.heads, 16);
 	EXPECT_EQ(id.geometry.sectors, 63);
 	EXPECT_EQ(id.sectors, 5);
 	put(data, 83, 0xC400);
-	ata_identify_parse(data, &id);
+	ata_identify_parse(data, false, &id);
 	EXPECT_EQ(id.sectors, 5);
 	put(data, 83, 0x7FFF);
 	put(data, 49, 0xFDFF);
-	ata_identify_parse(data, &id);
+	ata_identify_parse(data, false, &id);
 	EXPECT(!id.lba);
 	EXPECT_EQ(id.sectors, BIT(48) - 1);
 	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
 		put(data, 106, cases[i].word106);
 		put(data, 117, (u16)cases[i].words);
 		put(data, 118, (u16)(cases[i].words >> 16));
-		ata_identify_parse(data, &id);
+		ata_identify_parse(data, false, &id);
 		EXPECT_EQ(id.sector_size, cases[i].bytes);
 	}
 }
