@@ -1,6 +1,7 @@
 """What the cipher alone costs in the emulator: CPU seconds of libcrypto's
-AES-256-XTS for 32 MiB in a bare guest, in pieces of 64 KiB. A volume cannot be
-cheaper than the bare machine and this together."""
+AES-256-XTS for 32 MiB in a bare guest, in pieces of 64 KiB; sectors need a
+tenth more. A volume cannot be cheaper than the bare machine and this
+together."""
 
 import re
 
@@ -12,7 +13,9 @@ openssl speed -seconds {time} -bytes {piece} -decrypt -evp aes-256-xts 2>&1 |
 echo "@@ mark {last}"
 """
 SHORT, LONG = 1, 4
-SCRIPT = (SPEED.format(time=SHORT, piece=PIECE, first="a", last="b") +
+# The first run also pays for reading the tool from the disk.
+SCRIPT = (SPEED.format(time=SHORT, piece=PIECE, first="x", last="y") +
+          SPEED.format(time=SHORT, piece=PIECE, first="a", last="b") +
           SPEED.format(time=LONG, piece=PIECE, first="c", last="d"))
 
 

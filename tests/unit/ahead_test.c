@@ -412,7 +412,7 @@ TEST(ends)
 	struct vcpu *v = start(64);
 
 	ahead(v, loop, sizeof(loop));
-	EXPECT_EQ(v->gpr[GPR_RAX], 96);
+	EXPECT_EQ(v->gpr[GPR_RAX], 512);
 	EXPECT_EQ(v->rip, 0x1002);
 }
 
@@ -420,13 +420,30 @@ TEST(ends)
 TEST(ends_between_accesses)
 {
 	static const u8 loop[] = {
-		0xff, 0xc3, 0xff, 0xc3, 0xff, 0xc3, 0xff, 0xc3, 0xee, 0xeb, 0xf5
-	}; /* 4 times inc %ebx; out; jmp */
+		0xff, 0xc3, 0xff, 0xc3, 0xff, 0xc3, 0xff, 0xc3, 0xff, 0xc3,
+		0xff, 0xc3, 0xff, 0xc3, 0xff, 0xc3, 0xee, 0xeb, 0xed
+	}; /* 8 times inc %ebx; out; jmp */
 	struct vcpu *v = start(64);
 
 	ahead(v, loop, sizeof(loop));
-	EXPECT_EQ(v->gpr[GPR_RBX], 4 * 128);
-	EXPECT_EQ(device.accesses, 1 + 128);
+	EXPECT_EQ(v->gpr[GPR_RBX], 8 * 205);
+	EXPECT_EQ(device.accesses, 1 + 204);
+}
+
+/* Drivers wait between two reads of a status. */
+TEST(runs_through_a_delay)
+{
+	static const u8 code[] = {
+		0xb9, 0x2c, 0x01, 0x00, 0x00, /* mov $300, %ecx */
+		0xf3, 0x90,		      /* 1: pause */
+		0xff, 0xc9,		      /* dec %ecx */
+		0x75, 0xfa,		      /* jnz 1b */
+		0xee,			      /* out %al, (%dx) */
+	};
+	struct vcpu *v = start(64);
+
+	EXPECT_EQ(ahead(v, code, sizeof(code)), sizeof(code));
+	EXPECT_EQ(device.accesses, 2);
 }
 
 /* Where it fails now and then it is tried each time; where it fails five
@@ -704,10 +721,10 @@ TEST_MAIN(CASE(runs_to_the_next_access), CASE(stops), CASE(passes),
 	  CASE(stops_before_flags_are_changed), CASE(begins_where_the_guest_is),
 	  CASE(executes_no_device), CASE(does_without_memory),
 	  CASE(ends_between_accesses), CASE(passes_known_ports),
-	  CASE(size_of_a_port), CASE(learns_where_to_stop),
-	  CASE(moves_to_devices), CASE(stops_for_requests), CASE(changed_code),
-	  CASE(undecodable_code), CASE(does_not_begin),
-	  CASE(leaves_users_memory_with_keys),
+	  CASE(runs_through_a_delay), CASE(size_of_a_port),
+	  CASE(learns_where_to_stop), CASE(moves_to_devices),
+	  CASE(stops_for_requests), CASE(changed_code), CASE(undecodable_code),
+	  CASE(does_not_begin), CASE(leaves_users_memory_with_keys),
 	  CASE(leaves_the_lower_half_with_lass), CASE(ends), CASE(left_alone),
 	  CASE(follows_the_tables), CASE(follows_the_registers),
 	  CASE(follows_the_hooks), CASE(rights_of_a_page),
