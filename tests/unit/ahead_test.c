@@ -222,6 +222,34 @@ TEST(passes_known_ports)
 	port_hook_move(&hook, 0, 0);
 }
 
+/* One port, and not the first of a byte in the bitmap. */
+TEST(counts_accesses_to_a_port)
+{
+	static struct port_hook hook = { .first = 0x61,
+					 .count = 1,
+					 .fn = device_fn };
+	static const u8 out[] = { 0xe6, 0x61 };
+	struct vcpu *v = start(64);
+
+	port_hook_add(&hook);
+	for (u32 i = 1; i <= 10; i++) {
+		EXPECT_EQ(ahead(v, out, sizeof(out)), 2);
+		EXPECT_EQ(device.accesses, 2 * i);
+	}
+	port_hook_move(&hook, 0, 0);
+}
+
+/* To read the time is no access to a hook. */
+TEST(time_alone_is_of_no_use)
+{
+	static const u8 rdtsc[] = { 0x0f, 0x31 };
+	struct vcpu *v = start(64);
+
+	for (int i = 0; i < 5; i++)
+		EXPECT_EQ(ahead(v, rdtsc, sizeof(rdtsc)), 2);
+	EXPECT_EQ(ahead(v, rdtsc, sizeof(rdtsc)), 0);
+}
+
 /* Behind a port in the instruction is all of EAX, as behind DX. */
 TEST(size_of_a_port)
 {
@@ -363,6 +391,8 @@ TEST(does_not_begin)
 	EXPECT_EQ(ahead(v, nop, 1), 0);
 	v = start(32);
 	EXPECT_EQ(ahead(v, nop, 1), 0);
+	fake.seg[0][SEG_CS].attr |= VSEG_L; /* means nothing there */
+	EXPECT_EQ(ahead(v, nop, 1), 0);
 }
 
 /* A user's page may have a key by which even the kernel may not touch it. */
@@ -380,6 +410,10 @@ TEST(leaves_users_memory_with_keys)
 	EXPECT_EQ(ahead(v, store, sizeof(store)), 0);
 	v->gpr[GPR_RSI] = 0x5000;
 	EXPECT_EQ(ahead(v, store, sizeof(store)), 2);
+	fake.reg[0][VREG_CR4] &= ~CR4_SMAP;
+	EXPECT_EQ(ahead(v, store, sizeof(store)), 2);
+	v->gpr[GPR_RSI] = 0x6000;
+	EXPECT_EQ(ahead(v, store, sizeof(store)), 0);
 }
 
 /* With LASS a supervisor has no business in the lower half, whatever the
@@ -721,7 +755,8 @@ TEST_MAIN(CASE(runs_to_the_next_access), CASE(stops), CASE(passes),
 	  CASE(stops_before_flags_are_changed), CASE(begins_where_the_guest_is),
 	  CASE(executes_no_device), CASE(does_without_memory),
 	  CASE(ends_between_accesses), CASE(passes_known_ports),
-	  CASE(runs_through_a_delay), CASE(size_of_a_port),
+	  CASE(runs_through_a_delay), CASE(counts_accesses_to_a_port),
+	  CASE(time_alone_is_of_no_use), CASE(size_of_a_port),
 	  CASE(learns_where_to_stop), CASE(moves_to_devices),
 	  CASE(stops_for_requests), CASE(changed_code), CASE(undecodable_code),
 	  CASE(does_not_begin), CASE(leaves_users_memory_with_keys),

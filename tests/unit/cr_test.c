@@ -53,7 +53,23 @@ TEST(combinations_of_cr0)
 	EXPECT_EQ(write_cr(v, 0, 0x21), VECTOR_GP); /* without WP */
 	EXPECT_EQ(write_cr(v, 0, 0x10021), 0);
 	v = start(64);
+	fake.reg[0][VREG_CR0] |= CR0_PG;
+	EXPECT_EQ(write_cr(v, 0, 0x80000021), 0);
 	EXPECT_EQ(write_cr(v, 0, 0x180000021), VECTOR_GP);
+}
+
+/* What the checks are not about. */
+TEST(without_long_mode)
+{
+	struct vcpu *v = start(32);
+
+	EXPECT_EQ(write_cr(v, 0, 0x20), 0);	  /* to real mode */
+	EXPECT_EQ(write_cr(v, 0, 0x80000021), 0); /* without PAE */
+	fake.seg[0][SEG_CS].attr |= VSEG_L;
+	EXPECT_EQ(write_cr(v, 0, 0x21), 0);
+	/* a register has 32 bits */
+	EXPECT_EQ(write_cr(v, 0, 0x100000021), 0);
+	EXPECT_EQ(fake.reg[0][VREG_CR0], 0x31);
 }
 
 /* SDM vol. 3, 9.8.5: what long mode cannot be entered with; the VM entry would
@@ -105,10 +121,14 @@ TEST(xsetbv)
 	struct vcpu *v = start(64);
 
 	EXPECT_EQ(set_xcr(v, 0, 7), VECTOR_UD);
+	EXPECT_EQ(xcr0, 0);
+	EXPECT_EQ(v->rip, 0x1000);
 	fake.reg[0][VREG_CR4] = CR4_OSXSAVE;
 	EXPECT_EQ(set_xcr(v, 0, 0x600000007), 0);
 	EXPECT_EQ(xcr0, 0x600000007);
+	EXPECT_EQ(v->rip, 0x1003);
 	EXPECT_EQ(set_xcr(v, 1, 7), VECTOR_GP);
+	EXPECT_EQ(v->rip, 0x1003);
 	EXPECT_EQ(set_xcr(v, 0, 2), VECTOR_GP);
 	fake.reg[0][VREG_CPL] = 3;
 	EXPECT_EQ(set_xcr(v, 0, 7), VECTOR_GP);
@@ -116,4 +136,4 @@ TEST(xsetbv)
 }
 
 TEST_MAIN(CASE(combinations_of_cr0), CASE(into_long_mode),
-	  CASE(out_of_long_mode), CASE(xsetbv))
+	  CASE(without_long_mode), CASE(out_of_long_mode), CASE(xsetbv))

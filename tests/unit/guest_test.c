@@ -395,10 +395,210 @@ TEST(log_has_fetched_bytes_only)
 	EXPECT(strstr(fake.log, " 0f 29 07 00 00 00 "));
 }
 
-TEST_MAIN(CASE(log_has_fetched_bytes_only), CASE(bytes_of_the_exit),
-	  CASE(emulated_rep), CASE(store_across_pages), CASE(double_faults),
-	  CASE(third_fault_resets), CASE(fault_over_interrupt),
-	  CASE(error_codes), CASE(fault_ends_a_shadow), CASE(skip),
-	  CASE(single_step), CASE(segment_limits), CASE(canonical_addresses),
+/* ---- modes, rights and pieces ---- */
+
+TEST(code_segments)
+{
+	struct vcpu *v = fake_start();
+
+	EXPECT_EQ(guest_code_bits(v), 16);
+	fake_mode(v, 32, 0);
+	EXPECT_EQ(guest_code_bits(v), 32);
+	fake.seg[0][SEG_CS].attr |= VSEG_L; /* only long mode looks at it */
+	EXPECT_EQ(guest_code_bits(v), 32);
+	v->rflags |= RFLAGS_VM;
+	EXPECT_EQ(guest_code_bits(v), 16);
+	v->rflags &= ~RFLAGS_VM;
+	fake.reg[0][VREG_EFER] = EFER_LME | EFER_LMA;
+	EXPECT_EQ(guest_code_bits(v), 64);
+	fake.seg[0][SEG_CS].attr &= (u16) ~(VSEG_L | VSEG_DB);
+	EXPECT_EQ(guest_code_bits(v), 16);
+}
+
+/* SDM vol. 3, 4.6.1: the CPU's own accesses are a supervisor's, whatever CPL
+ * and AC are. */
+TEST(system_accesses)
+{
+	struct vcpu *v = fake_start();
+	struct guest_mem_fault fault;
+	gpa_t gpa = 0;
+
+	fake_mode(v, 64, 3);
+	fake_paging(v);
+	fake_page(0x2000, 0x5000 | PTE_P | PTE_W);
+	EXPECT(guest_translate(v, 0x2010, WALK_READ, &gpa, &fault));
+	EXPECT_EQ(fault.error, PF_P | PF_U);
+	EXPECT_EQ(guest_translate(v, 0x2010, WALK_READ | GUEST_SYSTEM, &gpa,
+				  &fault),
+		  0);
+	EXPECT_EQ(gpa, 0x5010);
+	fake.reg[0][VREG_CR4] |= CR4_SMAP;
+	v->rflags |= RFLAGS_AC;
+	EXPECT(guest_translate(v, 0x3000, WALK_READ | GUEST_SYSTEM, &gpa,
+			       &fault));
+	EXPECT_EQ(fault.error, PF_P);
+	EXPECT_EQ(guest_translate(v, 0x3000, WALK_READ, &gpa, &fault), 0);
+}
+
+TEST(tables_outside_of_memory)
+{
+	struct vcpu *v = fake_start();
+	struct guest_mem_fault fault = { 0 };
+	gpa_t gpa;
+
+	fake_mode(v, 64, 0);
+	fake_paging(v);
+	fake.reg[0][VREG_CR3] = FAKE_RAM;
+	EXPECT(guest_translate(v, 0x2010, WALK_READ, &gpa, &fault));
+	EXPECT_EQ(fault.vector, VECTOR_PF);
+	EXPECT_EQ(fault.error, PF_P | PF_RSVD);
+	EXPECT_EQ(fault.cr2, 0x2010);
+	fake.reg[0][VREG_CPL] = 3;
+	EXPECT(guest_translate(v, 0x2010, WALK_WRITE, &gpa, &fault));
+	EXPECT_EQ(fault.error, PF_P | PF_RSVD | PF_W | PF_U);
+}
+
+/* SDM vol. 3, 5.3 and 5.5. */
+TEST(segment_types)
+{
+	static const struct {
+		u8 attr; /* P, S and the type */
+		u64 offset;
+		bool read, write;
+	} cases[] = {
+		{ 0x93, 0x10, true, true },    { 0x91, 0x10, true, false },
+		{ 0x9b, 0x10, true, false },   { 0x99, 0x10, false, false },
+		{ 0x13, 0x10, false, false },  { 0x83, 0x10, false, false },
+		{ 0x97, 0xff, false, false },  { 0x97, 0x100, true, true },
+		{ 0x97, 0xfffc, true, true },  { 0x97, 0xfffd, false, false },
+		{ 0x95, 0xfffc, true, false }, { 0x93, 0xfc, true, true },
+		{ 0x93, 0xfd, false, false },
+	};
+	struct vcpu *v = fake_start();
+	struct guest_mem_fault fault;
+	u64 linear;
+
+	fake_mode(v, 32, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		fake.seg[0][SEG_DS] = (struct vseg){ .attr = cases[i].attr,
+						     .limit = 0xff,
+						     .base = 0x1000 };
+		EXPECT_EQ(guest_linear(v, SEG_DS, cases[i].offset, 4, WALK_READ,
+				       &linear, &fault),
+			  cases[i].read ? 0 : EMUL_MEM_FAULT);
+		EXPECT(!cases[i].read || linear == 0x1000 + cases[i].offset);
+		EXPECT_EQ(guest_linear(v, SEG_DS, cases[i].offset, 4,
+				       WALK_WRITE, &linear, &fault),
+			  cases[i].write ? 0 : EMUL_MEM_FAULT);
+		EXPECT(cases[i].write || fault.vector == VECTOR_GP);
+		EXPECT(cases[i].write || (!fault.error && !fault.cr2));
+	}
+}
+
+TEST(fetched_code)
+{
+	struct vcpu *v = fake_start();
+	u8 bytes[INSN_MAX];
+
+	for (unsigned int i = 0; i < FAKE_RAM / 2; i++)
+		fake.ram[i] = (u8)(i * 7 + i / PAGE_SIZE);
+	fake.seg[0][SEG_CS].base = 0x10000;
+	v->rip = 0x10;
+	EXPECT_EQ(guest_fetch(v, bytes), INSN_MAX);
+	EXPECT(!memcmp(bytes, fake.ram + 0x10010, INSN_MAX));
+
+	/* no base in 64-bit mode; over two pages, the other one elsewhere */
+	fake_mode(v, 64, 0);
+	fake.seg[0][SEG_CS].base = 0x10000;
+	fake_paging(v);
+	fake_page(0x3000, 0x5000 | PTE_P);
+	v->rip = 0x2ff8;
+	EXPECT_EQ(guest_fetch(v, bytes), INSN_MAX);
+	EXPECT(!memcmp(bytes, fake.ram + 0x2ff8, 8));
+	EXPECT(!memcmp(bytes + 8, fake.ram + 0x5000, 7));
+	fake_page(0x3000, 0);
+	EXPECT_EQ(guest_fetch(v, bytes), 8);
+	/* not memory: nothing is fetched from there */
+	fake_page(0x3000, FAKE_DEVICE | PTE_P);
+	EXPECT_EQ(guest_fetch(v, bytes), 8);
+}
+
+/* As many aligned accesses as it takes. */
+TEST(device_in_pieces)
+{
+	struct vcpu *v = fake_start();
+	struct guest_mem_fault fault;
+	u64 data = 0;
+
+	EXPECT_EQ(guest_mem(v, FAKE_DEVICE + 1, &data, 8, WALK_READ, &fault),
+		  0);
+	EXPECT_EQ(data, 0xd5d5d5d5d5d5d5d5);
+	EXPECT_EQ(guest_mem(v, FAKE_DEVICE + 1, &data, 8, WALK_WRITE, &fault),
+		  0);
+	EXPECT_EQ(fake.device_writes, 4); /* 1, 2, 4 and 1 */
+}
+
+/* SS tells how much of RSP counts. */
+TEST(emulated_push)
+{
+	static const u8 push_eax[] = { 0x50 };
+	struct vcpu *v = fake_start();
+	const struct vmexit exit = { 0 };
+	u32 value;
+
+	fake_mode(v, 32, 0);
+	memcpy(fake.ram + 0x1000, push_eax, sizeof(push_eax));
+	v->gpr[GPR_RAX] = 0x11223344;
+	v->gpr[GPR_RSP] = 0x18000;
+	fake.reg[0][VREG_INTERRUPTIBILITY] = 1;
+	guest_emulate(v, &exit);
+	EXPECT_EQ(v->gpr[GPR_RSP], 0x17ffc);
+	memcpy(&value, fake.ram + 0x17ffc, 4);
+	EXPECT_EQ(value, 0x11223344);
+	EXPECT_EQ(v->rip, 0x1001);
+	EXPECT_EQ(fake.reg[0][VREG_INTERRUPTIBILITY], 0); /* it has retired */
+
+	fake.seg[0][SEG_SS].attr &= (u16)~VSEG_DB;
+	v->rip = 0x1000;
+	guest_emulate(v, &exit);
+	EXPECT_EQ(v->gpr[GPR_RSP], 0x17ff8);
+	memcpy(&value, fake.ram + 0x7ff8, 4);
+	EXPECT_EQ(value, 0x11223344);
+}
+
+/* An address that is none stops an instruction before it does anything. */
+TEST(emulated_fault)
+{
+	static const u8 code[][2] = {
+		{ 0x89, 0x07 }, /* mov [rdi], eax */
+		{ 0x01, 0x07 }, /* add [rdi], eax */
+		{ 0x8b, 0x07 }, /* mov eax, [rdi] */
+	};
+	const struct vmexit exit = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(code); i++) {
+		struct vcpu *v = fake_start();
+
+		fake_mode(v, 64, 0);
+		memcpy(fake.ram + 0x1000, code[i], 2);
+		v->gpr[GPR_RAX] = 5;
+		v->gpr[GPR_RDI] = BIT(63);
+		guest_emulate(v, &exit);
+		EXPECT(v->event.valid);
+		EXPECT_EQ(v->event.vector, VECTOR_GP);
+		EXPECT_EQ(v->rip, 0x1000);
+		EXPECT_EQ(v->gpr[GPR_RAX], 5);
+	}
+}
+
+TEST_MAIN(CASE(code_segments), CASE(system_accesses),
+	  CASE(tables_outside_of_memory), CASE(segment_types),
+	  CASE(fetched_code), CASE(device_in_pieces), CASE(emulated_push),
+	  CASE(emulated_fault), CASE(log_has_fetched_bytes_only),
+	  CASE(bytes_of_the_exit), CASE(emulated_rep), CASE(store_across_pages),
+	  CASE(double_faults), CASE(third_fault_resets),
+	  CASE(fault_over_interrupt), CASE(error_codes),
+	  CASE(fault_ends_a_shadow), CASE(skip), CASE(single_step),
+	  CASE(segment_limits), CASE(canonical_addresses),
 	  CASE(memory_across_pages), CASE(memory_that_is_none),
 	  CASE(emulated_store))

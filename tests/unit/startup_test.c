@@ -167,6 +167,9 @@ TEST(shorthands)
 	/* level, assert */
 	EXPECT_EQ(icr(2, 0xc500), DONE);
 	EXPECT_EQ(fake.nmis_to, 1 << 2);
+	/* an edge has no level */
+	EXPECT_EQ(icr(4, 0x500), DONE);
+	EXPECT_EQ(fake.nmis_to, 1 << 2 | 1 << 4);
 }
 
 /* A second one would be the guest's. */
